@@ -1,0 +1,206 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using TorchSharp;
+
+namespace Microsoft.ML.Flooding;
+
+/// <summary>Which network to train. Immutable; two architectures are equal when their names are.</summary>
+/// <remarks>
+/// The number of classes, the size of the images and their channels are no part of it: any architecture takes any of them.
+/// </remarks>
+public sealed class Architecture : IEquatable<Architecture>
+{
+    private const int LongestSmallSide = 64;
+
+    private Architecture(Family family) => Family = family;
+
+    private Architecture(Architecture other)
+    {
+        Family = other.Family;
+        BaseWidth = other.BaseWidth;
+        WidthMultiplier = other.WidthMultiplier;
+        HiddenSizes = other.HiddenSizes;
+        Stem = other.Stem;
+    }
+
+    /// <summary>
+    /// The name stored in model files, such as "resnet18", "resnet18-width8-small", "mobilenet_v2-0.25" or "mlp-100-50".
+    /// <see cref="Parse"/> reads it.
+    /// </summary>
+    public string Name => Family.Name + ScalingSuffix + Stem switch { Stem.Small => "-small", Stem.ImageNet => "-imagenet", _ => "" };
+
+    /// <summary><see cref="ConvNet"/> for images of at most 64 pixels on their longer side, <see cref="ResNet18"/> for larger ones.</summary>
+    public static Architecture Auto { get; } = new(Family.Auto);
+
+    /// <summary>A multilayer perceptron: two hidden layers of 500, each with batch normalization and ReLU. See <see cref="WithHiddenSizes"/>.</summary>
+    public static Architecture Mlp { get; } = new(Family.Mlp);
+
+    /// <summary>Six 3x3 convolutions in three stages of 32, 64 and 128 channels, for images of 8 to some 64 pixels. See <see cref="WithBaseWidth"/>.</summary>
+    public static Architecture ConvNet { get; } = new(Family.ConvNet);
+
+    /// <summary>ResNet-18 (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385).</summary>
+    public static Architecture ResNet18 { get; } = new(Family.ResNet18);
+
+    /// <summary>ResNet-34 (He et al., CVPR 2016, arXiv:1512.03385).</summary>
+    public static Architecture ResNet34 { get; } = new(Family.ResNet34);
+
+    /// <summary>ResNet-50 (He et al., CVPR 2016, arXiv:1512.03385), with the stride in the 3x3 convolution as torchvision has it.</summary>
+    public static Architecture ResNet50 { get; } = new(Family.ResNet50);
+
+    /// <summary>ResNet-101 (He et al., CVPR 2016, arXiv:1512.03385), with the stride in the 3x3 convolution as torchvision has it.</summary>
+    public static Architecture ResNet101 { get; } = new(Family.ResNet101);
+
+    /// <summary>Every named architecture at its default size.</summary>
+    internal static IEnumerable<Architecture> All => Family.All.Select(family => new Architecture(family));
+
+    internal Family Family { get; }
+
+    internal int BaseWidth { get; private init; }
+
+    internal double WidthMultiplier { get; private init; } = 1;
+
+    internal ImmutableArray<int> HiddenSizes { get; private init; } = [500, 500];
+
+    internal Stem Stem { get; private init; }
+
+    private string ScalingSuffix => Family.Scaling switch
+    {
+        Scaling.BaseWidth when BaseWidth > 0 => string.Create(CultureInfo.InvariantCulture, $"-width{BaseWidth}"),
+        Scaling.Multiplier when WidthMultiplier != 1 => string.Create(CultureInfo.InvariantCulture, $"-{WidthMultiplier}"),
+        Scaling.HiddenSizes when !HiddenSizes.SequenceEqual([500, 500]) =>
+            string.Concat(HiddenSizes.Select(size => string.Create(CultureInfo.InvariantCulture, $"-{size}"))),
+        _ => "",
+    };
+
+    /// <summary>The same network with another number of channels in its first stage; the later stages follow in proportion.</summary>
+    /// <param name="channels">At least 1. The default is 64 for a ResNet and 32 for <see cref="ConvNet"/>.</param>
+    /// <exception cref="ArgumentException">The architecture is neither a ResNet nor <see cref="ConvNet"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="channels"/> is below 1.</exception>
+    public Architecture WithBaseWidth(int channels)
+    {
+        Require(Scaling.BaseWidth, "base width");
+        ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
+        return new(this) { BaseWidth = channels == Family.DefaultBaseWidth ? 0 : channels };
+    }
+
+    /// <summary>The same network with the channels of every layer multiplied, rounded to multiples of 8.</summary>
+    /// <param name="multiplier">Above 0, at most 10. The default is 1.</param>
+    /// <exception cref="ArgumentException">The architecture is neither a MobileNet nor an EfficientNet.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="multiplier"/> is outside its range.</exception>
+    public Architecture WithWidthMultiplier(double multiplier)
+    {
+        Require(Scaling.Multiplier, "width multiplier");
+        if (!(multiplier > 0 && multiplier <= 10))
+            throw new ArgumentOutOfRangeException(nameof(multiplier), multiplier, "The width multiplier must be above 0 and at most 10.");
+        return new(this) { WidthMultiplier = multiplier };
+    }
+
+    /// <summary>The same perceptron with other hidden layers.</summary>
+    /// <param name="sizes">The units of each hidden layer, each at least 1; none at all gives a linear classifier.</param>
+    /// <exception cref="ArgumentException">The architecture is not <see cref="Mlp"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
+    public Architecture WithHiddenSizes(params int[] sizes)
+    {
+        Require(Scaling.HiddenSizes, "hidden layers");
+        ArgumentNullException.ThrowIfNull(sizes);
+        foreach (var size in sizes)
+            ArgumentOutOfRangeException.ThrowIfLessThan(size, 1, nameof(sizes));
+        return new(this) { HiddenSizes = [.. sizes] };
+    }
+
+    /// <summary>The same network with a given stem.</summary>
+    /// <param name="stem">The default is <see cref="Stem.Automatic"/>.</param>
+    /// <exception cref="ArgumentException">The architecture has one stem only.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="stem"/> is not a defined value.</exception>
+    public Architecture WithStem(Stem stem)
+    {
+        if (!Family.HasStem)
+            throw new ArgumentException($"The architecture '{Family.Name}' has no stem to choose.", nameof(stem));
+        if (!Enum.IsDefined(stem))
+            throw new ArgumentOutOfRangeException(nameof(stem), stem, "Not a stem.");
+        return new(this) { Stem = stem };
+    }
+
+    /// <summary>Reads a <see cref="Name"/>.</summary>
+    /// <exception cref="ArgumentNullException"><paramref name="name"/> is null.</exception>
+    /// <exception cref="FormatException">No architecture has this name.</exception>
+    public static Architecture Parse(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        var parts = name.Split('-');
+        if (Family.Find(parts[0]) is not { } family)
+            throw NotAnArchitecture(name, null);
+        try
+        {
+            var architecture = new Architecture(family);
+            var settings = parts.AsSpan(1);
+            if (settings is [.. var before, "small" or "imagenet"])
+            {
+                architecture = architecture.WithStem(settings[^1] == "small" ? Stem.Small : Stem.ImageNet);
+                settings = before;
+            }
+            return family.Scaling switch
+            {
+                _ when settings.IsEmpty => architecture,
+                Scaling.BaseWidth when settings is [['w', 'i', 'd', 't', 'h', .. var width]] => architecture.WithBaseWidth(ParseInteger(width)),
+                Scaling.Multiplier when settings is [var multiplier] =>
+                    architecture.WithWidthMultiplier(double.Parse(multiplier, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture)),
+                Scaling.HiddenSizes => architecture.WithHiddenSizes(settings.ToArray().Select(ParseInteger).ToArray()),
+                _ => throw NotAnArchitecture(name, null),
+            };
+        }
+        catch (Exception e) when (e is ArgumentException or OverflowException || (e is FormatException && e.InnerException is null))
+        {
+            throw NotAnArchitecture(name, e);
+        }
+    }
+
+    /// <summary>The architecture that images of this shape get: never <see cref="Auto"/>.</summary>
+    internal Architecture Resolve(ImageShape shape) => Equals(Auto) ? IsSmall(shape) ? ConvNet : ResNet18 : this;
+
+    /// <summary>A network of this architecture for images of a shape, on the CPU, in training mode.</summary>
+    /// <param name="shape">The images the network is for.</param>
+    /// <param name="classes">The number of logits.</param>
+    /// <param name="generator">Every random initial value is drawn from it, and from nothing else.</param>
+    internal Network Create(ImageShape shape, int classes, torch.Generator generator)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
+        if (Equals(Auto))
+            return Resolve(shape).Create(shape, classes, generator);
+        var network = Family.Create(this, shape, classes);
+        network.Initialize(generator);
+        return network;
+    }
+
+    /// <summary>Whether images of a shape get the small stem.</summary>
+    internal bool HasSmallStem(ImageShape shape) => Stem == Stem.Small || (Stem == Stem.Automatic && IsSmall(shape));
+
+    /// <inheritdoc/>
+    public bool Equals([NotNullWhen(true)] Architecture? other) => other is not null && Name == other.Name;
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as Architecture);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+
+    private static bool IsSmall(ImageShape shape) => Math.Max(shape.Height, shape.Width) <= LongestSmallSide;
+
+    private static int ParseInteger(string digits) => int.Parse(digits, NumberStyles.None, CultureInfo.InvariantCulture);
+
+    private static FormatException NotAnArchitecture(string name, Exception? inner) =>
+        new($"'{name}' is not an architecture. Known are {string.Join(", ", Family.All.Select(family => family.Name))}, " +
+            "with a suffix such as -width32 (ResNet, convnet), -0.5 (MobileNet, EfficientNet) or -100-50 (mlp), and then -small or -imagenet.", inner);
+
+    private void Require(Scaling scaling, string what)
+    {
+        if (Family.Scaling != scaling)
+            throw new ArgumentException($"The architecture '{Family.Name}' has no {what} to choose.");
+    }
+}

@@ -1,0 +1,83 @@
+using System.Buffers.Binary;
+using System.Text.Json;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Networks;
+
+/// <summary>Writes tensors in the safetensors format: the length of a JSON header, the header, the values.</summary>
+internal static class Safetensors
+{
+    internal const string MetadataKey = "__metadata__";
+    private const int Alignment = 8;
+
+    /// <summary>Writes named tensors, each contiguous in row-major order and in its own type.</summary>
+    /// <param name="stream">Need not be seekable.</param>
+    /// <param name="tensors">On any device; the header lists them in this order.</param>
+    /// <param name="metadata">Strings to go with them.</param>
+    /// <exception cref="ArgumentException">Two tensors have one name, or a tensor is of a type that the format lacks.</exception>
+    public static void Write(Stream stream, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        var entries = tensors.ToList();
+        // The widest types first: so every tensor lies aligned, without the gaps that the format forbids.
+        var stored = entries.OrderByDescending(entry => entry.Tensor.ElementSize).ToList();
+        var offsets = new Dictionary<string, (long Begin, long End)>();
+        var end = 0L;
+        foreach (var (name, tensor) in stored)
+        {
+            var begin = end;
+            end += tensor.numel() * tensor.ElementSize;
+            if (name == MetadataKey || !offsets.TryAdd(name, (begin, end)))
+                throw new ArgumentException($"The name '{name}' is taken.", nameof(tensors));
+        }
+        var header = Header(entries, offsets, metadata);
+        Span<byte> length = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        stream.Write(length);
+        stream.Write(header);
+        foreach (var (_, tensor) in stored)
+        {
+            if (tensor.numel() == 0)
+                continue;
+            using var detached = tensor.detach();
+            using var local = detached.cpu();
+            using var contiguous = local.contiguous();
+            stream.Write(contiguous.bytes);
+        }
+    }
+
+    private static byte[] Header(
+        List<(string Name, Tensor Tensor)> entries, Dictionary<string, (long Begin, long End)> offsets, IReadOnlyDictionary<string, string>? metadata)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            if (metadata is { Count: > 0 })
+            {
+                json.WriteStartObject(MetadataKey);
+                foreach (var (key, value) in metadata)
+                    json.WriteString(key, value);
+                json.WriteEndObject();
+            }
+            foreach (var (name, tensor) in entries)
+            {
+                json.WriteStartObject(name);
+                json.WriteString("dtype", SafetensorsType.NameOf(tensor.dtype));
+                json.WriteStartArray("shape");
+                foreach (var size in tensor.shape)
+                    json.WriteNumberValue(size);
+                json.WriteEndArray();
+                json.WriteStartArray("data_offsets");
+                json.WriteNumberValue(offsets[name].Begin);
+                json.WriteNumberValue(offsets[name].End);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+            json.WriteEndObject();
+        }
+        while (buffer.Length % Alignment != 0)
+            buffer.WriteByte((byte)' ');
+        return buffer.ToArray();
+    }
+}

@@ -1,0 +1,114 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using SkiaSharp;
+
+namespace Microsoft.ML.Flooding.Images;
+
+/// <summary>Decodes image files to RGB of a given size. Colour profiles are not applied, alpha is dropped.</summary>
+internal static unsafe class EncodedImage
+{
+    // Scaled JPEG decoding averages whole blocks; the resampler's filter has the last word as long as there is twice the target left.
+    private const int ScaledDecodeMargin = 2;
+
+    /// <summary>The size of the upright image, from the header.</summary>
+    public static bool TryReadSize(
+        ReadOnlySpan<byte> file, long maxPixels, out (int Width, int Height) size, [NotNullWhen(false)] out string? problem)
+    {
+        size = default;
+        fixed (byte* start = file)
+        {
+            using var data = SKData.Create((nint)start, file.Length);
+            if (!TryOpen(data, file.Length, maxPixels, out var codec, out problem))
+                return false;
+
+            using var closing = codec;
+            size = codec.EncodedOrigin >= SKEncodedOrigin.LeftTop
+                ? (codec.Info.Height, codec.Info.Width)
+                : (codec.Info.Width, codec.Info.Height);
+            return true;
+        }
+    }
+
+    /// <summary>Decodes, turns upright, and resizes to <paramref name="shape"/>.</summary>
+    public static bool TryDecode(
+        ReadOnlySpan<byte> file, ImageShape shape, long maxPixels, Span<byte> rgb, [NotNullWhen(false)] out string? problem)
+    {
+        fixed (byte* start = file)
+        {
+            using var data = SKData.Create((nint)start, file.Length);
+            if (!TryOpen(data, file.Length, maxPixels, out var codec, out problem))
+                return false;
+
+            using var closing = codec;
+
+            // As stored, an image lying on its side has the target's sides swapped.
+            var origin = codec.EncodedOrigin;
+            var (width, height) = origin >= SKEncodedOrigin.LeftTop ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
+            var size = DecodedSize(codec, width, height);
+            var info = new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888,
+                codec.Info.AlphaType == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
+
+            var length = checked((nuint)info.BytesSize64);
+            var rgba = (byte*)NativeMemory.Alloc(length);
+            try
+            {
+                var result = codec.GetPixels(info, (nint)rgba);
+                if (result != SKCodecResult.Success)
+                {
+                    problem = result == SKCodecResult.IncompleteInput ? "the file is cut short" : $"it cannot be decoded ({result})";
+                    return false;
+                }
+
+                if (origin == SKEncodedOrigin.TopLeft)
+                {
+                    Resampler.Resize(rgba, size.Width, size.Height, isBgra: false, rgb, width, height);
+                }
+                else
+                {
+                    var lying = new byte[shape.Length];
+                    Resampler.Resize(rgba, size.Width, size.Height, isBgra: false, lying, width, height);
+                    Orientation.Upright(lying, origin, rgb, shape.Width, shape.Height);
+                }
+
+                return true;
+            }
+            finally
+            {
+                NativeMemory.Free(rgba);
+            }
+        }
+    }
+
+    private static bool TryOpen(
+        SKData data, int length, long maxPixels, [NotNullWhen(true)] out SKCodec? codec, [NotNullWhen(false)] out string? problem)
+    {
+        codec = length == 0 ? null : SKCodec.Create(data);
+        problem = length == 0 ? "it is empty (no file, or an empty one)"
+            : codec is null ? "it is no JPEG, PNG, WebP, GIF or BMP file, or a broken one"
+            : (long)codec.Info.Width * codec.Info.Height > maxPixels
+                ? $"it has {codec.Info.Width} x {codec.Info.Height} pixels, more than MaxPixels = {maxPixels}"
+            : null;
+        if (problem is not null)
+        {
+            codec?.Dispose();
+            codec = null;
+        }
+
+        return problem is null;
+    }
+
+    private static SKSizeI DecodedSize(SKCodec codec, int width, int height)
+    {
+        if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
+        {
+            for (var eighths = 1; eighths < 8; eighths++)
+            {
+                var size = codec.GetScaledDimensions(eighths / 8f);
+                if (size.Width >= ScaledDecodeMargin * width && size.Height >= ScaledDecodeMargin * height)
+                    return size;
+            }
+        }
+
+        return codec.Info.Size;
+    }
+}

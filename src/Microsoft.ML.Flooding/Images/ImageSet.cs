@@ -1,0 +1,74 @@
+using Microsoft.ML.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Images;
+
+/// <summary>The images of a training set, all of one shape, and their labels.</summary>
+internal abstract class ImageSet(ImageShape shape, Tensor labels) : IDisposable
+{
+    private const int StatisticsBatchSize = 1024;
+
+    /// <summary>The number of images.</summary>
+    public long Count => Labels.shape[0];
+
+    /// <summary>The shape of every image.</summary>
+    public ImageShape Shape { get; } = shape;
+
+    /// <summary>Class indices: int64 [N] on the CPU.</summary>
+    public Tensor Labels { get; } = labels;
+
+    /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
+    public abstract ScalarType PixelType { get; }
+
+    /// <summary>Reads a view's images and labels into a set.</summary>
+    /// <param name="env">Where skipped images are logged.</param>
+    /// <param name="data">The view; it is read twice, the first time its label column alone.</param>
+    /// <param name="featureColumn">The column of images.</param>
+    /// <param name="labelColumn">The label column, a key.</param>
+    /// <param name="column">How an image is read.</param>
+    /// <param name="options">How the set is kept.</param>
+    /// <param name="checkAlive">Called now and then; throws to cancel.</param>
+    public static ImageSet Load(
+        IHostEnvironment env, IDataView data, string featureColumn, string labelColumn, ImageColumn column, ImageSetOptions options,
+        Action checkAlive) => ImageSetLoader.Load(env, data, featureColumn, labelColumn, column, options, checkAlive);
+
+    /// <summary>One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller.</summary>
+    /// <param name="order">Row numbers, int64 [n] on the CPU.</param>
+    /// <param name="batchSize">Rows a batch.</param>
+    /// <param name="device">Where the batches go.</param>
+    public abstract IImageBatches Read(Tensor order, int batchSize, Device device);
+
+    /// <summary>
+    /// Mean and (population) standard deviation of every channel over the rows of <paramref name="order"/>, in pixel units: float32 [C] each.
+    /// </summary>
+    public (Tensor Mean, Tensor Std) ChannelStatistics(Tensor order)
+    {
+        using var scope = NewDisposeScope();
+        var sum = zeros(Shape.Channels, dtype: ScalarType.Float64);
+        var squares = zeros(Shape.Channels, dtype: ScalarType.Float64);
+        using var batches = Read(order, StatisticsBatchSize, CPU);
+        while (true)
+        {
+            using var batch = NewDisposeScope();
+            if (!batches.MoveNext())
+                break;
+
+            // float64 holds sums of bytes exactly, so that these depend on no order of addition.
+            var pixels = batches.Current.Pixels.reshape(-1, Shape.Channels).to(ScalarType.Float64);
+            sum.add_(pixels.sum([0L]));
+            squares.add_(pixels.square().sum([0L]));
+        }
+
+        var count = (double)order.shape[0] * Shape.Height * Shape.Width;
+        var mean = sum / count;
+        var std = (squares / count - mean.square()).clamp_min(0).sqrt();
+        return (mean.to(ScalarType.Float32).MoveToOuterDisposeScope(), std.to(ScalarType.Float32).MoveToOuterDisposeScope());
+    }
+
+    /// <inheritdoc/>
+    public virtual void Dispose()
+    {
+        Labels.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,54 @@
+using System.Numerics;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Flooding.Images;
+
+/// <summary>Reads a key column as class indices.</summary>
+internal static class LabelReader
+{
+    /// <summary>A function that reads the class index of the cursor's current row; -1 where the label is missing.</summary>
+    public static Func<long> CreateGetter(DataViewRow row, string labelColumn)
+    {
+        var column = row.Schema[labelColumn];
+        if (column.Type is not KeyDataViewType key)
+            throw new ArgumentException(
+                $"Label column '{labelColumn}' is {column.Type}; a key is needed: map it with Conversion.MapValueToKey.");
+        return key.RawType == typeof(byte) ? Create<byte>(row, column)
+            : key.RawType == typeof(ushort) ? Create<ushort>(row, column)
+            : key.RawType == typeof(uint) ? Create<uint>(row, column)
+            : Create<ulong>(row, column);
+    }
+
+    /// <summary>All labels of a view, read without touching another column.</summary>
+    public static long[] ReadAll(IDataView data, string labelColumn, Action checkAlive)
+    {
+        var labels = new List<long>();
+        using var cursor = data.GetRowCursor([data.Schema[labelColumn]]);
+        var read = CreateGetter(cursor, labelColumn);
+        while (cursor.MoveNext())
+        {
+            var label = read();
+            if (label < 0)
+                throw new InvalidOperationException(
+                    $"Column '{labelColumn}', {RowDescription.Of(data, labels.Count)}: the label is missing. "
+                    + "Drop such rows, for instance with DataOperationsCatalog.FilterRowsByMissingValues.");
+            labels.Add(label);
+            if (labels.Count % 1024 == 0)
+                checkAlive();
+        }
+
+        return labels.Count > 0 ? [.. labels] : throw new InvalidOperationException("The training data has no rows.");
+    }
+
+    private static Func<long> Create<T>(DataViewRow row, DataViewSchema.Column column)
+        where T : INumberBase<T>
+    {
+        var getter = row.GetGetter<T>(column);
+        var value = T.Zero;
+        return () =>
+        {
+            getter(ref value);
+            return long.CreateChecked(value) - 1;
+        };
+    }
+}

@@ -1,0 +1,120 @@
+using System.Runtime.Intrinsics;
+
+namespace Microsoft.ML.Flooding.Images;
+
+/// <summary>
+/// Stretches four-channel pixels to RGB of another size: bilinear, with the filter widened when shrinking so that nothing aliases
+/// (what Pillow's BILINEAR and torchvision's antialias do). Plain float arithmetic in a fixed order: every machine gives the same bytes.
+/// </summary>
+internal static unsafe class Resampler
+{
+    /// <inheritdoc cref="Resize(byte*, int, int, bool, Span{byte}, int, int)"/>
+    public static void Resize(ReadOnlySpan<byte> source, int sourceWidth, int sourceHeight, bool isBgra, Span<byte> rgb, int width, int height)
+    {
+        if (source.Length != (long)sourceWidth * sourceHeight * 4)
+            throw new ArgumentException("Four bytes a pixel are expected.", nameof(source));
+        fixed (byte* pixels = source)
+            Resize(pixels, sourceWidth, sourceHeight, isBgra, rgb, width, height);
+    }
+
+    /// <summary>Resizes RGBA or BGRA pixels, the rows of which follow each other without a gap.</summary>
+    public static void Resize(byte* source, int sourceWidth, int sourceHeight, bool isBgra, Span<byte> rgb, int width, int height)
+    {
+        if (rgb.Length != width * height * 3)
+            throw new ArgumentException("Three bytes a pixel are expected.", nameof(rgb));
+        var (red, blue) = isBgra ? (2, 0) : (0, 2);
+        if (sourceWidth == width && sourceHeight == height)
+        {
+            fixed (byte* start = rgb)
+            {
+                var target = start;
+                for (var i = width * height; i > 0; i--, source += 4, target += 3)
+                    (target[0], target[1], target[2]) = (source[red], source[1], source[blue]);
+            }
+
+            return;
+        }
+
+        var columns = new Filter(sourceWidth, width);
+        var rows = new Filter(sourceHeight, height);
+        var ring = new RowRing(rows.Taps, width);
+        var next = 0;
+        for (var y = 0; y < height; y++)
+        {
+            var first = rows.First(y);
+            var weights = rows.Weights(y);
+            for (next = Math.Max(next, first); next < first + weights.Length; next++)
+                Shrink(source + ((long)next * sourceWidth * 4), columns, ring[next]);
+
+            var target = rgb.Slice(y * width * 3, width * 3);
+            for (var x = 0; x < width; x++)
+            {
+                var sum = Vector128.Create(0.5f);
+                for (var tap = 0; tap < weights.Length; tap++)
+                    sum += ring[first + tap][x] * weights[tap];
+                var value = Vector128.ConvertToInt32(sum);
+                (target[x * 3], target[(x * 3) + 1], target[(x * 3) + 2]) = ((byte)value[red], (byte)value[1], (byte)value[blue]);
+            }
+        }
+    }
+
+    private static void Shrink(byte* row, Filter filter, Span<Vector128<float>> target)
+    {
+        for (var x = 0; x < target.Length; x++)
+        {
+            var pixel = (uint*)row + filter.First(x);
+            var sum = Vector128<float>.Zero;
+            foreach (var weight in filter.Weights(x))
+            {
+                var bytes = Vector128.CreateScalarUnsafe(*pixel++).AsByte();
+                sum += Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(bytes)).AsInt32()) * weight;
+            }
+
+            target[x] = sum;
+        }
+    }
+
+    /// <summary>The source rows under the filter, each shrunk in width once.</summary>
+    private readonly struct RowRing(int rows, int width)
+    {
+        private readonly Vector128<float>[] _pixels = new Vector128<float>[rows * width];
+
+        public Span<Vector128<float>> this[int row] => _pixels.AsSpan(row % rows * width, width);
+    }
+
+    /// <summary>For every target position, the first source position and the weights from there on.</summary>
+    private sealed class Filter
+    {
+        private readonly int[] _first;
+        private readonly int[] _counts;
+        private readonly float[] _weights;
+
+        public Filter(int source, int target)
+        {
+            var scale = (double)source / target;
+            var support = Math.Max(scale, 1);
+            Taps = Math.Min(((int)Math.Ceiling(support) * 2) + 1, source);
+            _first = new int[target];
+            _counts = new int[target];
+            _weights = new float[target * Taps];
+            Span<double> weights = new double[Taps];
+            for (var i = 0; i < target; i++)
+            {
+                var centre = (i + 0.5) * scale;
+                _first[i] = Math.Max((int)(centre - support + 0.5), 0);
+                _counts[i] = Math.Min((int)(centre + support + 0.5), source) - _first[i];
+                var sum = 0.0;
+                for (var tap = 0; tap < _counts[i]; tap++)
+                    sum += weights[tap] = Math.Max(0, 1 - Math.Abs((_first[i] + tap - centre + 0.5) / support));
+                for (var tap = 0; tap < _counts[i]; tap++)
+                    _weights[(i * Taps) + tap] = (float)(weights[tap] / sum);
+            }
+        }
+
+        public int Taps { get; }
+
+        public int First(int i) => _first[i];
+
+        public ReadOnlySpan<float> Weights(int i) => _weights.AsSpan(i * Taps, _counts[i]);
+    }
+}

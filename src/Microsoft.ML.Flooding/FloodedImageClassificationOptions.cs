@@ -1,0 +1,60 @@
+namespace Microsoft.ML.Flooding;
+
+public sealed partial class FloodedImageClassificationTrainer
+{
+    /// <summary>The options of <see cref="FloodedImageClassificationTrainer"/>: the columns, the data to validate on, and how to train.</summary>
+    public sealed class Options : TrainingOptions
+    {
+        /// <summary>The label column, a key. Default: Label.</summary>
+        public string LabelColumnName { get; set; } = "Label";
+
+        /// <summary>
+        /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or
+        /// Vector&lt;Byte&gt; of pixels in height x width x channels order. Default: Features.
+        /// </summary>
+        public string FeatureColumnName { get; set; } = "Features";
+
+        /// <summary>The column that the probabilities are written to. Default: Score.</summary>
+        public string ScoreColumnName { get; set; } = "Score";
+
+        /// <summary>The column that the most probable class is written to. Default: PredictedLabel.</summary>
+        public string PredictedLabelColumnName { get; set; } = "PredictedLabel";
+
+        /// <summary>Data to validate on after each epoch, transformed as the training data is. Default (null): see <see cref="ValidationSetFraction"/>.</summary>
+        public IDataView? ValidationSet { get; set; }
+
+        /// <summary>
+        /// The share of the training data that is set aside to validate on when there is no <see cref="ValidationSet"/>, in (0, 1); null: none.
+        /// Default: 0.1.
+        /// </summary>
+        public double? ValidationSetFraction { get; set; } = 0.1;
+
+        /// <summary>
+        /// Width in pixels that images are brought to; set with <see cref="ImageHeight"/>. Default (null): the size of the first image, at most
+        /// 224; for pixel vectors, that of a square.
+        /// </summary>
+        public int? ImageWidth { get; set; }
+
+        /// <summary>Height in pixels that images are brought to; set with <see cref="ImageWidth"/>.</summary>
+        public int? ImageHeight { get; set; }
+
+        /// <inheritdoc/>
+        internal override void Validate()
+        {
+            base.Validate();
+            ArgumentException.ThrowIfNullOrWhiteSpace(LabelColumnName);
+            ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
+            ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
+            ArgumentException.ThrowIfNullOrWhiteSpace(PredictedLabelColumnName);
+            if (ScoreColumnName == PredictedLabelColumnName)
+                throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
+            Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
+            Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
+            Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
+            Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");
+        }
+
+        /// <summary>A copy, so that later changes of the caller's object do not reach a trainer.</summary>
+        internal Options Clone() => (Options)MemberwiseClone();
+    }
+}

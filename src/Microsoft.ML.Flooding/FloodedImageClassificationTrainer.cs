@@ -1,0 +1,166 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Runtime;
+using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Flooding.Training;
+using Microsoft.ML.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// Trains a convolutional network on images with the flooded objective |J - b| + b (Ishida et al., ICML 2020). Create it with
+/// <c>mlContext.Transforms.FloodedImageClassification</c>.
+/// </summary>
+public sealed partial class FloodedImageClassificationTrainer : IEstimator<FloodedImageClassificationTransformer>
+{
+    private readonly IHostEnvironment _environment;
+    private readonly Options _options;
+
+    internal FloodedImageClassificationTrainer(IHostEnvironment environment, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        _environment = environment;
+        _options = options.Clone();
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">The label or image column is missing or of the wrong type; the message says what to do.</exception>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        var label = Find(inputSchema, _options.LabelColumnName, nameof(Options.LabelColumnName));
+        if (!label.IsKey || label.Kind != SchemaShape.Column.VectorKind.Scalar)
+            throw new ArgumentException($"The label column '{label.Name}' must be a key; it is {label.GetTypeString()}. {LabelKeys.Remedy(label.Name)}");
+        ImageColumn.CheckType(Find(inputSchema, _options.FeatureColumnName, nameof(Options.FeatureColumnName)));
+        var columns = inputSchema.ToDictionary(c => c.Name);
+        columns[_options.ScoreColumnName] = new SchemaShape.Column(_options.ScoreColumnName, SchemaShape.Column.VectorKind.Vector,
+            NumberDataViewType.Single, false, ScoreAnnotations.ShapeOfScore(label));
+        columns[_options.PredictedLabelColumnName] = new SchemaShape.Column(_options.PredictedLabelColumnName, SchemaShape.Column.VectorKind.Scalar,
+            label.ItemType, true, ScoreAnnotations.ShapeOfPredictedLabel(label));
+        return new SchemaShape(columns.Values);
+    }
+
+    /// <summary>Trains a network on the data.</summary>
+    /// <param name="input">Rows with the label and the image column.</param>
+    /// <returns>The trained transformer; dispose of it when done.</returns>
+    /// <exception cref="ArgumentException">A column is missing or of the wrong type, or an image is of the wrong size.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, an image cannot be read, or the loss is no longer finite.</exception>
+    /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
+    public FloodedImageClassificationTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        GetOutputSchema(SchemaShape.Create(input.Schema));
+        var host = _environment.Register(nameof(FloodedImageClassificationTrainer));
+        using var channel = host.Start("Training");
+        using var progress = host.StartProgressChannel("Training");
+        var device = DeviceSelection.Choose(_environment, channel);
+        using var scope = NewDisposeScope();
+
+        var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
+        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input);
+        using var images = Load(host, input, column);
+        using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
+        var seed = _options.Seed ?? HostSettings.SeedOf(_environment) ?? Random.Shared.Next();
+        var data = Split(images, validationImages, seed);
+        Warn(channel, labels, data);
+
+        var (mean, deviation) = images.ChannelStatistics(data.TrainingRows);
+        var architecture = _options.Architecture.Resolve(column.Shape);
+        var description = new ModelDescription
+        {
+            Architecture = architecture.Name,
+            Shape = column.Shape,
+            MaxPixels = column.MaxPixels,
+            Normalization = new Normalization(mean.data<float>().ToArray(), deviation.data<float>().ToArray()),
+            Labels = labels,
+            FeatureColumn = _options.FeatureColumnName,
+            ScoreColumn = _options.ScoreColumnName,
+            PredictedLabelColumn = _options.PredictedLabelColumnName,
+            FloodLevel = _options.FloodLevel,
+            History = new TrainingHistory([], 0, false),
+        };
+        channel.Info(MessageSensitivity.None,
+            $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {labels.Count} classes, flood level {_options.FloodLevel}.");
+        return Train(description, data, device, seed, channel, progress);
+    }
+
+    private FloodedImageClassificationTransformer Train(
+        ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress)
+    {
+        var architecture = Architecture.Parse(description.Architecture);
+        using var network = CreateNetwork(architecture, description, seed);
+        using var run = new TrainingRun(
+            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, PrecisionOn(device), seed,
+            () => HostSettings.ThrowIfCanceled(_environment));
+        var reporter = new ProgressReporter(channel, progress, _options.Epochs);
+        var history = run.Fit(reporter.Report);
+
+        // A fresh network is what a loaded model has as well, so that both score with the same bits.
+        var trained = CreateNetwork(architecture, description, seed);
+        trained.LoadState(run.State());
+        return new FloodedImageClassificationTransformer(_environment, trained, description with { History = history });
+    }
+
+    private static Network CreateNetwork(Architecture architecture, ModelDescription description, long seed)
+    {
+        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.Weights, 0, CPU);
+        return architecture.Create(description.Shape, description.Labels.Count, generator);
+    }
+
+    private ImageSet Load(IHostEnvironment host, IDataView data, ImageColumn column) =>
+        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions(),
+            () => HostSettings.ThrowIfCanceled(_environment));
+
+    private ImageSet LoadValidation(IHostEnvironment host, IDataView data, ImageColumn column, LabelKeys labels)
+    {
+        var label = data.Schema.GetColumnOrNull(_options.LabelColumnName)
+            ?? throw new ArgumentException($"The validation set has no column '{_options.LabelColumnName}'.");
+        if (data.Schema.GetColumnOrNull(_options.FeatureColumnName) is null)
+            throw new ArgumentException($"The validation set has no column '{_options.FeatureColumnName}'.");
+        if (!LabelKeys.Of(label).Equals(labels))
+            throw new ArgumentException(
+                $"Column '{_options.LabelColumnName}' of the validation set has other keys than that of the training data. " +
+                "Transform the validation set with the same fitted MapValueToKey.");
+        return Load(host, data, column);
+    }
+
+    private TrainingData Split(ImageSet images, ImageSet? validation, long seed)
+    {
+        var count = images.Count;
+        if (validation is not null)
+            return new TrainingData(images, arange(count), validation, arange(validation.Count));
+        var held = (long)Math.Round(count * (_options.ValidationSetFraction ?? 0));
+        if (held == 0 || held >= count)
+            return new TrainingData(images, arange(count), null, null);
+        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0, CPU);
+        var order = randperm(count, generator: generator);
+        return new TrainingData(images, order.narrow(0, held, count - held), images, order.narrow(0, 0, held));
+    }
+
+    private void Warn(IChannel channel, LabelKeys labels, TrainingData data)
+    {
+        if (data.TrainingRows.shape[0] < 2)
+            throw new InvalidOperationException($"There is {data.TrainingRows.shape[0]} image to train on; at least 2 are needed.");
+        if (_options.EarlyStopping is not null && data.Validation is null)
+            throw new InvalidOperationException($"{nameof(Options.EarlyStopping)} needs a {nameof(Options.ValidationSet)} or a {nameof(Options.ValidationSetFraction)} that holds at least one image.");
+        if (labels.Count > 1 && _options.FloodLevel >= Math.Log(labels.Count))
+            channel.Warning(MessageSensitivity.None,
+                $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");
+    }
+
+    private ScalarType PrecisionOn(Device device) => _options.Precision switch
+    {
+        Precision.BFloat16 => ScalarType.BFloat16,
+        Precision.Auto when NativeBFloat16.IsSupportedOn(device) => ScalarType.BFloat16,
+        _ => ScalarType.Float32,
+    };
+
+    private static SchemaShape.Column Find(SchemaShape schema, string name, string option) =>
+        schema.TryFindColumn(name, out var column)
+            ? column
+            : throw new ArgumentException($"The data has no column '{name}' ({option}). Its columns: {string.Join(", ", schema.Select(c => c.Name))}.");
+}

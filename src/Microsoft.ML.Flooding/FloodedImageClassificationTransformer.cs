@@ -1,0 +1,107 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Persistence;
+using Microsoft.ML.Flooding.Runtime;
+using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Runtime;
+
+[assembly: LoadableClass(typeof(FloodedImageClassificationTransformer), null, typeof(SignatureLoadModel),
+    "Flooded image classification", ModelFile.LoaderSignature)]
+
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// A trained image classifier: adds the columns Score (Vector&lt;Single&gt;, the probability of each class) and PredictedLabel (a key with the
+/// label's values). Any number of threads may use it at once. It owns its network: dispose of it when done.
+/// </summary>
+public sealed class FloodedImageClassificationTransformer : ITransformer, IDisposable
+{
+    private readonly ImageClassifier _classifier;
+    private bool _disposed;
+
+    internal FloodedImageClassificationTransformer(IHostEnvironment environment, Network network, ModelDescription description)
+    {
+        using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
+        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
+    }
+
+    // Called by ML.NET's Model.Load.
+    private FloodedImageClassificationTransformer(IHostEnvironment environment, ModelLoadContext context)
+    {
+        LibTorch.EnsureLoaded();
+        using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
+        var (description, network) = ModelFile.Load(channel, context);
+        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
+    }
+
+    /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
+    public float FloodLevel => Description.FloodLevel;
+
+    /// <summary>The course of the training.</summary>
+    public TrainingHistory History => Description.History;
+
+    /// <summary>The network that was trained, never <see cref="Architecture.Auto"/>.</summary>
+    public Architecture Architecture => Architecture.Parse(Description.Architecture);
+
+    /// <summary>The values of the label, in the order of Score's slots; numbers from 1 where the label column had no key values.</summary>
+    public IReadOnlyList<string> Labels => Description.Labels.Names;
+
+    /// <summary>Height in pixels that images are brought to.</summary>
+    public int ImageHeight => Description.Shape.Height;
+
+    /// <summary>Width in pixels that images are brought to.</summary>
+    public int ImageWidth => Description.Shape.Width;
+
+    /// <summary>Channels of an image: 3 for colour, 1 for grey.</summary>
+    public int Channels => Description.Shape.Channels;
+
+    /// <inheritdoc/>
+    bool ITransformer.IsRowToRowMapper => true;
+
+    private ModelDescription Description => _classifier.Description;
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">The image column is missing or of a type that images cannot be read from.</exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        return new ScoringSchema(inputSchema, Description).Output;
+    }
+
+    /// <summary>Adds the scored columns; nothing is computed until rows are read.</summary>
+    /// <exception cref="ArgumentException">The image column is missing or of a type that images cannot be read from.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new ScoredDataView(input, new ScoringSchema(input.Schema, Description), _classifier);
+    }
+
+    /// <inheritdoc/>
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new RowScorer(new ScoringSchema(inputSchema, Description), _classifier);
+    }
+
+    /// <inheritdoc/>
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        ArgumentNullException.ThrowIfNull(ctx);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ModelFile.Save(ctx, Description, _classifier.Network);
+    }
+
+    /// <summary>Releases the network.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        _classifier.Dispose();
+    }
+}

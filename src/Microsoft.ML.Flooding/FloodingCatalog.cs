@@ -1,0 +1,84 @@
+using Microsoft.ML.Flooding;
+using Microsoft.ML.Flooding.Runtime;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML;
+
+/// <summary>Flooded image classification where ML.NET users look for it.</summary>
+public static class FloodingCatalog
+{
+    /// <summary>Trains an image classifier on |J - b| + b in place of the loss J, so that it does not overfit (Ishida et al., ICML 2020).</summary>
+    /// <param name="catalog">The transforms catalog.</param>
+    /// <param name="b">The flood level, finite and at least 0; 0 is plain training.</param>
+    /// <param name="labelColumnName">The label column, a key.</param>
+    /// <param name="featureColumnName">
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
+    /// of pixels in height x width x channels order.
+    /// </param>
+    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
+    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
+    /// <param name="validationSet">Data to validate on after each epoch; when null, a tenth of the training data is set aside.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="b"/> is negative or not finite.</exception>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this TransformsCatalog catalog, float b, string labelColumnName = "Label", string featureColumnName = "Features",
+        string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
+    }
+
+    /// <summary>Trains an image classifier with every option at hand.</summary>
+    /// <param name="catalog">The transforms catalog.</param>
+    /// <param name="options">The options; a copy is taken.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this TransformsCatalog catalog, FloodedImageClassificationTrainer.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new FloodedImageClassificationTrainer(HostSettings.Of(catalog), options);
+    }
+
+    /// <summary>Trains an image classifier on |J - b| + b in place of the loss J, so that it does not overfit (Ishida et al., ICML 2020).</summary>
+    /// <param name="catalog">The multiclass trainers' catalog.</param>
+    /// <param name="b">The flood level, finite and at least 0; 0 is plain training.</param>
+    /// <param name="labelColumnName">The label column, a key.</param>
+    /// <param name="featureColumnName">
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
+    /// of pixels in height x width x channels order.
+    /// </param>
+    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
+    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
+    /// <param name="validationSet">Data to validate on after each epoch; when null, a tenth of the training data is set aside.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="b"/> is negative or not finite.</exception>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, float b, string labelColumnName = "Label",
+        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
+        IDataView? validationSet = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
+    }
+
+    /// <summary>Trains an image classifier with every option at hand.</summary>
+    /// <param name="catalog">The multiclass trainers' catalog.</param>
+    /// <param name="options">The options; a copy is taken.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, FloodedImageClassificationTrainer.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new FloodedImageClassificationTrainer(HostSettings.Of(catalog), options);
+    }
+
+    private static FloodedImageClassificationTrainer Create(
+        IHostEnvironment environment, float b, string label, string feature, string score, string predictedLabel, IDataView? validationSet) =>
+        new(environment, new FloodedImageClassificationTrainer.Options
+        {
+            FloodLevel = b,
+            LabelColumnName = label,
+            FeatureColumnName = feature,
+            ScoreColumnName = score,
+            PredictedLabelColumnName = predictedLabel,
+            ValidationSet = validationSet,
+        });
+}

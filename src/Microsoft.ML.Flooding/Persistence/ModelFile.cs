@@ -1,0 +1,126 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Runtime;
+using TorchSharp;
+
+namespace Microsoft.ML.Flooding.Persistence;
+
+/// <summary>
+/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the two
+/// entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names.
+/// </summary>
+internal static class ModelFile
+{
+    /// <summary>The name under which ML.NET finds the transformer; at most 24 characters.</summary>
+    public const string LoaderSignature = "FloodedImageClassTransf";
+
+    private const string DescriptionEntry = "Model.json";
+    private const string WeightsEntry = "Weights.safetensors";
+
+    // Raise `written` with every change of the format, and `readable` when older libraries cannot read the new format.
+    private static readonly VersionInfo Version = new(
+        modelSignature: "FLOODIMG",
+        verWrittenCur: 0x00010001,
+        verReadableCur: 0x00010001,
+        verWeCanReadBack: 0x00010001,
+        loaderAssemblyName: typeof(ModelFile).Assembly.FullName,
+        loaderSignature: LoaderSignature);
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
+
+    /// <summary>Writes a model.</summary>
+    public static void Save(ModelSaveContext context, ModelDescription description, Network network)
+    {
+        context.CheckAtModel();
+        context.SetVersionInfo(Version);
+        var json = JsonSerializer.SerializeToUtf8Bytes(description, Json);
+        using var weights = new MemoryStream();
+        Safetensors.Write(weights, network.State(), new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture });
+        var weightBytes = weights.GetBuffer().AsSpan(0, (int)weights.Length);
+        WriteSeal(context.Writer, json);
+        WriteSeal(context.Writer, weightBytes);
+        context.SaveBinaryStream(DescriptionEntry, writer => writer.Write(json));
+        context.SaveBinaryStream(WeightsEntry, writer => writer.Write(weights.GetBuffer(), 0, (int)weights.Length));
+    }
+
+    /// <summary>Reads a model.</summary>
+    /// <exception cref="FormatException">The file is damaged, or written by a newer version; the message says which.</exception>
+    public static (ModelDescription Description, Network Network) Load(IExceptionContext host, ModelLoadContext context)
+    {
+        context.CheckAtModel(Version);
+        try
+        {
+            var descriptionSeal = ReadSeal(context.Reader);
+            var weightsSeal = ReadSeal(context.Reader);
+            var description = JsonSerializer.Deserialize<ModelDescription>(ReadEntry(context, DescriptionEntry, descriptionSeal), Json)
+                ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
+            description.Validate();
+            return (description, LoadNetwork(description, ReadEntry(context, WeightsEntry, weightsSeal)));
+        }
+        catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
+        {
+            throw host.ExceptDecode(e, "The model of the flooded image classifier cannot be read: {0}", e.Message);
+        }
+    }
+
+    private static Network LoadNetwork(ModelDescription description, byte[] weights)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var file = SafetensorsFile.Read(weights);
+        using var generator = new torch.Generator(0);
+        var network = Architecture.Parse(description.Architecture).Create(description.Shape, description.Labels.Count, generator);
+        try
+        {
+            network.LoadState(file.LoadAll());
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    private static void WriteSeal(BinaryWriter writer, ReadOnlySpan<byte> content)
+    {
+        writer.Write((long)content.Length);
+        writer.Write(SHA256.HashData(content));
+    }
+
+    private static Seal ReadSeal(BinaryReader reader)
+    {
+        var length = reader.ReadInt64();
+        var hash = reader.ReadBytes(SHA256.HashSizeInBytes);
+        return hash.Length == SHA256.HashSizeInBytes ? new Seal(length, hash) : throw new EndOfStreamException("The header ends too early.");
+    }
+
+    private static byte[] ReadEntry(ModelLoadContext context, string name, Seal seal)
+    {
+        byte[]? content = null;
+        var found = context.TryLoadBinaryStream(name, reader =>
+        {
+            // The entry decides how much is read, so that a header that lies cannot ask for memory.
+            if (reader.BaseStream.Length != seal.Length)
+                throw new InvalidDataException($"Entry {name} has {reader.BaseStream.Length:N0} bytes instead of {seal.Length:N0}.");
+            content = reader.ReadBytes(checked((int)seal.Length));
+        });
+        if (!found || content is null)
+            throw new InvalidDataException($"Entry {name} is missing.");
+        if (content.Length != seal.Length)
+            throw new InvalidDataException($"Entry {name} ends after {content.Length:N0} of {seal.Length:N0} bytes.");
+        if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(content), seal.Hash))
+            throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 is not the one in the header.");
+        return content;
+    }
+
+    private readonly record struct Seal(long Length, byte[] Hash);
+}

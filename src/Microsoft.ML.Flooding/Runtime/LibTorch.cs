@@ -1,0 +1,74 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Microsoft.ML.Flooding.Runtime;
+
+/// <summary>Turns a missing or unloadable libtorch into an error that says what to do.</summary>
+internal static class LibTorch
+{
+    private static readonly Lazy<Exception?> Failure = new(Load);
+
+    /// <summary>Call before the first use of TorchSharp.</summary>
+    /// <exception cref="InvalidOperationException">libtorch cannot be loaded; the message names the package or the C++ runtime that is needed.</exception>
+    public static void EnsureLoaded()
+    {
+        if (Failure.Value is { } failure)
+            throw new InvalidOperationException(failure.Message, failure.InnerException);
+    }
+
+    private static InvalidOperationException? Load()
+    {
+        try
+        {
+            torch.empty(0).Dispose();
+            return null;
+        }
+        catch (Exception e) when (e is TypeInitializationException or DllNotFoundException or NotSupportedException or BadImageFormatException)
+        {
+            return new InvalidOperationException(Explain(NativeLoadError(), e), e);
+        }
+    }
+
+    /// <summary>What the loader says of TorchSharp's own library: its dependencies' trouble is in the message.</summary>
+    private static string NativeLoadError()
+    {
+        foreach (var folder in ProbingFolders())
+        {
+            var file = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*LibTorchSharp.*").FirstOrDefault() : null;
+            if (file is null)
+                continue;
+            try
+            {
+                NativeLibrary.Load(file);
+            }
+            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+            {
+                return e.Message;
+            }
+        }
+        return "";
+    }
+
+    private static IEnumerable<string> ProbingFolders()
+    {
+        var directories = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
+        return directories.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Append(AppContext.BaseDirectory)
+            .Append(Path.Combine(AppContext.BaseDirectory, "runtimes", RuntimeInformation.RuntimeIdentifier, "native"));
+    }
+
+    internal static string Explain(string nativeError, Exception cause)
+    {
+        var version = System.Text.RegularExpressions.Regex.Match(nativeError, @"version [`'](GLIBCXX_[\d.]+|GLIBC_[\d.]+)'");
+        if (version.Success)
+            return $"libtorch needs a newer C++ runtime: {version.Groups[1].Value} is missing from this system's " +
+                   (version.Groups[1].Value.StartsWith("GLIBCXX", StringComparison.Ordinal) ? "libstdc++.so.6" : "libc.so.6") +
+                   ". Use a distribution with GCC 13 or newer (Debian 13, Ubuntu 24.04, RHEL 10) or install its libstdc++6.";
+        var package = OperatingSystem.IsWindows() ? "TorchSharp-cpu or TorchSharp-cuda-windows"
+            : OperatingSystem.IsLinux() ? "TorchSharp-cpu or TorchSharp-cuda-linux"
+            : "TorchSharp-cpu";
+        return $"libtorch, TorchSharp's native library, cannot be loaded. Add one of its back ends to the application (not to a library): {package}, " +
+               $"version {typeof(torch).Assembly.GetName().Version?.ToString(3)}. " +
+               (nativeError.Length > 0 ? $"The loader says: {nativeError.Split('\n')[0]}" : cause.GetBaseException().Message.Split('\n')[0]);
+    }
+}

@@ -1,0 +1,53 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Training;
+
+namespace Microsoft.ML.Flooding.Scoring;
+
+/// <summary>Everything about a trained model but its weights. It is saved as JSON; nothing in it names a .NET type.</summary>
+internal sealed record ModelDescription
+{
+    /// <summary><see cref="Flooding.Architecture.Name"/>.</summary>
+    public required string Architecture { get; init; }
+
+    /// <summary>The shape that images are brought to.</summary>
+    public required ImageShape Shape { get; init; }
+
+    /// <summary>Encoded images of more pixels are refused.</summary>
+    public long MaxPixels { get; init; } = ImageColumn.DefaultMaxPixels;
+
+    /// <summary>From pixels to the network's input.</summary>
+    public required Normalization Normalization { get; init; }
+
+    /// <summary>The classes.</summary>
+    public required LabelKeys Labels { get; init; }
+
+    /// <summary>The column that images are read from.</summary>
+    public required string FeatureColumn { get; init; }
+
+    /// <summary>The column that probabilities are written to.</summary>
+    public required string ScoreColumn { get; init; }
+
+    /// <summary>The column that the most probable class is written to.</summary>
+    public required string PredictedLabelColumn { get; init; }
+
+    /// <summary>The flood level that the model was trained with.</summary>
+    public required float FloodLevel { get; init; }
+
+    /// <summary>The course of its training.</summary>
+    public required TrainingHistory History { get; init; }
+
+    /// <summary>Throws when the members contradict each other, as they may in a damaged file.</summary>
+    /// <exception cref="InvalidDataException">The message says what is wrong.</exception>
+    public void Validate()
+    {
+        if (Shape.Height is < 1 or > ushort.MaxValue || Shape.Width is < 1 or > ushort.MaxValue || Shape.Channels is < 1 or > 1024)
+            throw new InvalidDataException($"Images of {Shape} are not possible.");
+        if (Normalization?.Mean?.Length != Shape.Channels || Normalization.Deviation?.Length != Shape.Channels)
+            throw new InvalidDataException($"The normalisation is not for {Shape.Channels} channels.");
+        if (Labels is null || History is null)
+            throw new InvalidDataException("The labels or the training history are missing.");
+        Labels.Validate();
+        if (string.IsNullOrEmpty(FeatureColumn) || string.IsNullOrEmpty(ScoreColumn) || string.IsNullOrEmpty(PredictedLabelColumn))
+            throw new InvalidDataException("A column has no name.");
+    }
+}

@@ -1,0 +1,86 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+
+namespace Microsoft.ML.Flooding.Scoring;
+
+/// <summary>Scores one row at a time: what a PredictionEngine works with.</summary>
+internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier) : IRowToRowMapper
+{
+    public DataViewSchema InputSchema => schema.Input;
+
+    public DataViewSchema OutputSchema => schema.Output;
+
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
+        schema.Dependencies(dependingColumns);
+
+    public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
+    {
+        if (input.Schema != schema.Input)
+            throw new ArgumentException("The row has another schema than the one that this mapper was made for.", nameof(input));
+        return new Row(input, schema, classifier, [.. activeColumns.Select(c => c.Index)]);
+    }
+
+    private sealed class Row : DataViewRow
+    {
+        private readonly DataViewRow _input;
+        private readonly ScoringSchema _schema;
+        private readonly HashSet<int> _active;
+        private readonly ImageBatchScorer? _scorer;
+        private readonly Action<RawImage>? _readImage;
+        private long _scoredPosition = -1;
+        private bool _disposed;
+
+        public Row(DataViewRow input, ScoringSchema schema, ImageClassifier classifier, HashSet<int> active)
+        {
+            _input = input;
+            _schema = schema;
+            _active = active;
+            if (!active.Any(i => schema.IsScored(schema.Output[i])))
+                return;
+            _scorer = new ImageBatchScorer(classifier, schema.ImageColumn, ImageColumn.PixelTypeOf(schema.Feature.Type), 1);
+            _readImage = schema.ImageColumn.CreateGetter(input);
+        }
+
+        public override DataViewSchema Schema => _schema.Output;
+
+        public override long Position => _input.Position;
+
+        public override long Batch => _input.Batch;
+
+        public override ValueGetter<DataViewRowId> GetIdGetter() => _input.GetIdGetter();
+
+        public override bool IsColumnActive(DataViewSchema.Column column) => _active.Contains(column.Index);
+
+        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
+        {
+            if (!_schema.IsScored(column))
+                return _input.GetGetter<TValue>(_schema.Input[column.Index]);
+            if (_scorer is null)
+                throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this row was made for.");
+            return ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing && !_disposed)
+            {
+                _disposed = true;
+                _scorer?.Dispose();
+                _input.Dispose();
+            }
+            base.Dispose(disposing);
+        }
+
+        /// <summary>Both columns of a row come of one pass; a row without a position is scored anew each time.</summary>
+        private ReadOnlySpan<float> Probabilities()
+        {
+            if (_scoredPosition < 0 || _scoredPosition != _input.Position)
+            {
+                _readImage!(_scorer!.Row(0));
+                _scorer.Score(1, _ => "the row to predict");
+                _scoredPosition = _input.Position;
+            }
+            return _scorer!.Probabilities(0);
+        }
+    }
+}

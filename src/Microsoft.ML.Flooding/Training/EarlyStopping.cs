@@ -1,0 +1,28 @@
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// Ends training when the validation set has seen no improvement for a while, and returns the weights of the best epoch.
+/// It needs a validation set (<see cref="FloodedImageClassificationTrainer.Options.ValidationSet"/> or
+/// <see cref="FloodedImageClassificationTrainer.Options.ValidationSetFraction"/>).
+/// </summary>
+public sealed record EarlyStopping
+{
+    /// <summary>What is watched. Default: <see cref="EarlyStoppingMetric.Loss"/>.</summary>
+    public EarlyStoppingMetric Metric { get; init; } = EarlyStoppingMetric.Loss;
+
+    /// <summary>Epochs without an improvement before training ends, at least 1. Default: 20.</summary>
+    public int Patience { get; init; } = 20;
+
+    /// <summary>How much better than the best so far counts as an improvement, at least 0. Default: 0.</summary>
+    public double MinimumChange { get; init; }
+}
+
+/// <summary>The validation figure that <see cref="EarlyStopping"/> watches.</summary>
+public enum EarlyStoppingMetric
+{
+    /// <summary>Mean cross-entropy on the validation set; lower is better.</summary>
+    Loss,
+
+    /// <summary>Share of the validation set that is classified correctly; higher is better.</summary>
+    Accuracy,
+}

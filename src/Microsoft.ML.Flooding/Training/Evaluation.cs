@@ -1,0 +1,35 @@
+using Microsoft.ML.Flooding.Images;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Training;
+
+/// <summary>Mean cross-entropy and accuracy of a network on a set.</summary>
+internal readonly record struct Evaluation(double Loss, double Accuracy)
+{
+    private const int BatchSize = 256;
+
+    /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
+    public static Evaluation Of(WorkingWeights weights, ImageSet set, Tensor rows, Normalization.PixelNormalizer normalizer, Device device, Action checkAlive)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        weights.Network.eval();
+        var losses = zeros([], ScalarType.Float64, device);
+        var correct = zeros([], ScalarType.Int64, device);
+        using var batches = set.Read(rows, BatchSize, device);
+        while (true)
+        {
+            using var step = NewDisposeScope();
+            if (!batches.MoveNext())
+                break;
+            checkAlive();
+            var batch = batches.Current;
+            var logits = weights.Network.forward(normalizer.Apply(batch.Pixels).to(weights.Precision)).to(ScalarType.Float32);
+            losses.add_(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum));
+            correct.add_(logits.argmax(1).eq(batch.Labels).sum());
+        }
+        weights.Network.train();
+        var count = rows.shape[0];
+        return new Evaluation(losses.item<double>() / count, (double)correct.item<long>() / count);
+    }
+}

@@ -1,0 +1,70 @@
+namespace Microsoft.ML.Flooding;
+
+/// <summary>How the learning rate changes over a run, as a factor of <see cref="TrainingOptions.LearningRate"/>.</summary>
+public abstract record LearningRateSchedule
+{
+    private protected LearningRateSchedule() { }
+
+    /// <summary>
+    /// Epochs over which the rate rises linearly from zero before the schedule proper begins; may be a fraction, at least 0. Default: 0.
+    /// </summary>
+    public double WarmUpEpochs { get; init; }
+
+    /// <summary>The same rate throughout.</summary>
+    public static LearningRateSchedule Constant { get; } = new ConstantSchedule();
+
+    /// <summary>Half a cosine from the full rate to zero at the end of the last epoch (Loshchilov and Hutter, 2017, without restarts).</summary>
+    public static LearningRateSchedule Cosine { get; } = new CosineSchedule();
+
+    /// <summary>The flooding paper's own for image benchmarks: a tenth from half of the epochs on, a hundredth from 80 % on.</summary>
+    public static LearningRateSchedule Paper { get; } = Step(0.1, 0.5, 0.8);
+
+    /// <summary>Multiplies the rate by <paramref name="factor"/> at each milestone.</summary>
+    /// <param name="factor">Factor a milestone, in (0, 1].</param>
+    /// <param name="milestones">Fractions of the run, in (0, 1), ascending.</param>
+    /// <exception cref="ArgumentException">A milestone or the factor is out of range.</exception>
+    public static LearningRateSchedule Step(double factor, params IReadOnlyList<double> milestones)
+    {
+        ArgumentNullException.ThrowIfNull(milestones);
+        if (factor is not (> 0 and <= 1))
+            throw new ArgumentException($"The factor must be in (0, 1]; it is {factor}.", nameof(factor));
+        if (milestones.Any(m => m is not (> 0 and < 1)) || !milestones.SequenceEqual(milestones.Order()))
+            throw new ArgumentException("Milestones are fractions of the run in (0, 1), ascending.", nameof(milestones));
+        return new StepSchedule(factor, [.. milestones]);
+    }
+
+    /// <summary>The factor at a step.</summary>
+    /// <param name="step">Steps taken so far.</param>
+    /// <param name="stepsPerEpoch">Steps in an epoch.</param>
+    /// <param name="epochs">Epochs of the whole run.</param>
+    internal double FactorAt(long step, long stepsPerEpoch, int epochs)
+    {
+        var warmUp = WarmUpEpochs * stepsPerEpoch;
+        if (step < warmUp)
+            return (step + 1) / (warmUp + 1);
+        return Factor((step - warmUp) / Math.Max(1, stepsPerEpoch * (long)epochs - warmUp));
+    }
+
+    /// <summary>The factor when <paramref name="progress"/> (in [0, 1)) of the run after the warm-up is done.</summary>
+    private protected abstract double Factor(double progress);
+
+    private sealed record ConstantSchedule : LearningRateSchedule
+    {
+        private protected override double Factor(double progress) => 1;
+    }
+
+    private sealed record CosineSchedule : LearningRateSchedule
+    {
+        private protected override double Factor(double progress) => (1 + Math.Cos(Math.PI * progress)) / 2;
+    }
+
+    private sealed record StepSchedule(double Gamma, double[] Milestones) : LearningRateSchedule
+    {
+        private protected override double Factor(double progress) => Math.Pow(Gamma, Milestones.Count(m => progress >= m));
+
+        public bool Equals(StepSchedule? other) =>
+            base.Equals(other) && Gamma == other.Gamma && Milestones.SequenceEqual(other.Milestones);
+
+        public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Gamma, Milestones.Length);
+    }
+}

@@ -1,0 +1,14 @@
+namespace Microsoft.ML.Flooding;
+
+/// <summary>The rule that turns gradients into weight updates; each is PyTorch's, formula and order of operations alike.</summary>
+public enum Optimizer
+{
+    /// <summary>Stochastic gradient descent with <see cref="TrainingOptions.Momentum"/>, Nesterov's when <see cref="TrainingOptions.Nesterov"/> is set.</summary>
+    Sgd,
+
+    /// <summary>Adam (Kingma and Ba, 2015), betas 0.9 and 0.999, epsilon 1e-8; weight decay is added to the gradient.</summary>
+    Adam,
+
+    /// <summary>AdamW (Loshchilov and Hutter, 2019): Adam with weight decay decoupled from the gradient.</summary>
+    AdamW,
+}

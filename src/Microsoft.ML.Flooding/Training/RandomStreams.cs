@@ -1,0 +1,31 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Training;
+
+/// <summary>
+/// Independent generators for everything random in a run, each a function of the seed, its purpose and the epoch alone: a resumed run needs no
+/// generator state, and one use of randomness cannot shift another.
+/// </summary>
+internal static class RandomStreams
+{
+    public static Generator Create(long seed, Purpose purpose, int epoch, Device device) =>
+        new(Mix(Mix(Mix((ulong)seed) ^ (ulong)purpose) ^ (uint)epoch), device);
+
+    /// <summary>SplitMix64 (Steele, Lea and Flood, 2014).</summary>
+    private static ulong Mix(ulong x)
+    {
+        x += 0x9E3779B97F4A7C15;
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+        return x ^ (x >> 31);
+    }
+
+    public enum Purpose : ulong
+    {
+        Weights = 1,
+        Order = 2,
+        Augmentation = 3,
+        Dropout = 4,
+        ValidationSplit = 5,
+    }
+}

@@ -1,0 +1,102 @@
+namespace Microsoft.ML.Flooding;
+
+/// <summary>How a network is trained: everything but the data. Checked when training starts.</summary>
+public class TrainingOptions
+{
+    /// <summary>
+    /// The flood level b of Ishida et al. (ICML 2020): the mini-batch loss J is replaced by |J - b| + b. Finite, at least 0; at 0 training is
+    /// plain. Levels of 0 to 0.10 suit clean labels, far larger ones noisy labels. Default: 0.03.
+    /// </summary>
+    public float FloodLevel { get; set; } = 0.03f;
+
+    /// <summary>The network. Default: <see cref="Architecture.Auto"/>.</summary>
+    public Architecture Architecture { get; set; } = Architecture.Auto;
+
+    /// <summary>Passes over the training set, at least 1. Default: 60.</summary>
+    public int Epochs { get; set; } = 60;
+
+    /// <summary>Images in a mini-batch, at least 1; the last one of an epoch may be smaller. Default: 64.</summary>
+    public int BatchSize { get; set; } = 64;
+
+    /// <summary>The update rule. Default: <see cref="Optimizer.Sgd"/>.</summary>
+    public Optimizer Optimizer { get; set; } = Optimizer.Sgd;
+
+    /// <summary>Step size at the schedule's full rate, greater than 0. Default (null): 0.02 for SGD, 0.001 for Adam and AdamW.</summary>
+    public double? LearningRate { get; set; }
+
+    /// <summary>How the learning rate changes over the run. Default: <see cref="LearningRateSchedule.Constant"/>.</summary>
+    public LearningRateSchedule Schedule { get; set; } = LearningRateSchedule.Constant;
+
+    /// <summary>Momentum of <see cref="Optimizer.Sgd"/>, in [0, 1). Default: 0.9.</summary>
+    public double Momentum { get; set; } = 0.9;
+
+    /// <summary>Nesterov's form of the momentum. Default: false.</summary>
+    public bool Nesterov { get; set; }
+
+    /// <summary>Weight decay (L2 penalty for SGD and Adam, decoupled for AdamW), at least 0. Default: 0.</summary>
+    public double WeightDecay { get; set; }
+
+    /// <summary>Whether biases and normalisation parameters decay as well, as in PyTorch's optimizers. Default: true.</summary>
+    public bool DecayBiasAndNorm { get; set; } = true;
+
+    /// <summary>The Euclidean norm that the whole gradient is scaled down to when it is longer, greater than 0. Default (null): no limit.</summary>
+    public double? MaxGradientNorm { get; set; }
+
+    /// <summary>
+    /// Averaging of the weights along the run. Default (null): <see cref="Flooding.WeightAveraging.Exponential"/> when
+    /// <see cref="FloodLevel"/> is above 0, else <see cref="Flooding.WeightAveraging.None"/>.
+    /// </summary>
+    public WeightAveraging? WeightAveraging { get; set; }
+
+    /// <summary>Ends training by the validation set. Default (null): all epochs are trained.</summary>
+    public EarlyStopping? EarlyStopping { get; set; }
+
+    /// <summary>The number format of the computation. Default: <see cref="Precision.Float32"/>.</summary>
+    public Precision Precision { get; set; } = Precision.Float32;
+
+    /// <summary>Called after each epoch, on the thread that trains. An exception thrown here ends the training.</summary>
+    public Action<EpochMetrics>? MetricsCallback { get; set; }
+
+    /// <summary>
+    /// Seed of the weights, of the order of the images and of all else that is random: the same seed gives the same model, bit for bit, on the
+    /// same machine. Default (null): the seed of the MLContext; without one a new seed each time.
+    /// </summary>
+    public int? Seed { get; set; }
+
+    /// <summary>The averaging in effect once defaults are applied.</summary>
+    internal WeightAveraging EffectiveAveraging =>
+        WeightAveraging ?? (FloodLevel > 0 ? Flooding.WeightAveraging.Exponential : Flooding.WeightAveraging.None);
+
+    /// <summary>The learning rate in effect once defaults are applied.</summary>
+    internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
+
+    /// <summary>Throws for the first option that is out of its range.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it and the range.</exception>
+    internal virtual void Validate()
+    {
+        Require(float.IsFinite(FloodLevel) && FloodLevel >= 0, nameof(FloodLevel), FloodLevel, "finite and at least 0");
+        ArgumentNullException.ThrowIfNull(Architecture);
+        ArgumentNullException.ThrowIfNull(Schedule);
+        Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
+        Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
+        Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");
+        Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "Float32, BFloat16 or Auto");
+        Require(LearningRate is null or > 0 and < double.PositiveInfinity, nameof(LearningRate), LearningRate, "greater than 0");
+        Require(Momentum is >= 0 and < 1, nameof(Momentum), Momentum, "in [0, 1)");
+        Require(!Nesterov || Momentum > 0, nameof(Nesterov), Nesterov, "set only with a Momentum above 0");
+        Require(WeightDecay is >= 0 and < double.PositiveInfinity, nameof(WeightDecay), WeightDecay, "at least 0");
+        Require(MaxGradientNorm is null or > 0, nameof(MaxGradientNorm), MaxGradientNorm, "greater than 0");
+        Require(Schedule.WarmUpEpochs is >= 0 and < double.PositiveInfinity, "Schedule.WarmUpEpochs", Schedule.WarmUpEpochs, "at least 0");
+        Require(WeightAveraging?.Decay is null or >= 0 and < 1, "WeightAveraging.Decay", WeightAveraging?.Decay, "in [0, 1)");
+        Require(EarlyStopping is null or { Patience: >= 1 }, "EarlyStopping.Patience", EarlyStopping?.Patience, "at least 1");
+        Require(EarlyStopping is null or { MinimumChange: >= 0 }, "EarlyStopping.MinimumChange", EarlyStopping?.MinimumChange, "at least 0");
+        Require(EarlyStopping is null || Enum.IsDefined(EarlyStopping.Metric), "EarlyStopping.Metric", EarlyStopping?.Metric, "Loss or Accuracy");
+    }
+
+    /// <summary>Throws that an option is out of its range.</summary>
+    private protected static void Require(bool condition, string option, object? value, string range)
+    {
+        if (!condition)
+            throw new ArgumentOutOfRangeException(option, value, $"Option {option} must be {range}.");
+    }
+}

@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using Microsoft.ML.Flooding.Objectives;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Training;
+
+/// <summary>
+/// One run over the data: the loop, and the state that it carries from epoch to epoch. Nothing in a step waits for the device: losses are read
+/// once an epoch.
+/// </summary>
+internal sealed class TrainingRun : IDisposable
+{
+    private readonly TrainingOptions _options;
+    private readonly TrainingData _data;
+    private readonly Normalization.PixelNormalizer _normalizer;
+    private readonly Device _device;
+    private readonly long _seed;
+    private readonly Action _checkAlive;
+    private readonly WorkingWeights _weights;
+    private readonly TrainingStep _trainingStep;
+    private readonly WeightAverage? _average;
+    private readonly BestWeights? _best;
+    private readonly List<EpochMetrics> _epochs = [];
+    private readonly int _stepsPerEpoch;
+    private long _step;
+
+    /// <param name="network">[N, C, H, W] to logits [N, K]; trained in place.</param>
+    /// <param name="objective">What is minimised.</param>
+    /// <param name="options">Checked already.</param>
+    /// <param name="data">Where the images come from.</param>
+    /// <param name="normalization">From pixels to the network's input.</param>
+    /// <param name="device">Where the network is trained.</param>
+    /// <param name="precision">The type that the network computes in.</param>
+    /// <param name="seed">Of everything random.</param>
+    /// <param name="checkAlive">Called before each step; throws to end the run.</param>
+    public TrainingRun(
+        nn.Module<Tensor, Tensor> network, Objective objective, TrainingOptions options, TrainingData data, Normalization normalization,
+        Device device, ScalarType precision, long seed, Action checkAlive)
+    {
+        _options = options;
+        _data = data;
+        _device = device;
+        _seed = seed;
+        _checkAlive = checkAlive;
+        _stepsPerEpoch = StepsPerEpoch(data.TrainingRows.shape[0], options.BatchSize);
+        _normalizer = normalization.On(device);
+        _weights = new WorkingWeights(network, device, precision);
+        _trainingStep = new TrainingStep(_weights, objective, _normalizer, options);
+        if (options.EffectiveAveraging is { Enabled: true } averaging)
+            _average = new WeightAverage(_weights, averaging, (long)_stepsPerEpoch * options.Epochs);
+        if (options.EarlyStopping is { } stopping)
+            _best = new BestWeights(stopping);
+    }
+
+    private int Epoch => _epochs.Count;
+
+    private bool Finished => Epoch >= _options.Epochs || _best?.Exhausted(Epoch) == true;
+
+    /// <summary>Trains to the end; the network then has the selected weights.</summary>
+    public TrainingHistory Fit(Action<EpochMetrics> report)
+    {
+        while (!Finished)
+        {
+            TrainEpoch();
+            report(_epochs[^1]);
+            _options.MetricsCallback?.Invoke(_epochs[^1]);
+        }
+        return SelectWeights();
+    }
+
+    /// <summary>The network's weights and buffers by name, in float32 whatever it computed in; the tensors stay this run's.</summary>
+    public IReadOnlyDictionary<string, Tensor> State()
+    {
+        var state = _weights.Network.named_buffers().ToDictionary(b => b.name, b => b.buffer);
+        foreach (var (name, master) in _weights.Names.Zip(_weights.Masters))
+            state.Add(name, master);
+        return state;
+    }
+
+    public void Dispose()
+    {
+        _trainingStep.Dispose();
+        _average?.Dispose();
+        _best?.Dispose();
+        _weights.Dispose();
+        _normalizer.Dispose();
+    }
+
+    /// <summary>
+    /// A single image left over is left out: batch norm has no variance to take from it. It is another image each epoch.
+    /// </summary>
+    private static int StepsPerEpoch(long rows, int batchSize) =>
+        checked((int)((rows + batchSize - 1) / batchSize - (rows % batchSize == 1 && rows > 1 ? 1 : 0)));
+
+    private void TrainEpoch()
+    {
+        using var scope = NewDisposeScope();
+        var watch = Stopwatch.StartNew();
+        var number = Epoch + 1;
+        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number, CPU);
+        var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: generator));
+        var losses = new List<Tensor>(_stepsPerEpoch);
+        var flooded = new List<Tensor>(_stepsPerEpoch);
+        var gradientNorm = zeros([], ScalarType.Float32, _device);
+        var rate = 0.0;
+        _weights.Network.train();
+        using (var batches = _data.Training.Read(order, _options.BatchSize, _device))
+            for (var i = 0; i < _stepsPerEpoch; i++)
+            {
+                _checkAlive();
+                rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_step, _stepsPerEpoch, _options.Epochs);
+                using var step = NewDisposeScope();
+                batches.MoveNext();
+                var (loss, share, gradients) = _trainingStep.Take(batches.Current, rate);
+                _average?.Update(_step);
+                _step++;
+                losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
+                if (share is not null)
+                    flooded.Add(share.to(ScalarType.Float32).MoveToOuterDisposeScope());
+                if (i == _stepsPerEpoch - 1)
+                    gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
+            }
+
+        var batchLosses = stack(losses).to(CPU).data<float>().ToArray();
+        ThrowIfNotFinite(batchLosses, number);
+        var seconds = watch.Elapsed.TotalSeconds;
+        var raw = Validate();
+        var averaged = ValidateAverage();
+        if (raw is { } validation)
+            _best?.Offer(number, validation, averaged, _weights, _average);
+        _epochs.Add(new EpochMetrics
+        {
+            Epoch = number,
+            TrainingLoss = batchLosses.Average(l => (double)l),
+            LowestBatchLoss = batchLosses.Min(),
+            FloodedShare = flooded.Count == 0 ? 0 : stack(flooded).mean().item<float>(),
+            ValidationLoss = raw?.Loss,
+            ValidationAccuracy = raw?.Accuracy,
+            AveragedValidationLoss = averaged?.Loss,
+            AveragedValidationAccuracy = averaged?.Accuracy,
+            LearningRate = rate,
+            GradientNorm = gradientNorm.item<float>(),
+            ImagesPerSecond = _data.TrainingRows.shape[0] / seconds,
+        });
+    }
+
+    private Evaluation? Validate() =>
+        _data is { Validation: { } set, ValidationRows: { } rows }
+            ? Evaluation.Of(_weights, set, rows, _normalizer, _device, _checkAlive)
+            : null;
+
+    private Evaluation? ValidateAverage()
+    {
+        if (_average is null || _data.Validation is null)
+            return null;
+        var raw = _weights.Snapshot();
+        _weights.Assign(_average.Values);
+        var evaluation = Validate();
+        _weights.Assign(raw);
+        foreach (var tensor in raw)
+            tensor.Dispose();
+        return evaluation;
+    }
+
+    private void ThrowIfNotFinite(float[] losses, int epoch)
+    {
+        var step = Array.FindIndex(losses, l => !float.IsFinite(l));
+        if (step >= 0)
+            throw new InvalidOperationException(
+                $"The training loss became {losses[step]} in epoch {epoch}, step {step + 1} of {_stepsPerEpoch}. " +
+                $"Lower {nameof(TrainingOptions.LearningRate)} (now {_options.EffectiveLearningRate}), set {nameof(TrainingOptions.MaxGradientNorm)}, " +
+                "or look for extreme pixel values.");
+    }
+
+    private TrainingHistory SelectWeights()
+    {
+        if (_best is { Values.Length: > 0 })
+        {
+            _weights.Assign(_best.Values);
+            return new TrainingHistory(_epochs, _best.Epoch, _best.Averaged);
+        }
+        var last = _epochs[^1];
+        var averaged = _average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
+        if (averaged)
+            _weights.Assign(_average!.Values);
+        return new TrainingHistory(_epochs, Epoch, averaged);
+    }
+}

@@ -1,0 +1,68 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Objectives;
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Microsoft.ML.Flooding.Training;
+
+/// <summary>What is done with one mini-batch: forward, backward, update. Nothing in it waits for the device.</summary>
+internal sealed class TrainingStep : IDisposable
+{
+    private readonly WorkingWeights _weights;
+    private readonly Objective _objective;
+    private readonly Normalization.PixelNormalizer _normalizer;
+    private readonly double? _maxGradientNorm;
+    private readonly Tensor[] _trained;
+    private readonly (FusedOptimizer Optimizer, int[] Gradients)[] _groups;
+
+    public TrainingStep(WorkingWeights weights, Objective objective, Normalization.PixelNormalizer normalizer, TrainingOptions options, bool foreachKernels = false)
+    {
+        _weights = weights;
+        _objective = objective;
+        _normalizer = normalizer;
+        _maxGradientNorm = options.MaxGradientNorm;
+        var trained = Enumerable.Range(0, weights.Parameters.Length).Where(i => weights.Parameters[i].requires_grad).ToArray();
+        _trained = [.. trained.Select(i => weights.Parameters[i])];
+        var masters = trained.Select(i => weights.Masters[i]).ToArray();
+        // Biases and normalisation parameters are the vectors; matrices and convolutions have two dimensions or more.
+        var groups = Enumerable.Range(0, masters.Length).GroupBy(i => options.DecayBiasAndNorm || masters[i].dim() > 1 ? options.WeightDecay : 0);
+        _groups = [.. groups.Select(g => (FusedOptimizer.Create([.. g.Select(i => masters[i])], options, g.Key, foreachKernels), g.ToArray()))];
+    }
+
+    /// <summary>The optimizers' own tensors, for checkpoints.</summary>
+    public IEnumerable<(string Name, Tensor Value)> State =>
+        _groups.SelectMany((g, i) => g.Optimizer.State.Select(s => ($"{i}.{s.Name}", s.Value)));
+
+    /// <summary>Takes the step; the tensors returned belong to the caller's dispose scope.</summary>
+    /// <param name="batch">Images and labels on the device.</param>
+    /// <param name="learningRate">Of this step.</param>
+    public (BatchLoss Loss, Tensor? Flooded, Tensor[] Gradients) Take(ImageBatch batch, double learningRate)
+    {
+        var logits = _weights.Network.forward(_normalizer.Apply(batch.Pixels).to(_weights.Precision)).to(ScalarType.Float32);
+        var perSample = functional.cross_entropy(logits, batch.Labels, reduction: Reduction.None);
+        var loss = new BatchLoss(perSample, perSample.mean(), batch.Labels, batch.Rows);
+        Tensor[] gradients = [.. autograd.grad([_objective.Minimised(loss)], _trained)];
+        using var _ = no_grad();
+        Update(gradients, learningRate);
+        return (loss, _objective.Flooded(loss), gradients);
+    }
+
+    public void Dispose()
+    {
+        foreach (var (optimizer, _) in _groups)
+            optimizer.Dispose();
+    }
+
+    private void Update(Tensor[] gradients, double learningRate)
+    {
+        if (_maxGradientNorm is { } maximum)
+        {
+            using var limit = maximum.ToScalar();
+            TensorListKernels.Invoke("clip", gradients, limit);
+        }
+        foreach (var (optimizer, members) in _groups)
+            optimizer.Step(members.Length == gradients.Length ? gradients : [.. members.Select(i => gradients[i])], learningRate);
+        _weights.Publish();
+    }
+}

@@ -1,0 +1,12 @@
+namespace Microsoft.ML.Flooding.Tests;
+
+/// <summary>Where the tests' files are.</summary>
+internal static class Fixtures
+{
+    /// <summary>PyTorch's own numbers; another folder of such files can be checked by setting FLOODING_ORACLE.</summary>
+    public static string Oracle { get; } =
+        Environment.GetEnvironmentVariable("FLOODING_ORACLE") is { Length: > 0 } folder ? folder : Path.Combine(AppContext.BaseDirectory, "Fixtures", "oracle");
+
+    /// <summary>2,000 training and 1,000 test images of Fashion-MNIST, as IDX files.</summary>
+    public static string FashionMnist { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "fashion-mnist");
+}

@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Training;
+
+/// <summary>Our steps beside PyTorch's own in float64: the files say objective, optimizer, batches and every loss.</summary>
+[TestClass]
+public sealed class TrajectoryTests
+{
+    private const double Tolerance = 1e-5;
+
+    public static IEnumerable<object[]> Trajectories =>
+        from path in Directory.EnumerateFiles(Fixtures.Oracle, "trajectory-*.safetensors").Order()
+        from foreachKernels in new[] { false, true }
+        select new object[] { Path.GetFileNameWithoutExtension(path), foreachKernels };
+
+    [TestMethod]
+    [DynamicData(nameof(Trajectories))]
+    public void Every_loss_is_that_of_PyTorch(string name, bool foreachKernels)
+    {
+        using var scope = NewDisposeScope();
+        using var file = SafetensorsFile.Open(Path.Combine(Fixtures.Oracle, name + ".safetensors"));
+        if (ObjectiveOf(name, file) is not { } objective)
+            return;
+        var tensors = file.LoadAll();
+        using var network = new TwoLayers();
+        network.LoadState(network.State().ToDictionary(s => s.Name, s => tensors[$"init.{s.Name}"]));
+        var options = OptionsOf(name, file);
+        using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
+        using var normalizer = new Normalization([0], [255]).On(CPU);
+        using var step = new TrainingStep(weights, objective, normalizer, options, foreachKernels);
+        var images = tensors["images"].unsqueeze(-1);
+        var expected = tensors["losses"].data<double>().ToArray();
+
+        for (var i = 0; i < expected.Length; i++)
+        {
+            var rows = tensors["batches"][i];
+            var batch = new ImageBatch(images.index_select(0, rows), tensors["labels"].index_select(0, rows), rows);
+            var (loss, _, _) = step.Take(batch, options.EffectiveLearningRate);
+            Assert.AreEqual(expected[i], loss.Mean.item<float>(), Tolerance, $"step {i}");
+        }
+        foreach (var (parameter, value) in network.State())
+            Assert.IsLessThan(Tolerance, (value - tensors[$"final.{parameter}"]).abs().max().item<double>(), $"final {parameter}");
+    }
+
+    private static Objective? ObjectiveOf(string name, SafetensorsFile file)
+    {
+        var settings = JsonDocument.Parse(file.Metadata["objective"]).RootElement;
+        return name.Split('-')[1] switch
+        {
+            "plain" => Flood.At(0),
+            "flood" => Flood.At(settings.GetProperty("b").GetDouble()),
+            _ => null,
+        };
+    }
+
+    private static TrainingOptions OptionsOf(string name, SafetensorsFile file)
+    {
+        var settings = JsonDocument.Parse(file.Metadata["optimizer"]).RootElement;
+        double Number(string property) => settings.TryGetProperty(property, out var value) ? value.GetDouble() : 0;
+        return new TrainingOptions
+        {
+            Optimizer = name.Split('-')[^1] switch { "adam" => Optimizer.Adam, "adamw" => Optimizer.AdamW, _ => Optimizer.Sgd },
+            LearningRate = Number("lr"),
+            Momentum = Number("momentum"),
+            Nesterov = settings.TryGetProperty("nesterov", out var nesterov) && nesterov.GetBoolean(),
+            WeightDecay = Number("weight_decay"),
+        };
+    }
+
+    /// <summary>784 - 64 - tanh - 10, the network of the trajectories.</summary>
+    private sealed class TwoLayers : nn.Module<Tensor, Tensor>
+    {
+        private readonly TorchSharp.Modules.Linear _fc1 = nn.Linear(784, 64);
+        private readonly TorchSharp.Modules.Linear _fc2 = nn.Linear(64, 10);
+
+        public TwoLayers() : base(nameof(TwoLayers))
+        {
+            register_module("fc1", _fc1);
+            register_module("fc2", _fc2);
+        }
+
+        public override Tensor forward(Tensor input) => _fc2.forward(_fc1.forward(input.flatten(1)).tanh());
+    }
+}

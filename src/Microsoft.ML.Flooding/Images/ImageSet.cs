@@ -30,7 +30,7 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, long[] places)
     /// <param name="labelColumn">The label column, a key.</param>
     /// <param name="column">How an image is read.</param>
     /// <param name="options">How the set is kept.</param>
-    /// <param name="checkAlive">Called now and then; throws to cancel.</param>
+    /// <param name="checkAlive">Called now and then, from several threads; throws to cancel.</param>
     public static ImageSet Load(
         IHostEnvironment env, IDataView data, string featureColumn, string labelColumn, ImageColumn column, ImageSetOptions options,
         Action checkAlive) => ImageSetLoader.Load(env, data, featureColumn, labelColumn, column, options, checkAlive);

@@ -60,7 +60,7 @@ internal sealed class ImageSetLoader : IDisposable
             {
                 var source = sources[(i + 1) % sources.Length];
                 others[i] = Task.Factory.StartNew(
-                    () => Read(source, static () => { }), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                    () => Read(source, checkAlive), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             }
 
             Read(sources[0], checkAlive);

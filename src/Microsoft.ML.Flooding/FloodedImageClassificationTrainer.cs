@@ -86,18 +86,18 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         };
         channel.Info(MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {labels.Count} classes, flood level {_options.FloodLevel}.");
-        return Train(description, data, device, seed, channel, progress);
+        return Train(description, data, device, seed, host, channel, progress);
     }
 
     private FloodedImageClassificationTransformer Train(
-        ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress)
+        ModelDescription description, TrainingData data, Device device, long seed, IHost host, IChannel channel, IProgressChannel progress)
     {
         var architecture = Architecture.Parse(description.Architecture);
         var precision = PrecisionOn(device);
         using var network = CreateNetwork(architecture, description, seed);
         using var run = new TrainingRun(
             network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, precision, seed,
-            () => HostSettings.ThrowIfCanceled(_environment));
+            () => HostSettings.ThrowIfCanceled(host));
         var reporter = new ProgressReporter(channel, progress, _options.Epochs);
         var checkpoints = _options.CheckpointDirectory is { } folder
             ? new CheckpointStore(folder, RunIdentity.Of(_options, architecture, data, description.Normalization, precision, device, seed))
@@ -126,11 +126,11 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         return architecture.Create(description.Shape, description.Labels.Count, generator);
     }
 
-    private ImageSet Load(IHostEnvironment host, IDataView data, ImageColumn column) =>
+    private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
         ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions(),
-            () => HostSettings.ThrowIfCanceled(_environment));
+            () => HostSettings.ThrowIfCanceled(host));
 
-    private ImageSet LoadValidation(IHostEnvironment host, IDataView data, ImageColumn column, LabelKeys labels)
+    private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
     {
         var label = data.Schema.GetColumnOrNull(_options.LabelColumnName)
             ?? throw new ArgumentException($"The validation set has no column '{_options.LabelColumnName}'.");

@@ -18,6 +18,9 @@ public class TrainingOptions
     /// <summary>Images in a mini-batch, at least 1; the last one of an epoch may be smaller. Default: 64.</summary>
     public int BatchSize { get; set; } = 64;
 
+    /// <summary>Random changes to the training images, drawn anew each epoch. Default: <see cref="Augmentation.None"/>.</summary>
+    public Augmentation Augmentation { get; set; } = Augmentation.None;
+
     /// <summary>The update rule. Default: <see cref="Optimizer.Sgd"/>.</summary>
     public Optimizer Optimizer { get; set; } = Optimizer.Sgd;
 
@@ -83,6 +86,7 @@ public class TrainingOptions
         Require(float.IsFinite(FloodLevel) && FloodLevel >= 0, nameof(FloodLevel), FloodLevel, "finite and at least 0");
         ArgumentNullException.ThrowIfNull(Architecture);
         ArgumentNullException.ThrowIfNull(Schedule);
+        ArgumentNullException.ThrowIfNull(Augmentation);
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");

@@ -33,6 +33,7 @@ public sealed class TrajectoryTests
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         using var normalizer = new Normalization([0], [255]).On(CPU);
         using var step = new TrainingStep(weights, objective, normalizer, options, foreachKernels);
+        using var generator = new Generator(0);
         var images = tensors["images"].unsqueeze(-1);
         var expected = tensors["losses"].data<double>().ToArray();
 
@@ -40,7 +41,7 @@ public sealed class TrajectoryTests
         {
             var rows = tensors["batches"][i];
             var batch = new ImageBatch(images.index_select(0, rows), tensors["labels"].index_select(0, rows), rows);
-            var (loss, _, _) = step.Take(batch, options.EffectiveLearningRate);
+            var (loss, _, _) = step.Take(batch, options.EffectiveLearningRate, generator);
             Assert.AreEqual(expected[i], loss.Mean.item<float>(), Tolerance, $"step {i}");
         }
         foreach (var (parameter, value) in network.State())

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -40,7 +41,8 @@ internal sealed class ImageSetLoader : IDisposable
         Action checkAlive)
     {
         column = column with { Name = featureColumn };
-        using var store = new MemoryStore(column.Shape, LabelReader.Count(data, labelColumn, checkAlive));
+        var count = LabelReader.Count(data, labelColumn, checkAlive);
+        using var store = CreateStore(data.Schema[featureColumn].Type, column.Shape, count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
         return loader.ToSet(env, options);
@@ -48,6 +50,20 @@ internal sealed class ImageSetLoader : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _widening.Dispose();
+
+    private static PixelStore CreateStore(DataViewType type, ImageShape shape, long count, ImageSetOptions options)
+    {
+        var bytes = count * shape.Length * (ImageColumn.PixelTypeOf(type) == ScalarType.Byte ? 1 : sizeof(float));
+        return bytes <= (options.MaxCacheBytes ?? FreeMemory() / 2)
+            ? new MemoryStore(shape, count)
+            : new FileStore(shape, count, options.CacheFolder);
+    }
+
+    private static long FreeMemory()
+    {
+        var memory = GC.GetGCMemoryInfo();
+        return memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes;
+    }
 
     private void ReadRows(IDataView data, string labelColumn, Action checkAlive)
     {
@@ -162,7 +178,7 @@ internal sealed class ImageSetLoader : IDisposable
         try
         {
             if (_store.PixelType == ScalarType.Byte)
-                _store.Widen();
+                _store.Widen(Math.Min(Volatile.Read(ref _taken), _store.Count));
         }
         finally
         {

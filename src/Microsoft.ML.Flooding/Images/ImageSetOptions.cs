@@ -6,6 +6,12 @@ internal sealed record ImageSetOptions
     /// <summary>What happens with an image that cannot be read.</summary>
     public OnInvalidImage OnInvalidImage { get; init; }
 
+    /// <summary>Sets that take more memory than this are kept on disk instead; half of what is free if not given.</summary>
+    public long? MaxCacheBytes { get; init; }
+
+    /// <summary>The folder of the temporary file; the system's if not given.</summary>
+    public string? CacheFolder { get; init; }
+
     /// <summary>Told of every row left out: its number in the data and why.</summary>
     public Action<long, string>? Skipped { get; init; }
 }

@@ -23,13 +23,14 @@ internal sealed unsafe class MemoryStore : PixelStore
     }
 
     /// <inheritdoc/>
-    public override void Widen()
+    public override void Widen(long places)
     {
         // Usually the first image decides: hardly a page of the byte tensor has been touched then, and the two take little more than one.
+        using var scope = NewDisposeScope();
         using var bytes = _pixels;
         PixelType = ScalarType.Float32;
         Allocate();
-        _pixels.copy_(bytes);
+        _pixels.narrow(0, 0, places).copy_(bytes.narrow(0, 0, places));
     }
 
     /// <inheritdoc/>

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
-using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -42,7 +41,7 @@ internal sealed class ImageSetLoader : IDisposable
     {
         column = column with { Name = featureColumn };
         var count = LabelReader.Count(data, labelColumn, checkAlive);
-        using var store = CreateStore(data.Schema[featureColumn].Type, column.Shape, count, options);
+        using var store = CreateStore(data, column, count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
         return loader.ToSet(env, options);
@@ -51,12 +50,13 @@ internal sealed class ImageSetLoader : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _widening.Dispose();
 
-    private static PixelStore CreateStore(DataViewType type, ImageShape shape, long count, ImageSetOptions options)
+    private static PixelStore CreateStore(IDataView data, ImageColumn column, long count, ImageSetOptions options)
     {
-        var bytes = count * shape.Length * (ImageColumn.PixelTypeOf(type) == ScalarType.Byte ? 1 : sizeof(float));
-        return bytes <= (options.MaxCacheBytes ?? FreeMemory() / 2)
-            ? new MemoryStore(shape, count)
-            : new FileStore(shape, count, options.CacheFolder);
+        var maxBytes = options.MaxCacheBytes ?? FreeMemory() / 2;
+        var isByte = ImageColumn.PixelTypeOf(data.Schema[column.Name].Type) == ScalarType.Byte;
+        return count * column.Shape.Length * (isByte ? 1 : sizeof(float)) <= maxBytes ? new MemoryStore(column.Shape, count)
+            : options.UseDisk ? new FileStore(column.Shape, count, options.CacheFolder)
+            : new StreamStore(data, column, count, maxBytes);
     }
 
     private static long FreeMemory()
@@ -162,7 +162,7 @@ internal sealed class ImageSetLoader : IDisposable
             if (_store.PixelType == ScalarType.Byte)
             {
                 var pixels = _store.Place(place, worker.Scratch);
-                if (TryNarrow(MemoryMarshal.Cast<byte, float>(values), pixels))
+                if (FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(values), pixels))
                 {
                     _store.Commit(place, pixels);
                     return true;
@@ -187,18 +187,6 @@ internal sealed class ImageSetLoader : IDisposable
 
         values.CopyTo(_store.Place(place, worker.Values));
         _store.Commit(place, values);
-        return true;
-    }
-
-    private static bool TryNarrow(ReadOnlySpan<float> values, Span<byte> bytes)
-    {
-        for (var i = 0; i < values.Length; i++)
-        {
-            bytes[i] = (byte)values[i];
-            if (bytes[i] != values[i])
-                return false;
-        }
-
         return true;
     }
 
@@ -236,16 +224,17 @@ internal sealed class ImageSetLoader : IDisposable
         for (var place = 0L; place < places.Length; place++)
             places[place] = place;
         Array.Sort(_keys, places);
+        var leftOut = new HashSet<long>();
         if (_invalid.Count > 0)
         {
-            Report(env, places, options.Skipped);
+            leftOut.UnionWith(Report(env, places, options.Skipped));
             places = Array.FindAll(places, place => !_invalid.ContainsKey(place));
         }
 
-        return _store.ToSet(tensor(Array.ConvertAll(places, place => _labels[place])).DetachFromDisposeScope(), places);
+        return _store.ToSet(tensor(Array.ConvertAll(places, place => _labels[place])).DetachFromDisposeScope(), places, leftOut);
     }
 
-    private void Report(IHostEnvironment env, long[] places, Action<long, string>? skipped)
+    private List<long> Report(IHostEnvironment env, long[] places, Action<long, string>? skipped)
     {
         if (_invalid.Count == places.Length)
             throw new InvalidOperationException(
@@ -253,14 +242,18 @@ internal sealed class ImageSetLoader : IDisposable
 
         using var channel = env.Start("Reading images");
         channel.Warning(MessageSensitivity.None, $"{_invalid.Count} of {places.Length} images cannot be read and are left out.");
+        var rows = new List<long>();
         for (var row = 0L; row < places.Length; row++)
         {
             if (_invalid.TryGetValue(places[row], out var problem))
             {
                 channel.Info(MessageSensitivity.UserData, $"Row {row} is left out: {problem}.");
                 skipped?.Invoke(row, problem);
+                rows.Add(row);
             }
         }
+
+        return rows;
     }
 
     private InvalidOperationException DifferentRows() => new(

@@ -9,6 +9,9 @@ internal sealed record ImageSetOptions
     /// <summary>Sets that take more memory than this are kept on disk instead; half of what is free if not given.</summary>
     public long? MaxCacheBytes { get; init; }
 
+    /// <summary>Whether the disk may be used; if not, a set over the limit is read again in every epoch and shuffled only within blocks.</summary>
+    public bool UseDisk { get; init; } = true;
+
     /// <summary>The folder of the temporary file; the system's if not given.</summary>
     public string? CacheFolder { get; init; }
 

@@ -93,8 +93,9 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         var architecture = Architecture.Parse(description.Architecture);
         using var network = CreateNetwork(architecture, description, seed);
+        var objective = _options.Objective.At(_options.FloodLevel, FactsOf(description, data, device, seed));
         using var run = new TrainingRun(
-            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, PrecisionOn(device), seed,
+            network, objective, _options, data, description.Normalization, device, PrecisionOn(device), seed,
             () => HostSettings.ThrowIfCanceled(_environment));
         var reporter = new ProgressReporter(channel, progress, _options.Epochs);
         var history = run.Fit(reporter.Report);
@@ -103,6 +104,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var trained = CreateNetwork(architecture, description, seed);
         trained.LoadState(run.State());
         return new FloodedImageClassificationTransformer(_environment, trained, description with { History = history });
+    }
+
+    private ObjectiveFacts FactsOf(ModelDescription description, TrainingData data, Device device, long seed)
+    {
+        var labels = data.Training.Labels.index_select(0, data.TrainingRows);
+        var heldOut = new HeldOutPredictions(
+            _options, data, description.Normalization, device, PrecisionOn(device), seed,
+            s => CreateNetwork(Architecture.Parse(description.Architecture), description, s), () => HostSettings.ThrowIfCanceled(_environment));
+        return new ObjectiveFacts(bincount(labels, minlength: description.Labels.Count).data<long>().ToArray(), heldOut.LabelProbabilities, device);
     }
 
     private static Network CreateNetwork(Architecture architecture, ModelDescription description, long seed)

@@ -42,10 +42,11 @@ internal sealed class TrainingStep : IDisposable
         var logits = _weights.Network.forward(_normalizer.Apply(batch.Pixels).to(_weights.Precision)).to(ScalarType.Float32);
         var perSample = functional.cross_entropy(logits, batch.Labels, reduction: Reduction.None);
         var loss = new BatchLoss(perSample, perSample.mean(), batch.Labels, batch.Rows);
-        Tensor[] gradients = [.. autograd.grad([_objective.Minimised(loss)], _trained)];
+        var (minimised, flooded) = _objective.Of(loss);
+        Tensor[] gradients = [.. autograd.grad([minimised], _trained)];
         using var _ = no_grad();
         Update(gradients, learningRate);
-        return (loss, _objective.Flooded(loss), gradients);
+        return (loss, flooded, gradients);
     }
 
     public void Dispose()

@@ -81,6 +81,11 @@ public abstract record FloodingObjective
     /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has a say, so that a search over levels makes sense.</summary>
     internal virtual bool UsesFloodLevel => true;
 
+    /// <summary>
+    /// Whether it is defined for mixed samples. A mixed sample has a loss, so floods on losses are; it has no one class and no one held-out loss.
+    /// </summary>
+    internal virtual bool AllowsMixup => true;
+
     /// <summary>The objective of a run.</summary>
     /// <param name="floodLevel">Of the run.</param>
     /// <param name="facts">What the levels may be made from.</param>
@@ -123,6 +128,8 @@ public abstract record FloodingObjective
 
         internal override bool UsesFloodLevel => false;
 
+        internal override bool AllowsMixup => false;
+
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
             new Objectives.AdaFlood(Objectives.AdaFlood.Levels(facts.HeldOutProbabilities(Folds), Gamma).to(facts.Device));
 
@@ -134,6 +141,8 @@ public abstract record FloodingObjective
         internal override bool IsPlainAt(float floodLevel) => Levels is null ? floodLevel == 0 : Levels.All(l => l == 0);
 
         internal override bool UsesFloodLevel => Levels is null;
+
+        internal override bool AllowsMixup => false;
 
         internal override Objective At(float floodLevel, ObjectiveFacts facts)
         {

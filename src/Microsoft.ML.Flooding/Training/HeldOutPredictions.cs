@@ -6,6 +6,7 @@ namespace Microsoft.ML.Flooding.Training;
 internal sealed class HeldOutPredictions
 {
     private readonly TrainingOptions _options;
+    private readonly Architecture _architecture;
     private readonly TrainingData _data;
     private readonly Normalization _normalization;
     private readonly Device _device;
@@ -15,6 +16,7 @@ internal sealed class HeldOutPredictions
     private readonly Action _checkAlive;
 
     /// <param name="options">Of the run that the predictions are for; the auxiliary networks train as it does, but plain and to the end.</param>
+    /// <param name="architecture">What <paramref name="createNetwork"/> creates.</param>
     /// <param name="data">Its data.</param>
     /// <param name="normalization">From pixels to the network's input.</param>
     /// <param name="device">Where the networks are trained.</param>
@@ -23,10 +25,11 @@ internal sealed class HeldOutPredictions
     /// <param name="createNetwork">A fresh network from a seed.</param>
     /// <param name="checkAlive">Called before each step; throws to cancel.</param>
     public HeldOutPredictions(
-        TrainingOptions options, TrainingData data, Normalization normalization, Device device, ScalarType precision, long seed,
+        TrainingOptions options, Architecture architecture, TrainingData data, Normalization normalization, Device device, ScalarType precision, long seed,
         Func<long, nn.Module<Tensor, Tensor>> createNetwork, Action checkAlive)
     {
         _options = options.Plain();
+        _architecture = architecture;
         _data = data;
         _normalization = normalization;
         _device = device;
@@ -50,22 +53,27 @@ internal sealed class HeldOutPredictions
         for (var fold = 0; fold < parts.Length; fold++)
         {
             var others = cat([.. parts.Where((_, i) => i != fold)]);
-            probabilities.index_copy_(0, parts[fold], Predict(others, parts[fold], RandomStreams.Derive(_seed, RandomStreams.Purpose.AuxiliaryFolds, fold + 1)));
+            probabilities.index_copy_(0, parts[fold], Predict(fold, others, parts[fold]));
         }
         return probabilities.MoveToOuterDisposeScope();
     }
 
-    private Tensor Predict(Tensor trainingRows, Tensor heldOut, long seed)
+    private Tensor Predict(int fold, Tensor trainingRows, Tensor heldOut)
     {
         using var scope = NewDisposeScope();
+        var seed = RandomStreams.Derive(_seed, RandomStreams.Purpose.AuxiliaryFolds, fold + 1);
         using var network = _createNetwork(seed);
         using var normalizer = _normalization.On(_device);
+        var data = new TrainingData(_data.Training, trainingRows, null, null);
+        var checkpoints = _options.CheckpointDirectory is { } folder
+            ? new CheckpointStore(
+                Path.Combine(folder, $"fold-{fold + 1}"), RunIdentity.Of(_options, _architecture, data, _normalization, _precision, _device, seed))
+            : null;
         using (enable_grad())
         using (var run = new TrainingRun(
-            network, new Objectives.CrossEntropy(), _options, new TrainingData(_data.Training, trainingRows, null, null), _normalization, _device,
-            _precision, seed, _checkAlive))
+            network, new Objectives.CrossEntropy(), _options, data, _normalization, _device, _precision, seed, _checkAlive))
         {
-            run.Fit(_ => { });
+            run.Fit(_ => { }, checkpoints);
         }
         var (logits, labels) = Inference.Of(network, _precision, _data.Training, heldOut, normalizer, _device, _checkAlive);
         return logits.softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1).to(CPU).MoveToOuterDisposeScope();

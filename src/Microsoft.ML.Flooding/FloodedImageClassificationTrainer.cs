@@ -95,8 +95,9 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var architecture = Architecture.Parse(description.Architecture);
         var precision = PrecisionOn(device);
         using var network = CreateNetwork(architecture, description, seed);
+        var objective = _options.Objective.At(_options.FloodLevel, FactsOf(description, data, device, seed));
         using var run = new TrainingRun(
-            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, precision, seed,
+            network, objective, _options, data, description.Normalization, device, precision, seed,
             () => HostSettings.ThrowIfCanceled(host));
         var reporter = new ProgressReporter(channel, progress, _options.Epochs);
         var checkpoints = _options.CheckpointDirectory is { } folder
@@ -108,6 +109,16 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var trained = CreateNetwork(architecture, description, seed);
         trained.LoadState(run.State());
         return new FloodedImageClassificationTransformer(_environment, trained, description with { History = history });
+    }
+
+    private ObjectiveFacts FactsOf(ModelDescription description, TrainingData data, Device device, long seed)
+    {
+        var architecture = Architecture.Parse(description.Architecture);
+        var labels = data.Training.Labels.index_select(0, data.TrainingRows);
+        var heldOut = new HeldOutPredictions(
+            _options, architecture, data, description.Normalization, device, PrecisionOn(device), seed,
+            s => CreateNetwork(architecture, description, s), () => HostSettings.ThrowIfCanceled(_environment));
+        return new ObjectiveFacts(bincount(labels, minlength: description.Labels.Count).data<long>().ToArray(), heldOut.LabelProbabilities, device);
     }
 
     /// <summary>Without a seed every run has another one, but a run that continues must have the one it began with.</summary>

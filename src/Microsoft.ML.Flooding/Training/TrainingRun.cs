@@ -169,7 +169,7 @@ internal sealed class TrainingRun : IDisposable
                 _step++;
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
                 if (share is not null)
-                    flooded.Add(share.to(ScalarType.Float32).MoveToOuterDisposeScope());
+                    flooded.Add(share.MoveToOuterDisposeScope());
                 if (i == _stepsPerEpoch - 1)
                     gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
             }

@@ -48,10 +48,11 @@ internal sealed class TrainingStep : IDisposable
         if (mixup is { } mix)
             perSample = mix.MixLosses(perSample, functional.cross_entropy(logits, batch.Labels.index_select(0, mix.Partners), reduction: Reduction.None));
         var loss = new BatchLoss(perSample, perSample.mean(), batch.Labels, batch.Rows);
-        Tensor[] gradients = [.. autograd.grad([_objective.Minimised(loss)], _trained)];
+        var (minimised, flooded) = _objective.Of(loss);
+        Tensor[] gradients = [.. autograd.grad([minimised], _trained)];
         using var _ = no_grad();
         Update(gradients, learningRate);
-        return (loss, _objective.Flooded(loss), gradients);
+        return (loss, flooded, gradients);
     }
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
@@ -64,7 +65,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input);
         using var images = Load(host, input, column);
         using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
-        var seed = _options.Seed ?? HostSettings.SeedOf(_environment) ?? Random.Shared.Next();
+        var seed = ChooseSeed();
         var data = Split(images, validationImages, seed);
         Warn(channel, labels, data);
 
@@ -92,17 +93,31 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress)
     {
         var architecture = Architecture.Parse(description.Architecture);
+        var precision = PrecisionOn(device);
         using var network = CreateNetwork(architecture, description, seed);
         using var run = new TrainingRun(
-            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, PrecisionOn(device), seed,
+            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, precision, seed,
             () => HostSettings.ThrowIfCanceled(_environment));
         var reporter = new ProgressReporter(channel, progress, _options.Epochs);
-        var history = run.Fit(reporter.Report);
+        var checkpoints = _options.CheckpointDirectory is { } folder
+            ? new CheckpointStore(folder, RunIdentity.Of(_options, architecture, data, description.Normalization, precision, device, seed))
+            : null;
+        var history = run.Fit(reporter.Report, checkpoints);
 
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = CreateNetwork(architecture, description, seed);
         trained.LoadState(run.State());
         return new FloodedImageClassificationTransformer(_environment, trained, description with { History = history });
+    }
+
+    /// <summary>Without a seed every run has another one, but a run that continues must have the one it began with.</summary>
+    private long ChooseSeed()
+    {
+        if ((_options.Seed ?? HostSettings.SeedOf(_environment)) is { } seed)
+            return seed;
+        return _options.CheckpointDirectory is { } folder && CheckpointStore.Peek(folder, RunIdentity.SeedKey) is { } begun
+            ? long.Parse(begun, CultureInfo.InvariantCulture)
+            : Random.Shared.Next();
     }
 
     private static Network CreateNetwork(Architecture architecture, ModelDescription description, long seed)

@@ -54,6 +54,12 @@ public class TrainingOptions
     /// <summary>The number format of the computation. Default: <see cref="Precision.Float32"/>.</summary>
     public Precision Precision { get; set; } = Precision.Float32;
 
+    /// <summary>
+    /// A folder for checkpoints: the whole state of the run is written to it after each epoch, the last two are kept. A run that finds the
+    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Default (null): none.
+    /// </summary>
+    public string? CheckpointDirectory { get; set; }
+
     /// <summary>Called after each epoch, on the thread that trains. An exception thrown here ends the training.</summary>
     public Action<EpochMetrics>? MetricsCallback { get; set; }
 

@@ -40,7 +40,8 @@ internal sealed class ImageSetLoader : IDisposable
         Action checkAlive)
     {
         column = column with { Name = featureColumn };
-        using var store = new MemoryStore(column.Shape, LabelReader.Count(data, labelColumn, checkAlive));
+        var count = LabelReader.Count(data, labelColumn, checkAlive);
+        using var store = CreateStore(data, column, count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
         return loader.ToSet(env, options);
@@ -48,6 +49,21 @@ internal sealed class ImageSetLoader : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _widening.Dispose();
+
+    private static PixelStore CreateStore(IDataView data, ImageColumn column, long count, ImageSetOptions options)
+    {
+        var maxBytes = options.MaxCacheBytes ?? FreeMemory() / 2;
+        var isByte = ImageColumn.PixelTypeOf(data.Schema[column.Name].Type) == ScalarType.Byte;
+        return count * column.Shape.Length * (isByte ? 1 : sizeof(float)) <= maxBytes ? new MemoryStore(column.Shape, count)
+            : options.UseDisk ? new FileStore(column.Shape, count, options.CacheFolder)
+            : new StreamStore(data, column, count, maxBytes);
+    }
+
+    private static long FreeMemory()
+    {
+        var memory = GC.GetGCMemoryInfo();
+        return memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes;
+    }
 
     private void ReadRows(IDataView data, string labelColumn, Action checkAlive)
     {
@@ -146,7 +162,7 @@ internal sealed class ImageSetLoader : IDisposable
             if (_store.PixelType == ScalarType.Byte)
             {
                 var pixels = _store.Place(place, worker.Scratch);
-                if (TryNarrow(MemoryMarshal.Cast<byte, float>(values), pixels))
+                if (FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(values), pixels))
                 {
                     _store.Commit(place, pixels);
                     return true;
@@ -162,7 +178,7 @@ internal sealed class ImageSetLoader : IDisposable
         try
         {
             if (_store.PixelType == ScalarType.Byte)
-                _store.Widen();
+                _store.Widen(Math.Min(Volatile.Read(ref _taken), _store.Count));
         }
         finally
         {
@@ -171,18 +187,6 @@ internal sealed class ImageSetLoader : IDisposable
 
         values.CopyTo(_store.Place(place, worker.Values));
         _store.Commit(place, values);
-        return true;
-    }
-
-    private static bool TryNarrow(ReadOnlySpan<float> values, Span<byte> bytes)
-    {
-        for (var i = 0; i < values.Length; i++)
-        {
-            bytes[i] = (byte)values[i];
-            if (bytes[i] != values[i])
-                return false;
-        }
-
         return true;
     }
 
@@ -220,16 +224,17 @@ internal sealed class ImageSetLoader : IDisposable
         for (var place = 0L; place < places.Length; place++)
             places[place] = place;
         Array.Sort(_keys, places);
+        var leftOut = new HashSet<long>();
         if (_invalid.Count > 0)
         {
-            Report(env, places, options.Skipped);
+            leftOut.UnionWith(Report(env, places, options.Skipped));
             places = Array.FindAll(places, place => !_invalid.ContainsKey(place));
         }
 
-        return _store.ToSet(tensor(Array.ConvertAll(places, place => _labels[place])).DetachFromDisposeScope(), places);
+        return _store.ToSet(tensor(Array.ConvertAll(places, place => _labels[place])).DetachFromDisposeScope(), places, leftOut);
     }
 
-    private void Report(IHostEnvironment env, long[] places, Action<long, string>? skipped)
+    private List<long> Report(IHostEnvironment env, long[] places, Action<long, string>? skipped)
     {
         if (_invalid.Count == places.Length)
             throw new InvalidOperationException(
@@ -237,14 +242,18 @@ internal sealed class ImageSetLoader : IDisposable
 
         using var channel = env.Start("Reading images");
         channel.Warning(MessageSensitivity.None, $"{_invalid.Count} of {places.Length} images cannot be read and are left out.");
+        var rows = new List<long>();
         for (var row = 0L; row < places.Length; row++)
         {
             if (_invalid.TryGetValue(places[row], out var problem))
             {
                 channel.Info(MessageSensitivity.UserData, $"Row {row} is left out: {problem}.");
                 skipped?.Invoke(row, problem);
+                rows.Add(row);
             }
         }
+
+        return rows;
     }
 
     private InvalidOperationException DifferentRows() => new(

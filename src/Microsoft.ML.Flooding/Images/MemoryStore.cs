@@ -11,8 +11,12 @@ internal sealed unsafe class MemoryStore : PixelStore
     private Tensor _pixels;
     private byte* _start;
 
-    public MemoryStore(ImageShape shape, long count)
-        : base(shape, count) => Allocate();
+    public MemoryStore(ImageShape shape, long count, ScalarType type = ScalarType.Byte)
+        : base(shape, count)
+    {
+        PixelType = type;
+        Allocate();
+    }
 
     /// <inheritdoc/>
     public override Span<byte> Place(long place, byte[] scratch) => new(_start + (place * PlaceLength), PlaceLength);
@@ -23,18 +27,22 @@ internal sealed unsafe class MemoryStore : PixelStore
     }
 
     /// <inheritdoc/>
-    public override void Widen()
+    public override void Widen(long places)
     {
         // Usually the first image decides: hardly a page of the byte tensor has been touched then, and the two take little more than one.
+        using var scope = NewDisposeScope();
         using var bytes = _pixels;
         PixelType = ScalarType.Float32;
         Allocate();
-        _pixels.copy_(bytes);
+        _pixels.narrow(0, 0, places).copy_(bytes.narrow(0, 0, places));
     }
 
     /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels, long[] places) =>
-        new MemoryImageSet(Shape, _pixels.alias().DetachFromDisposeScope(), labels, places);
+    public override ImageSet ToSet(Tensor labels, long[] places, IReadOnlySet<long> leftOut) =>
+        new MemoryImageSet(Shape, Release(), labels, places);
+
+    /// <summary>The tensor, the caller's from now on.</summary>
+    public Tensor Release() => _pixels.alias().DetachFromDisposeScope();
 
     /// <inheritdoc/>
     public override void Dispose() => _pixels.Dispose();

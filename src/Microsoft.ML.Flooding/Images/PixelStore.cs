@@ -23,11 +23,14 @@ internal abstract class PixelStore(ImageShape shape, long count) : IDisposable
     /// <summary>Takes over what was written to <see cref="Place"/>.</summary>
     public abstract void Commit(long place, ReadOnlySpan<byte> pixels);
 
-    /// <summary>Turns the bytes into float32.</summary>
-    public abstract void Widen();
+    /// <summary>Turns the bytes into float32; only the first <paramref name="places"/> places have been written.</summary>
+    public abstract void Widen(long places);
 
-    /// <summary>The set of what was written: image i is at <paramref name="places"/>[i]. The store is empty afterwards.</summary>
-    public abstract ImageSet ToSet(Tensor labels, long[] places);
+    /// <summary>The set of what was written; the store is empty afterwards.</summary>
+    /// <param name="labels">The labels of the images kept.</param>
+    /// <param name="places">Where each of them is.</param>
+    /// <param name="leftOut">The rows of the data that are not among them.</param>
+    public abstract ImageSet ToSet(Tensor labels, long[] places, IReadOnlySet<long> leftOut);
 
     /// <inheritdoc/>
     public abstract void Dispose();

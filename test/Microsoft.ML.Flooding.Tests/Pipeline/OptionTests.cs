@@ -62,6 +62,7 @@ public sealed class OptionTests
         ("PredictedLabelColumnName", o => o.PredictedLabelColumnName = ""),
         ("Architecture", o => o.Architecture = null!),
         ("Schedule", o => o.Schedule = null!),
+        ("Objective", o => o.Objective = null!),
     }.Select((c, i) => new object[] { i, c.Option, c.Change });
 
     [TestMethod]

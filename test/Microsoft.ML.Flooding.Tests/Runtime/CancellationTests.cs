@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using static TorchSharp.torch;
@@ -21,7 +20,7 @@ public sealed class CancellationTests
             o.MetricsCallback = _ =>
             {
                 if (++epochs == 3)
-                    Cancel();
+                    _context.CancelExecution();
             };
         }));
         Assert.AreEqual(3, epochs);
@@ -38,7 +37,7 @@ public sealed class CancellationTests
             o.MetricsCallback = _ => started.Set();
         }));
         Assert.IsTrue(started.Wait(TimeSpan.FromSeconds(60)));
-        Cancel();
+        _context.CancelExecution();
         Assert.ThrowsExactly<OperationCanceledException>(() => fit.WaitAsync(TimeSpan.FromSeconds(60)).GetAwaiter().GetResult());
     }
 
@@ -51,7 +50,7 @@ public sealed class CancellationTests
             {
                 o.EarlyStopping = new EarlyStopping();
                 o.Epochs = 10;
-                o.MetricsCallback = _ => Cancel(context);
+                o.MetricsCallback = _ => context.CancelExecution();
             })));
     }
 
@@ -134,12 +133,6 @@ public sealed class CancellationTests
             ShortRun.Options().Architecture.Create(new ImageShape(28, 28, 1), 10, generator).Dispose();
         return Tensor.TotalCount - before;
     }
-
-    private void Cancel() => Cancel(_context);
-
-    /// <summary>ML.NET keeps the method to itself; AutoML calls it.</summary>
-    private static void Cancel(MLContext context) =>
-        typeof(MLContext).GetMethod("CancelExecution", BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(context, null);
 
     private sealed class Scored
     {

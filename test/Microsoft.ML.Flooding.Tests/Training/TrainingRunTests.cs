@@ -78,7 +78,7 @@ public sealed class TrainingRunTests
     public void A_single_image_left_over_is_left_out_of_the_epoch()
     {
         var recorder = new Recorder(loss => loss.Mean);
-        Run(recorder, batchSize: 7);
+        Run(recorder, epochs: 1, batchSize: 7);
         Assert.HasCount(49, recorder.Rows);
         Assert.HasCount(49, recorder.Rows.Distinct().ToArray());
     }

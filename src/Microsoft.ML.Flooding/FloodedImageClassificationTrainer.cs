@@ -61,7 +61,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         using var scope = NewDisposeScope();
 
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
-        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input);
+        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input, _options.MaxPixels);
         using var images = Load(host, input, column);
         using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
         var seed = _options.Seed ?? HostSettings.SeedOf(_environment) ?? Random.Shared.Next();
@@ -80,6 +80,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             FeatureColumn = _options.FeatureColumnName,
             ScoreColumn = _options.ScoreColumnName,
             PredictedLabelColumn = _options.PredictedLabelColumnName,
+            OnInvalidImage = _options.OnInvalidImage,
+            ScoringPrecision = _options.ScoringPrecision,
             FloodLevel = _options.FloodLevel,
             History = new TrainingHistory([], 0, false),
         };
@@ -94,7 +96,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var architecture = Architecture.Parse(description.Architecture);
         using var network = CreateNetwork(architecture, description, seed);
         using var run = new TrainingRun(
-            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, PrecisionOn(device), seed,
+            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, _options.Precision.On(device), seed,
             () => HostSettings.ThrowIfCanceled(_environment));
         var reporter = new ProgressReporter(channel, progress, _options.Epochs);
         var history = run.Fit(reporter.Report);
@@ -112,7 +114,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     }
 
     private ImageSet Load(IHostEnvironment host, IDataView data, ImageColumn column) =>
-        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions(),
+        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage },
             () => HostSettings.ThrowIfCanceled(_environment));
 
     private ImageSet LoadValidation(IHostEnvironment host, IDataView data, ImageColumn column, LabelKeys labels)
@@ -151,13 +153,6 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             channel.Warning(MessageSensitivity.None,
                 $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");
     }
-
-    private ScalarType PrecisionOn(Device device) => _options.Precision switch
-    {
-        Precision.BFloat16 => ScalarType.BFloat16,
-        Precision.Auto when NativeBFloat16.IsSupportedOn(device) => ScalarType.BFloat16,
-        _ => ScalarType.Float32,
-    };
 
     private static SchemaShape.Column Find(SchemaShape schema, string name, string option) =>
         schema.TryFindColumn(name, out var column)

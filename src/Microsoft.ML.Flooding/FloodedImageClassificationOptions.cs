@@ -1,3 +1,5 @@
+using Microsoft.ML.Flooding.Images;
+
 namespace Microsoft.ML.Flooding;
 
 public sealed partial class FloodedImageClassificationTrainer
@@ -50,6 +52,24 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         public bool CacheOnDisk { get; set; } = true;
 
+        /// <summary>
+        /// What happens with an image that cannot be read: in training an error, or a row left out and logged; in scoring an error, or NaN
+        /// scores and a missing predicted label. The choice is saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
+        /// </summary>
+        public OnInvalidImage OnInvalidImage { get; set; }
+
+        /// <summary>
+        /// Encoded images of more pixels are invalid; they are refused by their header, before any memory is taken for them. Saved with the
+        /// model. Default: 100,000,000.
+        /// </summary>
+        public long MaxPixels { get; set; } = ImageColumn.DefaultMaxPixels;
+
+        /// <summary>
+        /// The number format that the trained network scores in. Saved with the model; see
+        /// <see cref="FloodedImageClassificationTransformer.WithScoringPrecision"/> to change it there. Default: <see cref="Precision.Float32"/>.
+        /// </summary>
+        public Precision ScoringPrecision { get; set; } = Precision.Float32;
+
         /// <inheritdoc/>
         internal override void Validate()
         {
@@ -64,6 +84,9 @@ public sealed partial class FloodedImageClassificationTrainer
             Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
             Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
             Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
+            Require(Enum.IsDefined(OnInvalidImage), nameof(OnInvalidImage), OnInvalidImage, "Throw or Skip");
+            Require(MaxPixels >= 1, nameof(MaxPixels), MaxPixels, "at least 1");
+            Require(Enum.IsDefined(ScoringPrecision), nameof(ScoringPrecision), ScoringPrecision, "Float32, BFloat16 or Auto");
             Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");
         }
 

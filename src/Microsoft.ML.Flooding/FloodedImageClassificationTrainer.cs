@@ -63,7 +63,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         using var scope = NewDisposeScope();
 
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
-        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input);
+        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input, _options.MaxPixels);
         using var images = Load(host, input, column);
         using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
         var seed = ChooseSeed();
@@ -82,6 +82,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             FeatureColumn = _options.FeatureColumnName,
             ScoreColumn = _options.ScoreColumnName,
             PredictedLabelColumn = _options.PredictedLabelColumnName,
+            OnInvalidImage = _options.OnInvalidImage,
+            ScoringPrecision = _options.ScoringPrecision,
             FloodLevel = _options.FloodLevel,
             History = new TrainingHistory([], 0, false),
         };
@@ -94,7 +96,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress, Action checkAlive)
     {
         var architecture = Architecture.Parse(description.Architecture);
-        var precision = PrecisionOn(device);
+        var precision = _options.Precision.On(device);
         using var network = CreateNetwork(architecture, description, seed);
         var objective = _options.Objective.At(_options.FloodLevel, FactsOf(description, data, device, seed, checkAlive));
         using var run = new TrainingRun(
@@ -117,7 +119,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var architecture = Architecture.Parse(description.Architecture);
         var labels = data.Training.Labels.index_select(0, data.TrainingRows);
         var heldOut = new HeldOutPredictions(
-            _options, architecture, data, description.Normalization, device, PrecisionOn(device), seed,
+            _options, architecture, data, description.Normalization, device, _options.Precision.On(device), seed,
             s => CreateNetwork(architecture, description, s), checkAlive);
         return new ObjectiveFacts(bincount(labels, minlength: description.Labels.Count).data<long>().ToArray(), heldOut.LabelProbabilities, device);
     }
@@ -139,7 +141,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     }
 
     private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
-        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions { MaxCacheBytes = _options.MaxCacheBytes, UseDisk = _options.CacheOnDisk },
+        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
+            new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage, MaxCacheBytes = _options.MaxCacheBytes, UseDisk = _options.CacheOnDisk },
             () => HostSettings.ThrowIfCanceled(host));
 
     private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
@@ -178,13 +181,6 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             channel.Warning(MessageSensitivity.None,
                 $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");
     }
-
-    private ScalarType PrecisionOn(Device device) => _options.Precision switch
-    {
-        Precision.BFloat16 => ScalarType.BFloat16,
-        Precision.Auto when NativeBFloat16.IsSupportedOn(device) => ScalarType.BFloat16,
-        _ => ScalarType.Float32,
-    };
 
     private static SchemaShape.Column Find(SchemaShape schema, string name, string option) =>
         schema.TryFindColumn(name, out var column)

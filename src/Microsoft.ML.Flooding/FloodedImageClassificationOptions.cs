@@ -38,6 +38,18 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>Height in pixels that images are brought to; set with <see cref="ImageWidth"/>.</summary>
         public int? ImageHeight { get; set; }
 
+        /// <summary>
+        /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
+        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free.
+        /// </summary>
+        public long? MaxCacheBytes { get; set; }
+
+        /// <summary>
+        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, its images are decoded anew in every epoch
+        /// and shuffled within blocks of that size only. Default: true.
+        /// </summary>
+        public bool CacheOnDisk { get; set; } = true;
+
         /// <inheritdoc/>
         internal override void Validate()
         {
@@ -49,6 +61,7 @@ public sealed partial class FloodedImageClassificationTrainer
             if (ScoreColumnName == PredictedLabelColumnName)
                 throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
             Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
+            Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
             Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
             Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
             Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");

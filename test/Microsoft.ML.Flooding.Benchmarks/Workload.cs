@@ -31,7 +31,8 @@ internal sealed class Workload : IDisposable
         _set = new MemoryImageSet(
             shape,
             randint(0, 256, [steps * Batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
-            randint(0, Classes, [steps * Batch], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope());
+            randint(0, Classes, [steps * Batch], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
+            [.. Enumerable.Range(0, steps * Batch).Select(i => (long)i)]);
         _rows = arange(steps * Batch).DetachFromDisposeScope();
     }
 

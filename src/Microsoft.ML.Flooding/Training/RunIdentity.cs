@@ -41,6 +41,9 @@ internal static class RunIdentity
         null => "not set",
         Architecture architecture => architecture.Name,
         Enum constant => constant.ToString(),
+        FloodingObjective objective => objective.ToString(),
+        // Schedules of different kinds may have the same members.
+        LearningRateSchedule => value.GetType().Name + JsonSerializer.Serialize(value, value.GetType()),
         _ => JsonSerializer.Serialize(value, value.GetType()),
     };
 

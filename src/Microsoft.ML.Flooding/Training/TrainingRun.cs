@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using static TorchSharp.torch;
 
@@ -145,8 +146,12 @@ internal sealed class TrainingRun : IDisposable
         using var scope = NewDisposeScope();
         var watch = Stopwatch.StartNew();
         var number = _epochs.Count + 1;
-        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number, CPU);
-        var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: generator));
+        using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number, CPU);
+        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, number, _device);
+        using var dropoutGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, number, _device);
+        if (_weights.Network is Network network)
+            network.DropoutGenerator = dropoutGenerator;
+        var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
         var flooded = new List<Tensor>(_stepsPerEpoch);
         var gradientNorm = zeros([], ScalarType.Float32, _device);
@@ -159,12 +164,12 @@ internal sealed class TrainingRun : IDisposable
                 rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_step, _stepsPerEpoch, _options.Epochs);
                 using var step = NewDisposeScope();
                 batches.MoveNext();
-                var (loss, share, gradients) = _trainingStep.Take(batches.Current, rate);
+                var (loss, share, gradients) = _trainingStep.Take(batches.Current, rate, augmentationGenerator);
                 _average?.Update(_step);
                 _step++;
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
                 if (share is not null)
-                    flooded.Add(share.to(ScalarType.Float32).MoveToOuterDisposeScope());
+                    flooded.Add(share.MoveToOuterDisposeScope());
                 if (i == _stepsPerEpoch - 1)
                     gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
             }

@@ -79,6 +79,9 @@ public sealed class Architecture : IEquatable<Architecture>
 
     internal Family Family { get; }
 
+    /// <summary>What public weights of this architecture expect; null where there are none.</summary>
+    internal Preprocessing? Preprocessing => Family.Preprocessing;
+
     internal int BaseWidth { get; private init; }
 
     internal double WidthMultiplier { get; private init; } = 1;

@@ -117,8 +117,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     private int Conv2d(Conv2d conv, Tensor weight, Tensor? bias, int x)
     {
         var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
-        var (stride, padding, dilation, groups) = (conv.stride, conv.padding, conv.dilation, conv.groups);
-        return Add(x, v => F.conv2d(v, ownWeight, ownBias, stride, padding, dilation, groups));
+        return Add(x, v => Convolution.Apply(conv, v, ownWeight, ownBias));
     }
 
     private int Linear(Tensor weight, Tensor? bias, int x)

@@ -47,8 +47,8 @@ require_cxx_runtime() {
   case $ID in
     debian) install_cxx_runtime_from trixie ;;
     ubuntu) install_cxx_runtime_from noble ;;
-    *) fail "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13 or newer), which $PRETTY_NAME lacks." \
-         "Install a newer libstdc++, or use a distribution that has one: Debian 13, Ubuntu 24.04, Fedora 38 or later." ;;
+    *) fail "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13.2 or newer), which $PRETTY_NAME lacks." \
+         "Install a newer libstdc++, or use a distribution that has one: Debian 13, Ubuntu 24.04, Fedora 39 or later." ;;
   esac
   has_cxx_runtime || fail "libstdc++6 was installed, but $cxx_version is still missing."
 }
@@ -57,7 +57,7 @@ require_cxx_runtime() {
 # so that no later upgrade draws on it.
 install_cxx_runtime_from() {
   local release=$1 folder sudo=()
-  printf '%s\n' "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13), which $PRETTY_NAME lacks." \
+  printf '%s\n' "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13.2), which $PRETTY_NAME lacks." \
     "Installing libstdc++6 of release '$release' and what it depends on (libc6 above all) from this machine's own apt mirror." \
     "The machine's apt sources stay as they are."
   if [ "$(id -u)" != 0 ]; then

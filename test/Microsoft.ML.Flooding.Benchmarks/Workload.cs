@@ -2,7 +2,6 @@ using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using Microsoft.ML.Flooding.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
@@ -32,7 +31,7 @@ internal sealed class Workload : IDisposable
             shape,
             randint(0, 256, [steps * Batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
             randint(0, Classes, [steps * Batch], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
-            [.. Enumerable.Range(0, steps * Batch).Select(i => (long)i)]);
+            arange(steps * Batch).DetachFromDisposeScope());
         _rows = arange(steps * Batch).DetachFromDisposeScope();
     }
 

@@ -4,20 +4,20 @@ using Spectre.Console;
 
 namespace FashionMnist;
 
-/// <summary>Five ways to train the same network on the same images, each with several seeds.</summary>
+/// <summary>Six ways to train the same network on the same images, each with several seeds.</summary>
 internal sealed class Comparison(int epochs, int seeds)
 {
     private const string Plain = "plain";
     private const string Stopped = "plain, early stopping";
     private const string PlainAveraged = "plain + EMA";
+    private const string StoppedAveraged = "plain + EMA, early stopping";
     private const string Flooded = "flooded";
     private const string FloodedAveraged = "flooded + EMA";
 
-    private static readonly string[] Methods = [Plain, Stopped, PlainAveraged, Flooded, FloodedAveraged];
+    private static readonly string[] Methods = [Plain, Stopped, PlainAveraged, StoppedAveraged, Flooded, FloodedAveraged];
 
     private readonly Dictionary<(string Method, Setting Setting), List<Score>> _scores = [];
     private readonly List<double> _imagesPerSecond = [];
-    private IReadOnlyList<Setting> _settings = [];
 
     /// <summary>The middle of the epochs' training speeds.</summary>
     public double ImagesPerSecond => _imagesPerSecond.Order().ElementAt(_imagesPerSecond.Count / 2);
@@ -25,7 +25,6 @@ internal sealed class Comparison(int epochs, int seeds)
     /// <summary>Trains everything, with a bar of its progress.</summary>
     public void Run(IReadOnlyList<Setting> settings)
     {
-        _settings = settings;
         AnsiConsole.Progress()
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
             .Start(progress =>
@@ -38,60 +37,49 @@ internal sealed class Comparison(int epochs, int seeds)
     }
 
     /// <summary>Mean and spread (the standard deviation over the seeds) of each method.</summary>
-    public Table ToTable()
+    public Table ToTable(Setting setting)
     {
-        var table = new Table().RoundedBorder().Title("On the test set: mean ± standard deviation over the seeds").AddColumn("");
-        foreach (var setting in _settings)
-            table.AddColumns($"{setting.Name}\naccuracy, %", $"b = {setting.FloodLevel}\nlog-loss");
+        var table = new Table().RoundedBorder().Title($"{setting.Name}, b = {setting.FloodLevel}")
+            .AddColumns("mean ± deviation over the seeds", "test accuracy, %", "test log-loss");
         foreach (var method in Methods)
-            table.AddRow([
-                method,
-                .. _settings.SelectMany(setting => (string[])[
-                    Summary(_scores[(method, setting)].Select(s => 100 * s.Accuracy), "0.0"),
-                    Summary(_scores[(method, setting)].Select(s => s.LogLoss), "0.000"),
-                ]),
-            ]);
+        {
+            var scores = _scores[(method, setting)];
+            table.AddRow(method, Summary(scores.Select(s => 100 * s.Accuracy), "0.0"), Summary(scores.Select(s => s.LogLoss), "0.000"));
+        }
         return table;
     }
 
     private void RunSeed(Setting setting, int seed, ProgressTask bar)
     {
-        var plain = LastEpoch(setting, floodLevel: 0, seed, bar);
-        Add(Plain, setting, Score.Raw(plain));
-        Add(PlainAveraged, setting, Score.Averaged(plain));
-        var flooded = LastEpoch(setting, setting.FloodLevel, seed, bar);
-        Add(Flooded, setting, Score.Raw(flooded));
-        Add(FloodedAveraged, setting, Score.Averaged(flooded));
-        Add(Stopped, setting, EarlyStopped(setting, seed, bar));
+        var plain = Train(setting, setting.Images.Test, floodLevel: 0, seed, stopping: null, bar);
+        Add(Plain, setting, Score.Raw(plain[^1]));
+        Add(PlainAveraged, setting, Score.Averaged(plain[^1]));
+
+        // The same run step for step, as it has the same seed. Its validation images say where to stop, and the run above what that gave on
+        // the test images; in the flipped setting their labels are flipped as well, as they are training labels set aside.
+        var watched = Train(setting, setting.Images.Validation, floodLevel: 0, seed, new EarlyStopping(), bar);
+        Add(Stopped, setting, Score.Raw(plain[watched.MinBy(e => e.ValidationLoss)!.Epoch - 1]));
+        Add(StoppedAveraged, setting, Score.Averaged(plain[watched.MinBy(e => e.AveragedValidationLoss)!.Epoch - 1]));
+        bar.Increment(epochs - watched.Count);
+
+        var flooded = Train(setting, setting.Images.Test, setting.FloodLevel, seed, stopping: null, bar);
+        Add(Flooded, setting, Score.Raw(flooded[^1]));
+        Add(FloodedAveraged, setting, Score.Averaged(flooded[^1]));
     }
 
     /// <summary>
-    /// One run gives the figures of its raw and of its averaged weights. The test set is the run's validation set, for the history to report
-    /// on it: nothing stops by it, the last epoch is the one reported whatever came before, and the model, whose weights it would select, is
-    /// thrown away.
+    /// One run gives the figures of its raw and of its averaged weights on the watched images, epoch by epoch. Where the test images are
+    /// watched, they choose nothing: the run goes on to its last epoch, and its model, whose weights they would select, is thrown away.
     /// </summary>
-    private EpochMetrics LastEpoch(Setting setting, float floodLevel, int seed, ProgressTask bar)
+    private IReadOnlyList<EpochMetrics> Train(
+        Setting setting, IDataView watched, float floodLevel, int seed, EarlyStopping? stopping, ProgressTask bar)
     {
         var options = Options(floodLevel, seed, bar);
-        options.ValidationSet = setting.Images.Test;
+        options.ValidationSet = watched;
+        options.EarlyStopping = stopping;
         options.WeightAveraging = WeightAveraging.Exponential;
         using var model = new MLContext().Transforms.FloodedImageClassification(options).Fit(setting.Images.Train);
-        return model.History.Epochs[^1];
-    }
-
-    /// <summary>
-    /// The same plain run, step for step, until 20 epochs have brought no lower loss on the held-out images, whose labels are flipped where
-    /// the training labels are. The weights of the best epoch then see the test set, once.
-    /// </summary>
-    private Score EarlyStopped(Setting setting, int seed, ProgressTask bar)
-    {
-        var options = Options(floodLevel: 0, seed, bar);
-        options.ValidationSet = setting.Images.Validation;
-        options.EarlyStopping = new EarlyStopping();
-        var context = new MLContext();
-        using var model = context.Transforms.FloodedImageClassification(options).Fit(setting.Images.Train);
-        bar.Increment(epochs - model.History.Epochs.Count);
-        return Score.Of(context.MulticlassClassification.Evaluate(model.Transform(setting.Images.Test)));
+        return model.History.Epochs;
     }
 
     private FloodedImageClassificationTrainer.Options Options(float floodLevel, int seed, ProgressTask bar) => new()

@@ -39,14 +39,17 @@ static void Run(int epochs, int seeds, DirectoryInfo output)
         "Fashion-MNIST: 1,800 images to train on, 200 held out for early stopping, 1,000 to test on. " +
         $"A perceptron (784-500-500-10), {epochs} epochs, {seeds} seed{(seeds == 1 ? "" : "s")} of each run.");
     var comparison = new Comparison(epochs, seeds);
-    comparison.Run([
-        new Setting("clean labels", clean, FloodLevel: 0.2f),
-        new Setting("20 % flipped", flipped, FloodLevel: 0.5f),
-    ]);
-    AnsiConsole.Write(comparison.ToTable());
+    Setting[] settings =
+    [
+        new("clean labels", clean, FloodLevel: 0.2f),
+        new("20 % of the training labels flipped", flipped, FloodLevel: 0.5f),
+    ];
+    comparison.Run(settings);
+    foreach (var setting in settings)
+        AnsiConsole.Write(comparison.ToTable(setting));
 
     var file = Path.Combine(output.FullName, "model.zip");
-    SavedModel.Train(clean, epochs, file);
+    SavedModel.Train(settings[0], epochs, file);
     SavedModel.Predict(file, clean.Test);
     AnsiConsole.MarkupLineInterpolated($"[bold]The model:[/]          {file}");
     AnsiConsole.MarkupLineInterpolated($"[bold]The flipped labels:[/] {flippedLabels}");

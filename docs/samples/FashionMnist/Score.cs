@@ -1,4 +1,3 @@
-using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
 
 namespace FashionMnist;
@@ -11,6 +10,4 @@ internal readonly record struct Score(double Accuracy, double LogLoss)
     public static Score Raw(EpochMetrics epoch) => new(epoch.ValidationAccuracy!.Value, epoch.ValidationLoss!.Value);
 
     public static Score Averaged(EpochMetrics epoch) => new(epoch.AveragedValidationAccuracy!.Value, epoch.AveragedValidationLoss!.Value);
-
-    public static Score Of(MulticlassClassificationMetrics metrics) => new(metrics.MicroAccuracy, metrics.LogLoss);
 }

@@ -193,7 +193,6 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         var network = CreateEmpty(shape, classes);
         network.Initialize(generator);
-        network.ToChannelsLast();
         return network;
     }
 
@@ -202,7 +201,9 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
         var resolved = Resolve(shape);
-        return resolved.Family.Create(resolved, shape, classes);
+        var network = resolved.Family.Create(resolved, shape, classes);
+        network.ToChannelsLast();
+        return network;
     }
 
     /// <summary>Whether images of a shape get the small stem.</summary>

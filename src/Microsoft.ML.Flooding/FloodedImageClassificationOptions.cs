@@ -41,6 +41,18 @@ public sealed partial class FloodedImageClassificationTrainer
         public int? ImageHeight { get; set; }
 
         /// <summary>
+        /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
+        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free.
+        /// </summary>
+        public long? MaxCacheBytes { get; set; }
+
+        /// <summary>
+        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, its images are decoded anew in every epoch
+        /// and shuffled within blocks of that size only. Default: true.
+        /// </summary>
+        public bool CacheOnDisk { get; set; } = true;
+
+        /// <summary>
         /// What happens with an image that cannot be read: in training an error, or a row left out and logged; in scoring an error, or NaN
         /// scores and a missing predicted label. The choice is saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
         /// </summary>
@@ -69,6 +81,7 @@ public sealed partial class FloodedImageClassificationTrainer
             if (ScoreColumnName == PredictedLabelColumnName)
                 throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
             Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
+            Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
             Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
             Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
             Require(Enum.IsDefined(OnInvalidImage), nameof(OnInvalidImage), OnInvalidImage, "Throw or Skip");

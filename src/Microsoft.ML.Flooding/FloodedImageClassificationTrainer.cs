@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
@@ -58,13 +59,14 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         using var channel = host.Start("Training");
         using var progress = host.StartProgressChannel("Training");
         var device = DeviceSelection.Choose(_environment, channel);
+        void CheckAlive() => HostSettings.ThrowIfCanceled(host);
         using var scope = NewDisposeScope();
 
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
         var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input, _options.MaxPixels);
         using var images = Load(host, input, column);
         using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
-        var seed = _options.Seed ?? HostSettings.SeedOf(_environment) ?? Random.Shared.Next();
+        var seed = ChooseSeed();
         var data = Split(images, validationImages, seed);
         Warn(channel, labels, data);
 
@@ -87,24 +89,49 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         };
         channel.Info(MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {labels.Count} classes, flood level {_options.FloodLevel}.");
-        return Train(description, data, device, seed, channel, progress);
+        return Train(description, data, device, seed, channel, progress, CheckAlive);
     }
 
     private FloodedImageClassificationTransformer Train(
-        ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress)
+        ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress, Action checkAlive)
     {
         var architecture = Architecture.Parse(description.Architecture);
+        var precision = _options.Precision.On(device);
         using var network = CreateNetwork(architecture, description, seed);
+        var objective = _options.Objective.At(_options.FloodLevel, FactsOf(description, data, device, seed, checkAlive));
         using var run = new TrainingRun(
-            network, Flood.At(_options.FloodLevel), _options, data, description.Normalization, device, _options.Precision.On(device), seed,
-            () => HostSettings.ThrowIfCanceled(_environment));
+            network, objective, _options, data, description.Normalization, device, precision, seed,
+            checkAlive);
         var reporter = new ProgressReporter(channel, progress, _options.Epochs);
-        var history = run.Fit(reporter.Report);
+        var checkpoints = _options.CheckpointDirectory is { } folder
+            ? new CheckpointStore(folder, RunIdentity.Of(_options, architecture, data, description.Normalization, precision, device, seed))
+            : null;
+        var history = run.Fit(reporter.Report, checkpoints);
 
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = CreateNetwork(architecture, description, seed);
         trained.LoadState(run.State());
         return new FloodedImageClassificationTransformer(_environment, trained, description with { History = history });
+    }
+
+    private ObjectiveFacts FactsOf(ModelDescription description, TrainingData data, Device device, long seed, Action checkAlive)
+    {
+        var architecture = Architecture.Parse(description.Architecture);
+        var labels = data.Training.Labels.index_select(0, data.TrainingRows);
+        var heldOut = new HeldOutPredictions(
+            _options, architecture, data, description.Normalization, device, _options.Precision.On(device), seed,
+            s => CreateNetwork(architecture, description, s), checkAlive);
+        return new ObjectiveFacts(bincount(labels, minlength: description.Labels.Count).data<long>().ToArray(), heldOut.LabelProbabilities, device);
+    }
+
+    /// <summary>Without a seed every run has another one, but a run that continues must have the one it began with.</summary>
+    private long ChooseSeed()
+    {
+        if ((_options.Seed ?? HostSettings.SeedOf(_environment)) is { } seed)
+            return seed;
+        return _options.CheckpointDirectory is { } folder && CheckpointStore.Peek(folder, RunIdentity.SeedKey) is { } begun
+            ? long.Parse(begun, CultureInfo.InvariantCulture)
+            : Random.Shared.Next();
     }
 
     private static Network CreateNetwork(Architecture architecture, ModelDescription description, long seed)
@@ -113,11 +140,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         return architecture.Create(description.Shape, description.Labels.Count, generator);
     }
 
-    private ImageSet Load(IHostEnvironment host, IDataView data, ImageColumn column) =>
-        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage },
-            () => HostSettings.ThrowIfCanceled(_environment));
+    private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
+        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
+            new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage, MaxCacheBytes = _options.MaxCacheBytes, UseDisk = _options.CacheOnDisk },
+            () => HostSettings.ThrowIfCanceled(host));
 
-    private ImageSet LoadValidation(IHostEnvironment host, IDataView data, ImageColumn column, LabelKeys labels)
+    private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
     {
         var label = data.Schema.GetColumnOrNull(_options.LabelColumnName)
             ?? throw new ArgumentException($"The validation set has no column '{_options.LabelColumnName}'.");

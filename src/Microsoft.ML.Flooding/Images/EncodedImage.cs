@@ -18,13 +18,11 @@ internal static unsafe class EncodedImage
         fixed (byte* start = file)
         {
             using var data = SKData.Create((nint)start, file.Length);
-            if (!TryOpen(data, file.Length, maxPixels, out var codec, out problem))
+            if (!TryOpen(data, file.Length, maxPixels, out var codec, out var stored, out problem))
                 return false;
 
             using var closing = codec;
-            size = codec.EncodedOrigin >= SKEncodedOrigin.LeftTop
-                ? (codec.Info.Height, codec.Info.Width)
-                : (codec.Info.Width, codec.Info.Height);
+            size = codec.EncodedOrigin >= SKEncodedOrigin.LeftTop ? (stored.Height, stored.Width) : (stored.Width, stored.Height);
             return true;
         }
     }
@@ -36,7 +34,7 @@ internal static unsafe class EncodedImage
         fixed (byte* start = file)
         {
             using var data = SKData.Create((nint)start, file.Length);
-            if (!TryOpen(data, file.Length, maxPixels, out var codec, out problem))
+            if (!TryOpen(data, file.Length, maxPixels, out var codec, out var stored, out problem))
                 return false;
 
             using var closing = codec;
@@ -44,9 +42,9 @@ internal static unsafe class EncodedImage
             // As stored, an image lying on its side has the target's sides swapped.
             var origin = codec.EncodedOrigin;
             var (width, height) = origin >= SKEncodedOrigin.LeftTop ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
-            var size = DecodedSize(codec, width, height);
+            var size = DecodedSize(codec, stored, width, height);
             var info = new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888,
-                codec.Info.AlphaType == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
+                stored.AlphaType == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
 
             var length = checked((nuint)info.BytesSize64);
             var rgba = (byte*)NativeMemory.Alloc(length);
@@ -80,13 +78,16 @@ internal static unsafe class EncodedImage
     }
 
     private static bool TryOpen(
-        SKData data, int length, long maxPixels, [NotNullWhen(true)] out SKCodec? codec, [NotNullWhen(false)] out string? problem)
+        SKData data, int length, long maxPixels, [NotNullWhen(true)] out SKCodec? codec, out SKImageInfo stored,
+        [NotNullWhen(false)] out string? problem)
     {
+        // SKCodec.Info is worth asking once: every call looks the colour space up in a table that all threads share.
         codec = length == 0 ? null : SKCodec.Create(data);
+        stored = codec?.Info ?? default;
         problem = length == 0 ? "it is empty (no file, or an empty one)"
             : codec is null ? "it is no JPEG, PNG, WebP, GIF or BMP file, or a broken one"
-            : (long)codec.Info.Width * codec.Info.Height > maxPixels
-                ? $"it has {codec.Info.Width} x {codec.Info.Height} pixels, more than MaxPixels = {maxPixels}"
+            : (long)stored.Width * stored.Height > maxPixels
+                ? $"it has {stored.Width} x {stored.Height} pixels, more than MaxPixels = {maxPixels}"
             : null;
         if (problem is not null)
         {
@@ -97,18 +98,20 @@ internal static unsafe class EncodedImage
         return problem is null;
     }
 
-    private static SKSizeI DecodedSize(SKCodec codec, int width, int height)
+    private static SKSizeI DecodedSize(SKCodec codec, SKImageInfo stored, int width, int height)
     {
-        if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
+        bool IsEnough(SKSizeI size) => size.Width >= ScaledDecodeMargin * width && size.Height >= ScaledDecodeMargin * height;
+
+        if (IsEnough(stored.Size) && codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
         {
             for (var eighths = 1; eighths < 8; eighths++)
             {
                 var size = codec.GetScaledDimensions(eighths / 8f);
-                if (size.Width >= ScaledDecodeMargin * width && size.Height >= ScaledDecodeMargin * height)
+                if (IsEnough(size))
                     return size;
             }
         }
 
-        return codec.Info.Size;
+        return stored.Size;
     }
 }

@@ -206,7 +206,7 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     private static ImageShape FirstShape(DataViewSchema.Column column, IDataView data, long maxPixels)
     {
         var raw = new RawImage();
-        using var cursor = data.GetRowCursor([data.Schema[column.Name]]);
+        using var cursor = FirstRowCursor(data, data.Schema[column.Name]);
         var read = CreateGetter(cursor, cursor.Schema[column.Name], KindOf(column.Name, column.Type));
         string? problem = null;
         while (cursor.MoveNext())
@@ -224,5 +224,16 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
 
         throw new InvalidOperationException($"Column '{column.Name}' has no readable image"
             + (problem is null ? ": the data has no rows." : $"; the last row's: {problem}."));
+    }
+
+    /// <summary>GetRowCursor would read ahead on other threads, a hundred files for the sake of one.</summary>
+    private static DataViewRowCursor FirstRowCursor(IDataView data, DataViewSchema.Column column)
+    {
+        var cursors = data.GetRowCursorSet([column], 1);
+        if (cursors.Length == 1)
+            return cursors[0];
+        foreach (var cursor in cursors)
+            cursor.Dispose();
+        return data.GetRowCursor([column]);
     }
 }

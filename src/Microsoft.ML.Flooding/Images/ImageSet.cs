@@ -4,9 +4,12 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>The images of a training set, all of one shape, and their labels.</summary>
-internal abstract class ImageSet(ImageShape shape, Tensor labels) : IDisposable
+internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places) : IDisposable
 {
     private const int StatisticsBatchSize = 1024;
+
+    // Where each row's pixels are. Batches and callers know rows by their number in the data alone.
+    private readonly Tensor _places = places;
 
     /// <summary>The number of images.</summary>
     public long Count => Labels.shape[0];
@@ -22,12 +25,12 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels) : IDisposable
 
     /// <summary>Reads a view's images and labels into a set.</summary>
     /// <param name="env">Where skipped images are logged.</param>
-    /// <param name="data">The view; it is read twice, the first time its label column alone.</param>
+    /// <param name="data">The view; it is read twice, the first time its label column alone. Parallel cursors are used where it offers them.</param>
     /// <param name="featureColumn">The column of images.</param>
     /// <param name="labelColumn">The label column, a key.</param>
     /// <param name="column">How an image is read.</param>
     /// <param name="options">How the set is kept.</param>
-    /// <param name="checkAlive">Called now and then; throws to cancel.</param>
+    /// <param name="checkAlive">Called now and then, from several threads; throws to cancel.</param>
     public static ImageSet Load(
         IHostEnvironment env, IDataView data, string featureColumn, string labelColumn, ImageColumn column, ImageSetOptions options,
         Action checkAlive) => ImageSetLoader.Load(env, data, featureColumn, labelColumn, column, options, checkAlive);
@@ -36,7 +39,11 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels) : IDisposable
     /// <param name="order">Row numbers, int64 [n] on the CPU.</param>
     /// <param name="batchSize">Rows a batch.</param>
     /// <param name="device">Where the batches go.</param>
-    public abstract IImageBatches Read(Tensor order, int batchSize, Device device);
+    public IImageBatches Read(Tensor order, int batchSize, Device device)
+    {
+        using var places = _places.index_select(0, order);
+        return Read(order, places, batchSize, device);
+    }
 
     /// <summary>
     /// Mean and (population) standard deviation of every channel over the rows of <paramref name="order"/>, in pixel units: float32 [C] each.
@@ -68,7 +75,11 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels) : IDisposable
     /// <inheritdoc/>
     public virtual void Dispose()
     {
+        _places.Dispose();
         Labels.Dispose();
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>One pass over the rows, each of which is at its place.</summary>
+    protected abstract IImageBatches Read(Tensor rows, Tensor places, int batchSize, Device device);
 }

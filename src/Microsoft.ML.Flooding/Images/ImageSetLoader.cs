@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Runtime;
@@ -6,33 +7,31 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Reads a view into a set. Every core takes the next row from the one cursor, under a lock, and decodes it into its place outside of
-/// it: rows need no queue, and no more of them are in memory than there are cores.
+/// Reads a view into a set. The view is asked for as many parallel cursors as there are cores, so that its own work (reading files,
+/// LoadImages) is shared out with ours; every core reads a row, decodes it, and puts it in the next free place of the store. Which
+/// place that is depends on the race, but the rows' numbers do not: they follow from the cursors' batches.
 /// </summary>
-internal sealed class ImageSetLoader
+internal sealed class ImageSetLoader : IDisposable
 {
-    private readonly Lock _lock = new();
     private readonly ImageColumn _column;
     private readonly PixelStore _store;
-    private readonly long[] _labels;
-    private readonly string _labelColumn;
     private readonly OnInvalidImage _onInvalidImage;
-    private readonly Action _checkAlive;
-    private readonly SortedDictionary<long, string> _invalid = [];
+    private readonly RowKey[] _keys;
+    private readonly int[] _labels;
+    private readonly Dictionary<long, string> _invalid = [];
+    private readonly ReaderWriterLockSlim _widening = new();
 
-    private long _next;
-    private Exception? _failure;
-    private volatile bool _stop;
+    private long _taken;
+    private RowKey? _firstInvalid;
+    private volatile Exception? _failure;
 
-    private ImageSetLoader(
-        ImageColumn column, PixelStore store, long[] labels, string labelColumn, OnInvalidImage onInvalidImage, Action checkAlive)
+    private ImageSetLoader(ImageColumn column, PixelStore store, OnInvalidImage onInvalidImage)
     {
         _column = column;
         _store = store;
-        _labels = labels;
-        _labelColumn = labelColumn;
         _onInvalidImage = onInvalidImage;
-        _checkAlive = checkAlive;
+        _keys = new RowKey[store.Count];
+        _labels = new int[store.Count];
     }
 
     /// <inheritdoc cref="ImageSet.Load"/>
@@ -41,181 +40,243 @@ internal sealed class ImageSetLoader
         Action checkAlive)
     {
         column = column with { Name = featureColumn };
-        var labels = LabelReader.ReadAll(data, labelColumn, checkAlive);
-        using var store = new MemoryStore(column.Shape, labels.Length);
-        var loader = new ImageSetLoader(column, store, labels, labelColumn, options.OnInvalidImage, checkAlive);
-        loader.ReadImages(data);
-        if (options.OnInvalidImage == OnInvalidImage.Throw && loader._invalid.Count > 0)
-        {
-            var (row, problem) = loader._invalid.First();
-            throw new InvalidOperationException(
-                $"Column '{featureColumn}', {RowDescription.Of(data, row)}: the image cannot be read: {problem}. "
-                + "Remove the row, or set OnInvalidImage to Skip.");
-        }
-
-        var kept = loader.LeaveOutInvalid();
-        Report(env, loader._invalid, options.Skipped, labels.Length);
-        return store.ToSet(tensor(kept, ScalarType.Int64).DetachFromDisposeScope());
+        var count = LabelReader.Count(data, labelColumn, checkAlive);
+        using var store = CreateStore(data, column, count, options);
+        using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
+        loader.ReadRows(data, labelColumn, checkAlive);
+        return loader.ToSet(env, options);
     }
 
-    private static void Report(IHostEnvironment env, SortedDictionary<long, string> invalid, Action<long, string>? skipped, long count)
-    {
-        if (invalid.Count == 0)
-            return;
+    /// <inheritdoc/>
+    public void Dispose() => _widening.Dispose();
 
-        using var channel = env.Start("Reading images");
-        channel.Warning(MessageSensitivity.None, $"{invalid.Count} of {count} images cannot be read and were left out.");
-        foreach (var (row, problem) in invalid)
-        {
-            channel.Trace(MessageSensitivity.UserData, $"Row {row} was left out: {problem}.");
-            skipped?.Invoke(row, problem);
-        }
+    private static PixelStore CreateStore(IDataView data, ImageColumn column, long count, ImageSetOptions options)
+    {
+        var maxBytes = options.MaxCacheBytes ?? FreeMemory() / 2;
+        var isByte = ImageColumn.PixelTypeOf(data.Schema[column.Name].Type) == ScalarType.Byte;
+        return count * column.Shape.Length * (isByte ? 1 : sizeof(float)) <= maxBytes ? new MemoryStore(column.Shape, count)
+            : options.UseDisk ? new FileStore(column.Shape, count, options.CacheFolder)
+            : new StreamStore(data, column, count, maxBytes);
     }
 
-    private void ReadImages(IDataView data)
+    private static long FreeMemory()
     {
-        using var cursor = data.GetRowCursor([data.Schema[_column.Name], data.Schema[_labelColumn]]);
-        var readImage = _column.CreateGetter(cursor);
-        var readLabel = LabelReader.CreateGetter(cursor, _labelColumn);
+        var memory = GC.GetGCMemoryInfo();
+        return memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes;
+    }
 
-        // Pixels as they are need a copy and no work: a second core would only wait for the lock. So the set is widened by one thread.
-        var isDecoded = ImageColumn.KindOf(_column.Name, cursor.Schema[_column.Name].Type) is ImageKind.Encoded or ImageKind.Bitmap;
-        var others = new Task[isDecoded ? Environment.ProcessorCount - 1 : 0];
-        for (var i = 0; i < others.Length; i++)
-            others[i] = Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        Work();
-        Task.WaitAll(others);
+    private void ReadRows(IDataView data, string labelColumn, Action checkAlive)
+    {
+        var cursors = data.GetRowCursorSet([data.Schema[_column.Name], data.Schema[labelColumn]], Environment.ProcessorCount);
+        try
+        {
+            var sources = Array.ConvertAll(cursors, cursor => new RowSource(cursor, _column, labelColumn));
+            var others = new Task[Math.Max(Environment.ProcessorCount, sources.Length) - 1];
+            for (var i = 0; i < others.Length; i++)
+            {
+                var source = sources[(i + 1) % sources.Length];
+                others[i] = Task.Factory.StartNew(
+                    () => Read(source, checkAlive), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            }
+
+            Read(sources[0], checkAlive);
+            Task.WaitAll(others);
+        }
+        finally
+        {
+            foreach (var cursor in cursors)
+                cursor.Dispose();
+        }
 
         if (_failure is not null)
             ExceptionDispatchInfo.Throw(_failure);
-        if (!_stop && _next != _labels.Length)
+        if (_onInvalidImage == OnInvalidImage.Throw && _firstInvalid is { } first)
+            throw Invalid(data, first);
+        if (_taken != _store.Count)
             throw DifferentRows();
+    }
 
-        void Work()
+    private void Read(RowSource source, Action checkAlive)
+    {
+        try
         {
-            try
+            var worker = new Worker(_store.Shape);
+            for (var rows = 0; TryTake(source, worker.Raw, out var place, out var problem); rows++)
             {
-                var worker = new Worker();
-                while (!_stop && TryTake(cursor, readImage, readLabel, worker.Raw, out var row))
-                    Write(row, worker);
+                if (problem is not null || !TryWrite(place, worker, out problem))
+                    AddInvalid(place, problem);
+                if (rows % 64 == 0)
+                    checkAlive();
             }
-            catch (Exception e)
-            {
-                lock (_lock)
-                    _failure ??= e;
-                _stop = true;
-            }
+        }
+        catch (Exception e)
+        {
+            _failure ??= e;
         }
     }
 
-    private bool TryTake(DataViewRowCursor cursor, Action<RawImage> readImage, Func<long> readLabel, RawImage raw, out long row)
+    private bool TryTake(RowSource source, RawImage raw, out long place, out string? problem)
     {
-        lock (_lock)
+        place = -1;
+        problem = null;
+        lock (source)
         {
-            row = _next;
-            if (_stop || !Read(() => cursor.MoveNext()))
+            if (_failure is not null || !source.MoveNext() || IsBeyondInvalid(source.Key))
                 return false;
-            if (row >= _labels.Length || readLabel() != _labels[row])
-                throw DifferentRows();
-            if (row % 64 == 0)
-                _checkAlive();
 
-            Read(() =>
-            {
-                readImage(raw);
-                return true;
-            });
-            _next++;
+            place = Interlocked.Increment(ref _taken) - 1;
+            var label = source.ReadLabel();
+            if (place >= _store.Count || label < 0)
+                throw DifferentRows();
+
+            _keys[place] = source.Key;
+            _labels[place] = (int)label;
+            problem = source.TryRead(raw);
             return true;
         }
     }
 
-    /// <summary>What a cursor throws, LoadImages at a broken file for one, says neither row nor column.</summary>
-    private bool Read(Func<bool> read)
+    private bool TryWrite(long place, Worker worker, [NotNullWhen(false)] out string? problem)
     {
-        try
-        {
-            return read();
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            throw new InvalidOperationException(
-                $"Column '{_column.Name}', about row {_next}: the data cannot be read: {e.GetBaseException().Message} "
-                + "If LoadImages fails at a broken file, load with LoadRawImageBytes: that finds the row and can skip it (OnInvalidImage).",
-                e);
-        }
-    }
+        if (worker.Raw.Kind == ImageKind.Values && _store.PixelType == ScalarType.Byte)
+            return TryWriteValues(place, worker, out problem);
 
-    private void Write(long row, Worker worker)
-    {
-        var isMaybeByte = worker.Raw.Kind == ImageKind.Values && _store.PixelType == ScalarType.Byte;
-        var pixels = isMaybeByte ? worker.Floats(_store.Shape) : _store.Place(row, ref worker.Scratch);
-        if (!_column.TryDecode(worker.Raw, pixels, out var problem))
-        {
-            lock (_lock)
-                _invalid.Add(row, problem);
-            _stop |= _onInvalidImage == OnInvalidImage.Throw;
-            return;
-        }
+        var pixels = _store.Place(place, worker.Scratch);
+        if (!_column.TryDecode(worker.Raw, pixels, out problem))
+            return false;
 
-        if (isMaybeByte)
-        {
-            var place = _store.Place(row, ref worker.Scratch);
-            if (!TryNarrow(MemoryMarshal.Cast<byte, float>(pixels), place))
-            {
-                _store.Widen(row);
-                place = _store.Place(row, ref worker.Scratch);
-                pixels.CopyTo(place);
-            }
-
-            pixels = place;
-        }
-
-        _store.Commit(row, pixels);
-    }
-
-    private static bool TryNarrow(ReadOnlySpan<float> values, Span<byte> bytes)
-    {
-        for (var i = 0; i < values.Length; i++)
-        {
-            bytes[i] = (byte)values[i];
-            if (bytes[i] != values[i])
-                return false;
-        }
-
+        _store.Commit(place, pixels);
         return true;
     }
 
-    private long[] LeaveOutInvalid()
+    /// <summary>Floats are kept as bytes for as long as they are bytes.</summary>
+    private bool TryWriteValues(long place, Worker worker, [NotNullWhen(false)] out string? problem)
     {
-        if (_invalid.Count == 0)
-            return _labels;
-        if (_invalid.Count == _labels.Length)
-            throw new InvalidOperationException(
-                $"Column '{_column.Name}': no image can be read; the first one's reason: {_invalid.First().Value}.");
+        Span<byte> values = worker.Values;
+        if (!_column.TryDecode(worker.Raw, values, out problem))
+            return false;
 
-        long[] rows = [.. Enumerable.Range(0, _labels.Length).Select(row => (long)row).Where(row => !_invalid.ContainsKey(row))];
-        _store.Keep(rows);
-        return [.. rows.Select(row => _labels[row])];
+        _widening.EnterReadLock();
+        try
+        {
+            if (_store.PixelType == ScalarType.Byte)
+            {
+                var pixels = _store.Place(place, worker.Scratch);
+                if (FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(values), pixels))
+                {
+                    _store.Commit(place, pixels);
+                    return true;
+                }
+            }
+        }
+        finally
+        {
+            _widening.ExitReadLock();
+        }
+
+        _widening.EnterWriteLock();
+        try
+        {
+            if (_store.PixelType == ScalarType.Byte)
+                _store.Widen(Math.Min(Volatile.Read(ref _taken), _store.Count));
+        }
+        finally
+        {
+            _widening.ExitWriteLock();
+        }
+
+        values.CopyTo(_store.Place(place, worker.Values));
+        _store.Commit(place, values);
+        return true;
+    }
+
+    private void AddInvalid(long place, string problem)
+    {
+        lock (_invalid)
+        {
+            _invalid.Add(place, problem);
+            if (_firstInvalid is not { } first || _keys[place].CompareTo(first) < 0)
+                _firstInvalid = _keys[place];
+        }
+    }
+
+    /// <summary>Rows before an invalid one are still read: one of them may be invalid too, and their number makes the row's.</summary>
+    private bool IsBeyondInvalid(RowKey key)
+    {
+        if (_onInvalidImage == OnInvalidImage.Skip)
+            return false;
+        lock (_invalid)
+            return _firstInvalid is { } first && first.CompareTo(key) < 0;
+    }
+
+    private InvalidOperationException Invalid(IDataView data, RowKey first)
+    {
+        var row = _keys.Take((int)_taken).Count(key => key.CompareTo(first) < 0);
+        var problem = _invalid.Single(pair => _keys[pair.Key] == first).Value;
+        return new InvalidOperationException(
+            $"Column '{_column.Name}', {RowDescription.Of(data, row)}: the image cannot be read: {problem}. "
+            + "Remove the row, or set OnInvalidImage to Skip.");
+    }
+
+    private ImageSet ToSet(IHostEnvironment env, ImageSetOptions options)
+    {
+        // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
+        var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
+        var order = Values(places);
+        for (var place = 0; place < order.Length; place++)
+            order[place] = place;
+        _keys.AsSpan().Sort(order);
+
+        var leftOut = _invalid.Count > 0 ? Report(env, order, options.Skipped) : [];
+        if (leftOut.Count > 0)
+        {
+            using var all = places;
+            places = tensor(order.ToArray().Where(place => !_invalid.ContainsKey(place)).ToArray()).DetachFromDisposeScope();
+            order = Values(places);
+        }
+
+        var labels = empty(order.Length, ScalarType.Int64).DetachFromDisposeScope();
+        var values = Values(labels);
+        for (var i = 0; i < order.Length; i++)
+            values[i] = _labels[order[i]];
+        return _store.ToSet(labels, places, leftOut);
+    }
+
+    private static Span<long> Values(Tensor tensor) => MemoryMarshal.Cast<byte, long>(tensor.bytes);
+
+    private HashSet<long> Report(IHostEnvironment env, ReadOnlySpan<long> places, Action<long, string>? skipped)
+    {
+        if (_invalid.Count == places.Length)
+            throw new InvalidOperationException(
+                $"Column '{_column.Name}': no image can be read; the first one's reason: {_invalid[places[0]]}.");
+
+        using var channel = env.Start("Reading images");
+        channel.Warning(MessageSensitivity.None, $"{_invalid.Count} of {places.Length} images cannot be read and are left out.");
+        var rows = new HashSet<long>();
+        for (var row = 0; row < places.Length; row++)
+        {
+            if (_invalid.TryGetValue(places[row], out var problem))
+            {
+                channel.Info(MessageSensitivity.UserData, $"Row {row} is left out: {problem}.");
+                skipped?.Invoke(row, problem);
+                rows.Add(row);
+            }
+        }
+
+        return rows;
     }
 
     private InvalidOperationException DifferentRows() => new(
-        $"The data gave other rows when read again (columns '{_labelColumn}' and '{_column.Name}', row {_next} of {_labels.Length}). "
-        + "It must give the same rows in the same order every time: shuffle with a seed, or cache it.");
+        $"The data gave other rows when it was read again: {_store.Count} the first time. "
+        + "It must give the same rows every time: give random steps a seed, or cache it.");
 
-    /// <summary>What one thread reuses from row to row.</summary>
-    private sealed class Worker
+    /// <summary>What a thread reuses from row to row.</summary>
+    private sealed class Worker(ImageShape shape)
     {
-        public byte[] Scratch = [];
-        private byte[] _floats = [];
-
         public RawImage Raw { get; } = new();
 
-        public Span<byte> Floats(ImageShape shape)
-        {
-            if (_floats.Length == 0)
-                _floats = new byte[shape.Length * sizeof(float)];
-            return _floats;
-        }
+        public byte[] Scratch { get; } = new byte[shape.Length * sizeof(float)];
+
+        public byte[] Values { get; } = new byte[shape.Length * sizeof(float)];
     }
 }

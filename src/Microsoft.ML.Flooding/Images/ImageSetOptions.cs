@@ -6,6 +6,15 @@ internal sealed record ImageSetOptions
     /// <summary>What happens with an image that cannot be read.</summary>
     public OnInvalidImage OnInvalidImage { get; init; }
 
+    /// <summary>Sets that take more memory than this are kept on disk instead; half of what is free if not given.</summary>
+    public long? MaxCacheBytes { get; init; }
+
+    /// <summary>Whether the disk may be used; if not, a set over the limit is read again in every epoch and shuffled only within blocks.</summary>
+    public bool UseDisk { get; init; } = true;
+
+    /// <summary>The folder of the temporary file; the system's if not given.</summary>
+    public string? CacheFolder { get; init; }
+
     /// <summary>Told of every row left out: its number in the data and why.</summary>
     public Action<long, string>? Skipped { get; init; }
 }

@@ -19,25 +19,23 @@ internal static class LabelReader
             : Create<ulong>(row, column);
     }
 
-    /// <summary>All labels of a view, read without touching another column.</summary>
-    public static long[] ReadAll(IDataView data, string labelColumn, Action checkAlive)
+    /// <summary>Counts a view's rows, none of which may lack its label, without touching another column.</summary>
+    public static long Count(IDataView data, string labelColumn, Action checkAlive)
     {
-        var labels = new List<long>();
         using var cursor = data.GetRowCursor([data.Schema[labelColumn]]);
         var read = CreateGetter(cursor, labelColumn);
-        while (cursor.MoveNext())
+        var count = 0L;
+        for (; cursor.MoveNext(); count++)
         {
-            var label = read();
-            if (label < 0)
+            if (read() < 0)
                 throw new InvalidOperationException(
-                    $"Column '{labelColumn}', {RowDescription.Of(data, labels.Count)}: the label is missing. "
+                    $"Column '{labelColumn}', {RowDescription.Of(data, count)}: the label is missing. "
                     + "Drop such rows, for instance with DataOperationsCatalog.FilterRowsByMissingValues.");
-            labels.Add(label);
-            if (labels.Count % 1024 == 0)
+            if (count % 1024 == 0)
                 checkAlive();
         }
 
-        return labels.Count > 0 ? [.. labels] : throw new InvalidOperationException("The training data has no rows.");
+        return count > 0 ? count : throw new InvalidOperationException("The training data has no rows.");
     }
 
     private static Func<long> Create<T>(DataViewRow row, DataViewSchema.Column column)

@@ -3,56 +3,58 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>A set whose pixels are one tensor in memory, and on the GPU too where it is small enough.</summary>
-internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor labels) : ImageSet(shape, labels)
+internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor labels, Tensor places) : ImageSet(shape, labels, places)
 {
-    // libtorch does not say through TorchSharp what memory is free; the network's share is the larger one on any GPU worth training on.
+    // TorchSharp does not say how much memory a GPU has free; the network's share is the larger one on any GPU worth training on.
     private const long MaxDeviceBytes = 2L << 30;
 
-    private (Device Device, Tensor Pixels, Tensor Labels)? _onDevice;
+    private Tensor? _pixelsOnDevice;
+    private Tensor? _labelsOnDevice;
 
     /// <inheritdoc/>
     public override ScalarType PixelType => pixels.dtype;
 
     /// <inheritdoc/>
-    public override IImageBatches Read(Tensor order, int batchSize, Device device)
-    {
-        if (device.type == TorchSharp.DeviceType.CPU)
-            return new Batches(pixels, Labels, order, batchSize, device);
-        if (pixels.numel() * pixels.ElementSize > MaxDeviceBytes)
-            return new Batches(pixels, Labels, order, batchSize, device);
-
-        if (_onDevice is null || !Same(_onDevice.Value.Device, device))
-        {
-            Release();
-            _onDevice = (device, pixels.to(device).DetachFromDisposeScope(), Labels.to(device).DetachFromDisposeScope());
-        }
-
-        return new Batches(_onDevice.Value.Pixels, _onDevice.Value.Labels, order, batchSize, device);
-    }
-
-    /// <inheritdoc/>
     public override void Dispose()
     {
-        Release();
+        LeaveDevice();
         pixels.Dispose();
         base.Dispose();
     }
 
-    private static bool Same(Device left, Device right) => left.type == right.type && left.index == right.index;
-
-    private void Release()
+    /// <inheritdoc/>
+    protected override IImageBatches Read(Tensor rows, Tensor places, int batchSize, Device device)
     {
-        _onDevice?.Pixels.Dispose();
-        _onDevice?.Labels.Dispose();
-        _onDevice = null;
+        if (IsOn(pixels, device) || pixels.numel() * pixels.ElementSize > MaxDeviceBytes)
+            return new Batches(pixels, Labels, rows, places, batchSize, device);
+
+        if (_pixelsOnDevice is null || !IsOn(_pixelsOnDevice, device))
+        {
+            LeaveDevice();
+            _pixelsOnDevice = pixels.to(device).DetachFromDisposeScope();
+            _labelsOnDevice = Labels.to(device).DetachFromDisposeScope();
+        }
+
+        return new Batches(_pixelsOnDevice, _labelsOnDevice!, rows, places, batchSize, device);
+    }
+
+    private static bool IsOn(Tensor tensor, Device device) =>
+        tensor.device_type == device.type && (device.index < 0 || tensor.device_index == device.index);
+
+    private void LeaveDevice()
+    {
+        _pixelsOnDevice?.Dispose();
+        _labelsOnDevice?.Dispose();
+        _pixelsOnDevice = _labelsOnDevice = null;
     }
 
     /// <summary>Gathers where the pixels are, then copies to the device if that is elsewhere.</summary>
-    private sealed class Batches(Tensor pixels, Tensor labels, Tensor order, int batchSize, Device device) : IImageBatches
+    private sealed class Batches(Tensor pixels, Tensor labels, Tensor rows, Tensor places, int batchSize, Device device) : IImageBatches
     {
-        private readonly Tensor _order = order.to(pixels.device).DetachFromDisposeScope();
-        private readonly bool _isElsewhere = !Same(pixels.device, device);
-        private readonly long _count = order.shape[0];
+        private readonly Tensor _rows = rows.to(pixels.device).DetachFromDisposeScope();
+        private readonly Tensor _places = places.to(pixels.device).DetachFromDisposeScope();
+        private readonly bool _isElsewhere = !IsOn(pixels, device);
+        private readonly long _count = rows.shape[0];
         private long _next;
 
         public ImageBatch Current { get; private set; }
@@ -62,14 +64,20 @@ internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor lab
             if (_next >= _count)
                 return false;
 
-            var rows = _order.narrow(0, _next, Math.Min(batchSize, _count - _next));
-            _next += batchSize;
-            Current = new ImageBatch(pixels.index_select(0, rows), labels.index_select(0, rows), rows);
+            var count = Math.Min(batchSize, _count - _next);
+            var rows = _rows.narrow(0, _next, count);
+            using var places = _places.narrow(0, _next, count);
+            _next += count;
+            Current = new ImageBatch(pixels.index_select(0, places), labels.index_select(0, rows), rows);
             if (_isElsewhere)
-                Current = new ImageBatch(Current.Pixels.to(device), Current.Labels.to(device), rows.to(device));
+                Current = new ImageBatch(Current.Pixels.to(device), Current.Labels.to(device), Current.Rows.to(device));
             return true;
         }
 
-        public void Dispose() => _order.Dispose();
+        public void Dispose()
+        {
+            _rows.Dispose();
+            _places.Dispose();
+        }
     }
 }

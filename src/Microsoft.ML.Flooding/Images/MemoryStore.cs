@@ -11,62 +11,48 @@ internal sealed unsafe class MemoryStore : PixelStore
     private Tensor _pixels;
     private byte* _start;
 
-    public MemoryStore(ImageShape shape, long count)
+    public MemoryStore(ImageShape shape, long count, ScalarType type = ScalarType.Byte)
         : base(shape, count)
     {
+        PixelType = type;
         Allocate();
     }
 
     /// <inheritdoc/>
-    public override Span<byte> Place(long row, ref byte[] scratch) => Row(row);
+    public override Span<byte> Place(long place, byte[] scratch) => new(_start + (place * PlaceLength), PlaceLength);
 
     /// <inheritdoc/>
-    public override void Commit(long row, ReadOnlySpan<byte> pixels)
+    public override void Commit(long place, ReadOnlySpan<byte> pixels)
     {
     }
 
     /// <inheritdoc/>
-    public override void Widen(long rows)
+    public override void Widen(long places)
     {
-        // Usually row 0 decides, while no page of the byte tensor has been touched: then it takes no memory beside the new one.
+        // Usually the first image decides: hardly a page of the byte tensor has been touched then, and the two take little more than one.
         using var scope = NewDisposeScope();
-        var bytes = _pixels;
+        using var bytes = _pixels;
         PixelType = ScalarType.Float32;
         Allocate();
-        _pixels.narrow(0, 0, rows).copy_(bytes.narrow(0, 0, rows));
-        bytes.Dispose();
+        _pixels.narrow(0, 0, places).copy_(bytes.narrow(0, 0, places));
     }
 
     /// <inheritdoc/>
-    public override void Keep(long[] rows)
-    {
-        for (var to = 0L; to < rows.Length; to++)
-            Row(rows[to]).CopyTo(Row(to));
-        var kept = _pixels.narrow(0, 0, rows.Length).DetachFromDisposeScope();
-        _pixels.Dispose();
-        _pixels = kept;
-        Count = rows.Length;
-    }
+    public override ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut) =>
+        new MemoryImageSet(Shape, Release(), labels, places);
 
-    /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels)
-    {
-        var set = new MemoryImageSet(Shape, _pixels.alias().DetachFromDisposeScope(), labels);
-        Dispose();
-        return set;
-    }
+    /// <summary>The tensor, the caller's from now on.</summary>
+    public Tensor Release() => _pixels.alias().DetachFromDisposeScope();
 
     /// <inheritdoc/>
     public override void Dispose() => _pixels.Dispose();
-
-    private Span<byte> Row(long row) => new(_start + (row * RowLength), RowLength);
 
     [MemberNotNull(nameof(_pixels))]
     private void Allocate()
     {
         _pixels = empty([Count, Shape.Height, Shape.Width, Shape.Channels], PixelType).DetachFromDisposeScope();
 
-        // Tensor.bytes counts in 32 bits; the pointer to its first row does not.
+        // Tensor.bytes counts in 32 bits; the pointer to its first image does not.
         using var first = _pixels.narrow(0, 0, 1);
         _start = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }

@@ -53,6 +53,27 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <summary>ResNet-101 (He et al., CVPR 2016, arXiv:1512.03385), with the stride in the 3x3 convolution as torchvision has it.</summary>
     public static Architecture ResNet101 { get; } = new(Family.ResNet101);
 
+    /// <summary>MobileNetV2 (Sandler et al., CVPR 2018, arXiv:1801.04381).</summary>
+    public static Architecture MobileNetV2 { get; } = new(Family.MobileNetV2);
+
+    /// <summary>The small MobileNetV3 (Howard et al., ICCV 2019, arXiv:1905.02244).</summary>
+    public static Architecture MobileNetV3Small { get; } = new(Family.MobileNetV3Small);
+
+    /// <summary>The large MobileNetV3 (Howard et al., ICCV 2019, arXiv:1905.02244).</summary>
+    public static Architecture MobileNetV3Large { get; } = new(Family.MobileNetV3Large);
+
+    /// <summary>EfficientNet-B0 (Tan and Le, ICML 2019, arXiv:1905.11946).</summary>
+    public static Architecture EfficientNetB0 { get; } = new(Family.EfficientNetB0);
+
+    /// <summary>ConvNeXt-T (Liu et al., CVPR 2022, arXiv:2201.03545), for images of at least 16 pixels.</summary>
+    public static Architecture ConvNeXtTiny { get; } = new(Family.ConvNeXtTiny);
+
+    /// <summary>ViT-Ti, a vision transformer (Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; Touvron et al., ICML 2021, arXiv:2012.12877).</summary>
+    public static Architecture ViTTiny { get; } = new(Family.ViTTiny);
+
+    /// <summary>ViT-S, a vision transformer (Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; Touvron et al., ICML 2021, arXiv:2012.12877).</summary>
+    public static Architecture ViTSmall { get; } = new(Family.ViTSmall);
+
     /// <summary>Every named architecture at its default size.</summary>
     internal static IEnumerable<Architecture> All => Family.All.Select(family => new Architecture(family));
 
@@ -161,7 +182,7 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <summary>The architecture that images of this shape get: never <see cref="Auto"/>.</summary>
     internal Architecture Resolve(ImageShape shape) => Equals(Auto) ? IsSmall(shape) ? ConvNet : ResNet18 : this;
 
-    /// <summary>A network of this architecture for images of a shape, on the CPU, in training mode.</summary>
+    /// <summary>A network of this architecture for images of a shape, on the CPU, in training mode, its convolutions channels last.</summary>
     /// <param name="shape">The images the network is for.</param>
     /// <param name="classes">The number of logits.</param>
     /// <param name="generator">Every random initial value is drawn from it, and from nothing else.</param>
@@ -169,6 +190,7 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         var network = CreateEmpty(shape, classes);
         network.Initialize(generator);
+        network.ToChannelsLast();
         return network;
     }
 

@@ -30,14 +30,45 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public static Family ResNet101 { get; } = ResNet("resnet101", ResNetConfiguration.ResNet101);
 
+    public static Family MobileNetV2 { get; } = new("mobilenet_v2", (architecture, shape, classes) =>
+        new MobileNetV2(architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
+    { Scaling = Scaling.Multiplier, HasStem = true };
+
+    public static Family MobileNetV3Small { get; } = MobileNetV3("mobilenet_v3_small", MobileNetV3Configuration.Small);
+
+    public static Family MobileNetV3Large { get; } = MobileNetV3("mobilenet_v3_large", MobileNetV3Configuration.Large);
+
+    public static Family EfficientNetB0 { get; } = new("efficientnet_b0", (architecture, shape, classes) =>
+        new EfficientNet(architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
+    { Scaling = Scaling.Multiplier, HasStem = true };
+
+    public static Family ConvNeXtTiny { get; } = new("convnext_tiny", (architecture, shape, classes) =>
+        new ConvNeXt(ConvNeXtConfiguration.Tiny, architecture.HasSmallStem(shape), shape, classes))
+    { HasStem = true };
+
+    public static Family ViTTiny { get; } = VisionTransformer("vit_tiny", VisionTransformerConfiguration.Tiny);
+
+    public static Family ViTSmall { get; } = VisionTransformer("vit_small", VisionTransformerConfiguration.Small);
+
     public static IReadOnlyList<Family> All { get; } =
-        [Auto, Mlp, ConvNet, ResNet18, ResNet34, ResNet50, ResNet101];
+    [
+        Auto, Mlp, ConvNet, ResNet18, ResNet34, ResNet50, ResNet101, MobileNetV2, MobileNetV3Small, MobileNetV3Large, EfficientNetB0,
+        ConvNeXtTiny, ViTTiny, ViTSmall,
+    ];
 
     public static Family? Find(string name) => All.FirstOrDefault(family => family.Name == name);
 
     private static Family ResNet(string name, ResNetConfiguration configuration) => new(name, (architecture, shape, classes) =>
         new ResNet(configuration, WidthOf(architecture), architecture.HasSmallStem(shape), shape.Channels, classes))
     { Scaling = Scaling.BaseWidth, DefaultBaseWidth = 64, HasStem = true };
+
+    private static Family MobileNetV3(string name, MobileNetV3Configuration configuration) => new(name, (architecture, shape, classes) =>
+        new MobileNetV3(configuration, architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
+    { Scaling = Scaling.Multiplier, HasStem = true };
+
+    private static Family VisionTransformer(string name, VisionTransformerConfiguration configuration) => new(name, (architecture, shape, classes) =>
+        new VisionTransformer(configuration, Networks.VisionTransformer.PatchOf(architecture.HasSmallStem(shape), shape), shape, classes))
+    { HasStem = true };
 
     private static int WidthOf(Architecture architecture) =>
         architecture.BaseWidth > 0 ? architecture.BaseWidth : architecture.Family.DefaultBaseWidth;

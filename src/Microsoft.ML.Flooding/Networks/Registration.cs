@@ -1,8 +1,9 @@
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Naming a part of a module where it is made.</summary>
+/// <summary>Giving a module its parts.</summary>
 internal static class Registration
 {
     public static TModule Register<TModule>(this nn.Module parent, string name, TModule child) where TModule : nn.Module
@@ -10,4 +11,7 @@ internal static class Registration
         parent.register_module(name, child);
         return child;
     }
+
+    public static void Register(this nn.Module parent, string name, Parameter parameter) =>
+        parent.register_parameter(name, (Parameter)parameter.DetachFromDisposeScope());
 }

@@ -8,9 +8,11 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// </summary>
 internal sealed class Flood(double level) : Objective
 {
-    public override Tensor Minimised(in BatchLoss loss) => loss.Mean.sub(level).abs_().add_(level);
-
-    public override Tensor? Flooded(in BatchLoss loss) => loss.Mean.lt(level);
+    public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+    {
+        var above = loss.Mean - level;
+        return (above.abs(), ShareBelowZero(above));
+    }
 
     /// <summary>The objective of a level: at zero the cross-entropy never falls below it, and the extra operations are spared.</summary>
     public static Objective At(double level) => level == 0 ? new CrossEntropy() : new Flood(level);

@@ -15,9 +15,12 @@ internal static class HostSettings
     /// <summary>Whether the CPU may stand in for a GPU that is not there.</summary>
     public static bool FallbackToCpuOf(IHostEnvironment environment) => (environment as IHostEnvironmentInternal)?.FallbackToCpu ?? true;
 
-    /// <summary>Throws once the MLContext's execution was cancelled.</summary>
+    /// <summary>Throws once the execution of the MLContext that the host is registered in was cancelled; a context itself does not know.</summary>
     /// <exception cref="OperationCanceledException">It was.</exception>
-    public static void ThrowIfCanceled(IHostEnvironment environment) => environment.CheckAlive();
+    public static void ThrowIfCanceled(IHost host) => host.CheckAlive();
+
+    /// <summary>Cancels all that runs in a context.</summary>
+    public static void Cancel(MLContext context) => context.CancelExecution();
 
     /// <summary>The environment that a catalog's extension methods create their components in.</summary>
     public static IHostEnvironment Of(TransformsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);

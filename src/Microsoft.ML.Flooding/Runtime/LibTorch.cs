@@ -6,17 +6,18 @@ namespace Microsoft.ML.Flooding.Runtime;
 /// <summary>Turns a missing or unloadable libtorch into an error that says what to do.</summary>
 internal static class LibTorch
 {
-    private static readonly Lazy<Exception?> Failure = new(Load);
+    private static readonly Lazy<string?> Problem = new(Load);
 
     /// <summary>Call before the first use of TorchSharp.</summary>
     /// <exception cref="InvalidOperationException">libtorch cannot be loaded; the message names the package or the C++ runtime that is needed.</exception>
     public static void EnsureLoaded()
     {
-        if (Failure.Value is { } failure)
-            throw new InvalidOperationException(failure.Message, failure.InnerException);
+        // Without TorchSharp's exception inside: its message goes on for a page.
+        if (Problem.Value is { } problem)
+            throw new InvalidOperationException(problem);
     }
 
-    private static InvalidOperationException? Load()
+    private static string? Load()
     {
         try
         {
@@ -25,7 +26,7 @@ internal static class LibTorch
         }
         catch (Exception e) when (e is TypeInitializationException or DllNotFoundException or NotSupportedException or BadImageFormatException)
         {
-            return new InvalidOperationException(Explain(NativeLoadError(), e), e);
+            return Explain(NativeLoadError(), e);
         }
     }
 

@@ -19,10 +19,7 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     public bool Averaged { get; private set; }
 
     /// <summary>What a checkpoint has to keep besides <see cref="Values"/>.</summary>
-    public BestWeightsState State
-    {
-        get => new(_best, _reference, _lastImprovement, Epoch, Averaged);
-    }
+    public BestWeightsState State => new(_best, _reference, _lastImprovement, Epoch, Averaged);
 
     /// <summary>Looks at the weights after an epoch; the lower figure wins, accuracy counting as its complement.</summary>
     public void Offer(int epoch, Evaluation raw, Evaluation? averaged, WorkingWeights weights, WeightAverage? average)
@@ -54,6 +51,7 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     public void Restore(BestWeightsState state, Tensor[] values)
     {
         (_best, _reference, _lastImprovement, Epoch, Averaged) = state;
+        Dispose();
         Values = values;
     }
 

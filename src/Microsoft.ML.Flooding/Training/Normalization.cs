@@ -18,6 +18,7 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
 
         public PixelNormalizer(Normalization normalization, Device device)
         {
+            using var scope = NewDisposeScope();
             var channels = normalization.Mean.Length;
             _scale = tensor(normalization.Deviation.Select(d => 1 / Math.Max(d, SmallestDeviation)).ToArray(), device: device)
                 .reshape(1, channels, 1, 1).DetachFromDisposeScope();
@@ -25,11 +26,17 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
         }
 
         /// <summary>[N, H, W, C] pixels (uint8 or float32) to float32 [N, C, H, W], channels_last in memory.</summary>
-        public Tensor Apply(Tensor pixels)
+        public Tensor Apply(Tensor pixels) => ApplyInPlace(ToFloat(pixels));
+
+        /// <summary>[N, H, W, C] pixels (uint8 or float32) to float32 [N, C, H, W] in pixel units, channels_last in memory: always a copy.</summary>
+        public static Tensor ToFloat(Tensor pixels)
         {
             using var view = pixels.permute(0, 3, 1, 2);
-            return view.to(ScalarType.Float32, copy: true).sub_(_shift).mul_(_scale);
+            return view.to(ScalarType.Float32, copy: true);
         }
+
+        /// <summary>Normalises float32 [N, C, H, W] where they are.</summary>
+        public Tensor ApplyInPlace(Tensor images) => images.sub_(_shift).mul_(_scale);
 
         public void Dispose()
         {

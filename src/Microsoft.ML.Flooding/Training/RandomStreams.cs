@@ -9,7 +9,10 @@ namespace Microsoft.ML.Flooding.Training;
 internal static class RandomStreams
 {
     public static Generator Create(long seed, Purpose purpose, int epoch, Device device) =>
-        new(Mix(Mix(Mix((ulong)seed) ^ (ulong)purpose) ^ (uint)epoch), device);
+        new((ulong)Derive(seed, purpose, epoch), device);
+
+    /// <summary>The seed of one use of randomness, such as a run within the run.</summary>
+    public static long Derive(long seed, Purpose purpose, int index) => (long)Mix(Mix(Mix((ulong)seed) ^ (ulong)purpose) ^ (uint)index);
 
     /// <summary>SplitMix64 (Steele, Lea and Flood, 2014).</summary>
     private static ulong Mix(ulong x)
@@ -27,5 +30,6 @@ internal static class RandomStreams
         Augmentation = 3,
         Dropout = 4,
         ValidationSplit = 5,
+        AuxiliaryFolds = 6,
     }
 }

@@ -9,6 +9,11 @@ public class TrainingOptions
     /// </summary>
     public float FloodLevel { get; set; } = 0.03f;
 
+    /// <summary>
+    /// What is done with the loss: the flood on the mini-batch mean, or one of its successors. Default: <see cref="FloodingObjective.Flood"/>.
+    /// </summary>
+    public FloodingObjective Objective { get; set; } = FloodingObjective.Flood;
+
     /// <summary>The network. Default: <see cref="Architecture.Auto"/>.</summary>
     public Architecture Architecture { get; set; } = Architecture.Auto;
 
@@ -17,6 +22,9 @@ public class TrainingOptions
 
     /// <summary>Images in a mini-batch, at least 1; the last one of an epoch may be smaller. Default: 64.</summary>
     public int BatchSize { get; set; } = 64;
+
+    /// <summary>Random changes to the training images, drawn anew each epoch. Default: <see cref="Augmentation.None"/>.</summary>
+    public Augmentation Augmentation { get; set; } = Augmentation.None;
 
     /// <summary>The update rule. Default: <see cref="Optimizer.Sgd"/>.</summary>
     public Optimizer Optimizer { get; set; } = Optimizer.Sgd;
@@ -43,8 +51,8 @@ public class TrainingOptions
     public double? MaxGradientNorm { get; set; }
 
     /// <summary>
-    /// Averaging of the weights along the run. Default (null): <see cref="Flooding.WeightAveraging.Exponential"/> when
-    /// <see cref="FloodLevel"/> is above 0, else <see cref="Flooding.WeightAveraging.None"/>.
+    /// Averaging of the weights along the run. Default (null): <see cref="Flooding.WeightAveraging.Exponential"/> when the
+    /// <see cref="Objective"/> floods, else (at a <see cref="FloodLevel"/> of 0) <see cref="Flooding.WeightAveraging.None"/>.
     /// </summary>
     public WeightAveraging? WeightAveraging { get; set; }
 
@@ -53,6 +61,12 @@ public class TrainingOptions
 
     /// <summary>The number format of the computation. Default: <see cref="Precision.Float32"/>.</summary>
     public Precision Precision { get; set; } = Precision.Float32;
+
+    /// <summary>
+    /// A folder for checkpoints: the whole state of the run is written to it after each epoch, the last two are kept. A run that finds the
+    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Default (null): none.
+    /// </summary>
+    public string? CheckpointDirectory { get; set; }
 
     /// <summary>Called after each epoch, on the thread that trains. An exception thrown here ends the training.</summary>
     public Action<EpochMetrics>? MetricsCallback { get; set; }
@@ -65,18 +79,32 @@ public class TrainingOptions
 
     /// <summary>The averaging in effect once defaults are applied.</summary>
     internal WeightAveraging EffectiveAveraging =>
-        WeightAveraging ?? (FloodLevel > 0 ? Flooding.WeightAveraging.Exponential : Flooding.WeightAveraging.None);
+        WeightAveraging ?? (Objective.IsPlainAt(FloodLevel) ? Flooding.WeightAveraging.None : Flooding.WeightAveraging.Exponential);
 
     /// <summary>The learning rate in effect once defaults are applied.</summary>
     internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
+
+    /// <summary>The same way of training without a flood, without averaging and without validation: every epoch is trained, nothing is called back.</summary>
+    internal TrainingOptions Plain()
+    {
+        var options = (TrainingOptions)MemberwiseClone();
+        options.FloodLevel = 0;
+        options.Objective = FloodingObjective.Flood;
+        options.WeightAveraging = Flooding.WeightAveraging.None;
+        options.EarlyStopping = null;
+        options.MetricsCallback = null;
+        return options;
+    }
 
     /// <summary>Throws for the first option that is out of its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it and the range.</exception>
     internal virtual void Validate()
     {
         Require(float.IsFinite(FloodLevel) && FloodLevel >= 0, nameof(FloodLevel), FloodLevel, "finite and at least 0");
+        ArgumentNullException.ThrowIfNull(Objective);
         ArgumentNullException.ThrowIfNull(Architecture);
         ArgumentNullException.ThrowIfNull(Schedule);
+        ArgumentNullException.ThrowIfNull(Augmentation);
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using static TorchSharp.torch;
 
@@ -10,6 +11,8 @@ namespace Microsoft.ML.Flooding.Training;
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
+    private const string BestPrefix = "best.";
+
     private readonly TrainingOptions _options;
     private readonly TrainingData _data;
     private readonly Normalization.PixelNormalizer _normalizer;
@@ -20,8 +23,8 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainingStep _trainingStep;
     private readonly WeightAverage? _average;
     private readonly BestWeights? _best;
-    private readonly List<EpochMetrics> _epochs = [];
     private readonly int _stepsPerEpoch;
+    private List<EpochMetrics> _epochs = [];
     private long _step;
 
     /// <param name="network">[N, C, H, W] to logits [N, K]; trained in place.</param>
@@ -52,20 +55,54 @@ internal sealed class TrainingRun : IDisposable
             _best = new BestWeights(stopping);
     }
 
-    private int Epoch => _epochs.Count;
+    /// <summary>Whether every epoch is done, or the patience of early stopping spent.</summary>
+    public bool Finished => _epochs.Count >= _options.Epochs || _best?.Exhausted(_epochs.Count) == true;
 
-    private bool Finished => Epoch >= _options.Epochs || _best?.Exhausted(Epoch) == true;
+    /// <summary>The epochs trained so far.</summary>
+    public IReadOnlyList<EpochMetrics> Epochs => _epochs;
 
-    /// <summary>Trains to the end; the network then has the selected weights.</summary>
-    public TrainingHistory Fit(Action<EpochMetrics> report)
+    /// <summary>Trains to the end, continuing from the newest checkpoint; the network then has the selected weights.</summary>
+    /// <param name="report">Called after each epoch.</param>
+    /// <param name="checkpoints">Where checkpoints go; null: nowhere.</param>
+    public TrainingHistory Fit(Action<EpochMetrics> report, CheckpointStore? checkpoints)
     {
+        using (var checkpoint = checkpoints?.LoadNewest())
+            if (checkpoint is not null)
+                Restore(checkpoint);
         while (!Finished)
         {
             TrainEpoch();
+            checkpoints?.Save(LiveState());
             report(_epochs[^1]);
             _options.MetricsCallback?.Invoke(_epochs[^1]);
         }
         return SelectWeights();
+    }
+
+    /// <summary>A copy of all that the run carries from epoch to epoch, on the run's device.</summary>
+    public RunState Capture()
+    {
+        using var _ = no_grad();
+        var live = LiveState();
+        return live with { Tensors = [.. live.Tensors.Select(t => (t.Name, t.Value.detach().clone().DetachFromDisposeScope()))] };
+    }
+
+    /// <summary>Sets the run to where <paramref name="state"/> was taken; the state stays the caller's.</summary>
+    public void Restore(RunState state)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var saved = state.Tensors.ToDictionary(t => t.Name, t => t.Value);
+        foreach (var (name, value) in LiveState().Tensors.Where(t => !t.Name.StartsWith(BestPrefix, StringComparison.Ordinal)))
+            value.copy_(saved[name]);
+        _weights.Publish();
+        _step = state.Progress.Step;
+        _epochs = [.. state.Progress.Epochs];
+        if (_best is not null && state.Progress.Best is { } best)
+        {
+            var values = saved.Where(t => t.Key.StartsWith(BestPrefix, StringComparison.Ordinal)).ToDictionary();
+            _best.Restore(best, [.. Enumerable.Range(0, values.Count).Select(i => values[BestPrefix + i].to(_device, copy: true).DetachFromDisposeScope())]);
+        }
     }
 
     /// <summary>The network's weights and buffers by name, in float32 whatever it computed in; the tensors stay this run's.</summary>
@@ -92,13 +129,29 @@ internal sealed class TrainingRun : IDisposable
     private static int StepsPerEpoch(long rows, int batchSize) =>
         checked((int)((rows + batchSize - 1) / batchSize - (rows % batchSize == 1 && rows > 1 ? 1 : 0)));
 
-    private void TrainEpoch()
+    /// <summary>The state as it is, not a copy.</summary>
+    private RunState LiveState()
+    {
+        var weights = _weights.Masters.Select((t, i) => ($"weights.{_weights.Names[i]}", t));
+        var buffers = _weights.Network.named_buffers().Select(b => ($"buffers.{b.name}", b.buffer));
+        var average = (_average?.Values ?? []).Select((t, i) => ($"average.{i}", t));
+        var optimizer = _trainingStep.State.Select(s => ($"optimizer.{s.Name}", s.Value));
+        var best = (_best?.Values ?? []).Select((t, i) => ($"{BestPrefix}{i}", t));
+        return new RunState(new RunProgress(_step, [.. _epochs], _best?.State), [.. weights, .. buffers, .. average, .. optimizer, .. best]);
+    }
+
+    /// <summary>Trains and validates the next epoch.</summary>
+    public void TrainEpoch()
     {
         using var scope = NewDisposeScope();
         var watch = Stopwatch.StartNew();
-        var number = Epoch + 1;
-        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number, CPU);
-        var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: generator));
+        var number = _epochs.Count + 1;
+        using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number, CPU);
+        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, number, _device);
+        using var dropoutGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, number, _device);
+        if (_weights.Network is Network network)
+            network.DropoutGenerator = dropoutGenerator;
+        var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
         var flooded = new List<Tensor>(_stepsPerEpoch);
         var gradientNorm = zeros([], ScalarType.Float32, _device);
@@ -111,12 +164,12 @@ internal sealed class TrainingRun : IDisposable
                 rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_step, _stepsPerEpoch, _options.Epochs);
                 using var step = NewDisposeScope();
                 batches.MoveNext();
-                var (loss, share, gradients) = _trainingStep.Take(batches.Current, rate);
+                var (loss, share, gradients) = _trainingStep.Take(batches.Current, rate, augmentationGenerator);
                 _average?.Update(_step);
                 _step++;
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
                 if (share is not null)
-                    flooded.Add(share.to(ScalarType.Float32).MoveToOuterDisposeScope());
+                    flooded.Add(share.MoveToOuterDisposeScope());
                 if (i == _stepsPerEpoch - 1)
                     gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
             }
@@ -172,7 +225,8 @@ internal sealed class TrainingRun : IDisposable
                 "or look for extreme pixel values.");
     }
 
-    private TrainingHistory SelectWeights()
+    /// <summary>Gives the network the weights that the validation set prefers, and ends the run.</summary>
+    public TrainingHistory SelectWeights()
     {
         if (_best is { Values.Length: > 0 })
         {
@@ -183,6 +237,6 @@ internal sealed class TrainingRun : IDisposable
         var averaged = _average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
         if (averaged)
             _weights.Assign(_average!.Values);
-        return new TrainingHistory(_epochs, Epoch, averaged);
+        return new TrainingHistory(_epochs, last.Epoch, averaged);
     }
 }

@@ -12,6 +12,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly WorkingWeights _weights;
     private readonly Objective _objective;
     private readonly Normalization.PixelNormalizer _normalizer;
+    private readonly Augmentation? _augmentation;
     private readonly double? _maxGradientNorm;
     private readonly Tensor[] _trained;
     private readonly (FusedOptimizer Optimizer, int[] Gradients)[] _groups;
@@ -21,6 +22,7 @@ internal sealed class TrainingStep : IDisposable
         _weights = weights;
         _objective = objective;
         _normalizer = normalizer;
+        _augmentation = options.Augmentation == Augmentation.None ? null : options.Augmentation;
         _maxGradientNorm = options.MaxGradientNorm;
         var trained = Enumerable.Range(0, weights.Parameters.Length).Where(i => weights.Parameters[i].requires_grad).ToArray();
         _trained = [.. trained.Select(i => weights.Parameters[i])];
@@ -37,21 +39,36 @@ internal sealed class TrainingStep : IDisposable
     /// <summary>Takes the step; the tensors returned belong to the caller's dispose scope.</summary>
     /// <param name="batch">Images and labels on the device.</param>
     /// <param name="learningRate">Of this step.</param>
-    public (BatchLoss Loss, Tensor? Flooded, Tensor[] Gradients) Take(ImageBatch batch, double learningRate)
+    /// <param name="generator">What augmentation draws from, on the device.</param>
+    public (BatchLoss Loss, Tensor? Flooded, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
-        var logits = _weights.Network.forward(_normalizer.Apply(batch.Pixels).to(_weights.Precision)).to(ScalarType.Float32);
+        var (images, mixup) = Prepare(batch.Pixels, generator);
+        var logits = _weights.Network.forward(images.to(_weights.Precision)).to(ScalarType.Float32);
         var perSample = functional.cross_entropy(logits, batch.Labels, reduction: Reduction.None);
+        if (mixup is { } mix)
+            perSample = mix.MixLosses(perSample, functional.cross_entropy(logits, batch.Labels.index_select(0, mix.Partners), reduction: Reduction.None));
         var loss = new BatchLoss(perSample, perSample.mean(), batch.Labels, batch.Rows);
-        Tensor[] gradients = [.. autograd.grad([_objective.Minimised(loss)], _trained)];
+        var (minimised, flooded) = _objective.Of(loss);
+        Tensor[] gradients = [.. autograd.grad([minimised], _trained)];
         using var _ = no_grad();
         Update(gradients, learningRate);
-        return (loss, _objective.Flooded(loss), gradients);
+        return (loss, flooded, gradients);
     }
 
     public void Dispose()
     {
         foreach (var (optimizer, _) in _groups)
             optimizer.Dispose();
+    }
+
+    /// <summary>From pixels to the network's input.</summary>
+    private (Tensor Images, Mixup? Mixup) Prepare(Tensor pixels, Generator generator)
+    {
+        if (_augmentation is null)
+            return (_normalizer.Apply(pixels), null);
+        var images = _normalizer.ApplyInPlace(_augmentation.Apply(Normalization.PixelNormalizer.ToFloat(pixels), generator));
+        var mixup = _augmentation.DrawMixup(images.shape[0], generator);
+        return (mixup?.MixImages(images) ?? images, mixup);
     }
 
     private void Update(Tensor[] gradients, double learningRate)

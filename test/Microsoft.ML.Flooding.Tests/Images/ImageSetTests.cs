@@ -147,7 +147,7 @@ public class ImageSetTests
     public void A_label_that_is_no_key_is_an_error()
     {
         var data = Context.Data.LoadFromEnumerable([new PathRow { Path = "" }]);
-        var error = Assert.ThrowsExactly<ArgumentException>(() => LabelReader.ReadAll(data, "Class", () => { }));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => LabelReader.Count(data, "Class", () => { }));
 
         StringAssert.Contains(error.Message, "MapValueToKey");
     }

@@ -24,15 +24,15 @@ public sealed class TrajectoryTests
     {
         using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(Path.Combine(Fixtures.Oracle, name + ".safetensors"));
-        if (ObjectiveOf(name, file) is not { } objective)
-            return;
         var tensors = file.LoadAll();
+        var objective = ObjectiveOf(name, file, tensors);
         using var network = new TwoLayers();
         network.LoadState(network.State().ToDictionary(s => s.Name, s => tensors[$"init.{s.Name}"]));
         var options = OptionsOf(name, file);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         using var normalizer = new Normalization([0], [255]).On(CPU);
         using var step = new TrainingStep(weights, objective, normalizer, options, foreachKernels);
+        using var generator = new Generator(0);
         var images = tensors["images"].unsqueeze(-1);
         var expected = tensors["losses"].data<double>().ToArray();
 
@@ -40,21 +40,26 @@ public sealed class TrajectoryTests
         {
             var rows = tensors["batches"][i];
             var batch = new ImageBatch(images.index_select(0, rows), tensors["labels"].index_select(0, rows), rows);
-            var (loss, _, _) = step.Take(batch, options.EffectiveLearningRate);
+            var (loss, _, _) = step.Take(batch, options.EffectiveLearningRate, generator);
             Assert.AreEqual(expected[i], loss.Mean.item<float>(), Tolerance, $"step {i}");
         }
         foreach (var (parameter, value) in network.State())
             Assert.IsLessThan(Tolerance, (value - tensors[$"final.{parameter}"]).abs().max().item<double>(), $"final {parameter}");
     }
 
-    private static Objective? ObjectiveOf(string name, SafetensorsFile file)
+    private static Objective ObjectiveOf(string name, SafetensorsFile file, Dictionary<string, Tensor> tensors)
     {
         var settings = JsonDocument.Parse(file.Metadata["objective"]).RootElement;
+        double Number(string property) => settings.GetProperty(property).GetDouble();
         return name.Split('-')[1] switch
         {
             "plain" => Flood.At(0),
-            "flood" => Flood.At(settings.GetProperty("b").GetDouble()),
-            _ => null,
+            "flood" => Flood.At(Number("b")),
+            "iflood" => new IFlood(Number("b")),
+            "softad" => new SoftAscentDescent(Number("theta"), Number("sigma")),
+            "adaptive" => new AdaFlood(tensors["sample_levels"].to(ScalarType.Float32)),
+            "classwise" => new ClassWise(tensors["class_levels"].to(ScalarType.Float32)),
+            var other => throw new InvalidOperationException($"The oracle has an objective '{other}' that is not known here."),
         };
     }
 

@@ -1,0 +1,72 @@
+@echo off
+rem Everything a contributor does with this repository, as one command with verbs. It only calls dotnet.
+setlocal
+cd /d "%~dp0"
+set "verb=%~1"
+if "%verb%"=="" goto help
+if /i "%verb%"=="help" goto help
+if "%verb%"=="--help" goto help
+if "%verb%"=="-h" goto help
+
+rem All arguments but the first, as they were typed.
+set "arguments="
+:collect
+shift
+if [%1]==[] goto collected
+set arguments=%arguments% %1
+goto collect
+:collected
+
+where dotnet >nul 2>nul || goto nosdk
+dotnet --version >nul || goto nosdk
+
+rem Waiting threads that spin take the cores from those that work.
+if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
+
+if /i "%verb%"=="demo" goto demo
+if /i "%verb%"=="test" goto test
+if /i "%verb%"=="bench" goto bench
+if /i "%verb%"=="pack" goto pack
+if /i "%verb%"=="format" goto format
+call :usage 1>&2
+echo There is no verb '%verb%'. 1>&2
+exit /b 1
+
+:demo
+dotnet run -c Release --project docs/samples/FashionMnist -- %arguments%
+exit /b %errorlevel%
+
+:test
+dotnet test -c Release --solution Microsoft.ML.Flooding.sln %arguments%
+exit /b %errorlevel%
+
+:bench
+dotnet run -c Release --project test/Microsoft.ML.Flooding.Benchmarks -- %arguments%
+exit /b %errorlevel%
+
+:pack
+dotnet pack -c Release %arguments%
+exit /b %errorlevel%
+
+:format
+dotnet format %arguments%
+exit /b %errorlevel%
+
+:nosdk
+for /f "tokens=2 delims=:, " %%v in ('findstr /c:"\"version\"" global.json') do set "version=%%~v"
+echo This repository needs the .NET SDK %version% or a later one of the same .NET: https://dotnet.microsoft.com/download 1>&2
+exit /b 1
+
+:help
+call :usage
+exit /b 0
+
+:usage
+echo Usage: build VERB [ARGUMENTS]
+echo(
+echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: its options)
+echo   test     run the tests (arguments go to dotnet test)
+echo   bench    run the benchmarks (arguments go to them)
+echo   pack     write the NuGet packages to packages/
+echo   format   bring the source into the house style (--verify-no-changes: only check it)
+exit /b 0

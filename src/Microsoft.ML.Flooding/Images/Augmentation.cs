@@ -1,0 +1,182 @@
+using Microsoft.ML.Flooding.Images;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// Random changes to the training images, drawn anew for every image and epoch; scoring never sees them. Start from a preset and
+/// change single settings: <c>Augmentation.Small with { ErasingProbability = 0.25 }</c>.
+/// </summary>
+/// <remarks>
+/// In the order of the properties. They work on pixels as they are, before normalisation, so that padding is black where 0 is.
+/// </remarks>
+public sealed record Augmentation
+{
+    // Zhong et al., Random Erasing Data Augmentation (2020): the paper's ranges of area and aspect ratio.
+    private const double MinErasedArea = 0.02;
+    private const double MaxErasedArea = 1.0 / 3;
+    private const double MaxErasedAspect = 1 / 0.3;
+
+    private readonly int _cropPadding;
+    private readonly double _flipProbability;
+    private readonly double _brightness;
+    private readonly double _contrast;
+    private readonly double _saturation;
+    private readonly double _erasingProbability;
+    private readonly double _mixupAlpha;
+
+    /// <summary>Images as they are.</summary>
+    public static Augmentation None { get; } = new();
+
+    /// <summary>For small images such as CIFAR's 32 x 32: crop with padding 4, horizontal flip.</summary>
+    public static Augmentation Small { get; } = new() { CropPadding = 4, FlipProbability = 0.5 };
+
+    /// <summary>For photographs of about 224 x 224: crop with padding 28, horizontal flip, colour jitter, random erasing.</summary>
+    public static Augmentation Photo { get; } = new()
+    {
+        CropPadding = 28,
+        FlipProbability = 0.5,
+        Brightness = 0.2,
+        Contrast = 0.2,
+        Saturation = 0.2,
+        ErasingProbability = 0.25,
+    };
+
+    /// <summary>Pads every side by this many zero pixels, then crops the original size at a random place; 0 for none.</summary>
+    public int CropPadding
+    {
+        get => _cropPadding;
+        init => _cropPadding = value >= 0 ? value : throw OutOfRange(nameof(CropPadding), value, "0 or more");
+    }
+
+    /// <summary>How probably an image is mirrored left to right. Leave at 0 where left and right matter, as for digits.</summary>
+    public double FlipProbability
+    {
+        get => _flipProbability;
+        init => _flipProbability = InUnitRange(nameof(FlipProbability), value);
+    }
+
+    /// <summary>Multiplies an image by a factor from [1 - x, 1 + x].</summary>
+    public double Brightness
+    {
+        get => _brightness;
+        init => _brightness = InUnitRange(nameof(Brightness), value);
+    }
+
+    /// <summary>Multiplies an image's distance from its mean grey by a factor from [1 - x, 1 + x].</summary>
+    public double Contrast
+    {
+        get => _contrast;
+        init => _contrast = InUnitRange(nameof(Contrast), value);
+    }
+
+    /// <summary>Multiplies every pixel's distance from its own grey by a factor from [1 - x, 1 + x]; nothing happens to one channel.</summary>
+    public double Saturation
+    {
+        get => _saturation;
+        init => _saturation = InUnitRange(nameof(Saturation), value);
+    }
+
+    /// <summary>How probably a rectangle of 2 % to 33 % of the image is replaced by the image's mean colour.</summary>
+    public double ErasingProbability
+    {
+        get => _erasingProbability;
+        init => _erasingProbability = InUnitRange(nameof(ErasingProbability), value);
+    }
+
+    /// <summary>Mixes every image with another one of its mini-batch, by a share from Beta(x, x); 0 for none. Mixed losses are mixed alike.</summary>
+    public double MixupAlpha
+    {
+        get => _mixupAlpha;
+        init => _mixupAlpha = value >= 0 && double.IsFinite(value) ? value : throw OutOfRange(nameof(MixupAlpha), value, "0 or more");
+    }
+
+    /// <summary>Changes float32 images [N, C, H, W] in pixel units; the result is channels_last. All but mixup, which concerns labels.</summary>
+    /// <param name="images">The images.</param>
+    /// <param name="generator">Where every draw comes from; on the images' device.</param>
+    internal Tensor Apply(Tensor images, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        var x = CropAndFlip(images, generator);
+        x = JitterColours(x, generator);
+        x = Erase(x, generator);
+        return (ReferenceEquals(x, images) ? images.alias() : x).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Draws how a mini-batch is mixed; null without mixup.</summary>
+    /// <param name="count">Images in the mini-batch.</param>
+    /// <param name="generator">Where every draw comes from.</param>
+    internal Mixup? DrawMixup(long count, Generator generator) => MixupAlpha > 0 ? Mixup.Draw(count, MixupAlpha, generator) : null;
+
+    private static double InUnitRange(string name, double value) =>
+        value is >= 0 and <= 1 ? value : throw OutOfRange(name, value, "from 0 to 1");
+
+    private static ArgumentOutOfRangeException OutOfRange(string name, object value, string range) =>
+        new(name, value, $"{name} must be {range}.");
+
+    private static Tensor Uniform(Tensor like, double low, double high, Generator generator) =>
+        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, like.device, generator: generator) * (high - low) + low;
+
+    private static Tensor Grey(Tensor x) => x.shape[1] == 3
+        ? (x.narrow(1, 0, 1) * 0.299) + (x.narrow(1, 1, 1) * 0.587) + (x.narrow(1, 2, 1) * 0.114)
+        : x.mean([1], keepdim: true);
+
+    /// <summary>One gather for both: the mirrored image is the padded one read backwards.</summary>
+    private Tensor CropAndFlip(Tensor images, Generator generator)
+    {
+        if (CropPadding == 0 && FlipProbability == 0)
+            return images;
+
+        var (count, height, width, device) = (images.shape[0], images.shape[2], images.shape[3], images.device);
+        var rows = arange(height, ScalarType.Int64, device).view(1, height, 1);
+        var columns = arange(width, ScalarType.Int64, device).view(1, 1, width);
+        if (FlipProbability > 0)
+            columns = where(rand([count, 1, 1], ScalarType.Float32, device, generator: generator) < FlipProbability, width - 1 - columns, columns);
+
+        var x = images.permute(0, 2, 3, 1);
+        if (CropPadding > 0)
+        {
+            var places = 2 * CropPadding + 1;
+            rows = rows + randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator);
+            columns = columns + randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator);
+            x = nn.functional.pad(x, [0, 0, CropPadding, CropPadding, CropPadding, CropPadding]);
+        }
+
+        var samples = arange(count, ScalarType.Int64, device).view(count, 1, 1);
+        return x.index(samples, rows, columns).permute(0, 3, 1, 2);
+    }
+
+    private Tensor JitterColours(Tensor x, Generator generator)
+    {
+        if (Brightness > 0)
+            x = x * Uniform(x, 1 - Brightness, 1 + Brightness, generator);
+        if (Contrast > 0)
+            x = lerp(Grey(x).mean([2, 3], keepdim: true), x, Uniform(x, 1 - Contrast, 1 + Contrast, generator));
+        if (Saturation > 0 && x.shape[1] > 1)
+            x = lerp(Grey(x), x, Uniform(x, 1 - Saturation, 1 + Saturation, generator));
+        return x;
+    }
+
+    private Tensor Erase(Tensor x, Generator generator)
+    {
+        if (ErasingProbability == 0)
+            return x;
+
+        var (height, width) = (x.shape[2], x.shape[3]);
+        var area = Uniform(x, MinErasedArea, MaxErasedArea, generator) * (height * width);
+
+        // An aspect ratio (height / width) between those at which the rectangle is as wide and as high as the image always fits.
+        var logAspect = Uniform(x, -Math.Log(MaxErasedAspect), Math.Log(MaxErasedAspect), generator);
+        var aspect = minimum(maximum(logAspect.exp(), area / (width * width)), (height * height) / area);
+        var rectangleHeight = (area * aspect).sqrt().round().clamp(1, height);
+        var rectangleWidth = (area / aspect).sqrt().round().clamp(1, width);
+
+        var top = (Uniform(x, 0, 1, generator) * (height - rectangleHeight + 1)).floor();
+        var left = (Uniform(x, 0, 1, generator) * (width - rectangleWidth + 1)).floor();
+        var rows = arange(height, ScalarType.Float32, x.device).view(1, 1, height, 1) - top;
+        var columns = arange(width, ScalarType.Float32, x.device).view(1, 1, 1, width) - left;
+        var isErased = (rows >= 0) & (rows < rectangleHeight) & (columns >= 0) & (columns < rectangleWidth)
+            & (Uniform(x, 0, 1, generator) < ErasingProbability);
+        return where(isErased, x.mean([2, 3], keepdim: true), x);
+    }
+}

@@ -1,0 +1,36 @@
+
+namespace Microsoft.ML.Flooding.Images;
+
+/// <summary>One of the parallel cursors over the columns of images and labels.</summary>
+internal sealed class RowSource(DataViewRowCursor cursor, ImageColumn column, string labelColumn)
+{
+    private readonly Action<RawImage> _readImage = column.CreateGetter(cursor);
+    private readonly Func<long> _readLabel = LabelReader.CreateGetter(cursor, labelColumn);
+    private int _index = -1;
+
+    /// <summary>The current row's.</summary>
+    public RowKey Key => new(cursor.Batch, _index);
+
+    public bool MoveNext()
+    {
+        _index++;
+        return cursor.MoveNext();
+    }
+
+    /// <summary>The class index; -1 where it is missing.</summary>
+    public long ReadLabel() => _readLabel();
+
+    /// <summary>Reads the image. What stands in the way (LoadImages throws at a broken file) is the row's problem, not the set's.</summary>
+    public string? TryRead(RawImage raw)
+    {
+        try
+        {
+            _readImage(raw);
+            return null;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return e.GetBaseException().Message.TrimEnd('.');
+        }
+    }
+}

@@ -1,0 +1,167 @@
+using Microsoft.ML.Flooding.Objectives;
+
+namespace Microsoft.ML.Flooding;
+
+/// <summary>What training minimises in place of the mean loss: the flood of Ishida et al. and its successors.</summary>
+/// <remarks>
+/// All but <see cref="Flood"/> and <see cref="ClassWise()"/> hold every sample, not the mean, at its level, and so leave a network under-confident by design:
+/// a temperature fitted on validation data gives its probabilities back.
+/// </remarks>
+public abstract record FloodingObjective
+{
+    private protected FloodingObjective() { }
+
+    /// <summary>
+    /// |J - b| + b on the mean loss J of a mini-batch, with b of <see cref="TrainingOptions.FloodLevel"/> (Ishida et al., ICML 2020). The default.
+    /// </summary>
+    public static FloodingObjective Flood { get; } = new FloodObjective();
+
+    /// <summary>
+    /// The mean of |l - b| + b over the losses l of the samples, with b of <see cref="TrainingOptions.FloodLevel"/> (Xie et al., ICLR 2022).
+    /// </summary>
+    public static FloodingObjective IFlood { get; } = new IFloodObjective();
+
+    /// <summary>
+    /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, with theta of
+    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IFlood"/>, fading near the level.
+    /// </summary>
+    /// <param name="sigma">The width of the fading in units of the loss, greater than 0; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is not finite or not greater than 0.</exception>
+    public static FloodingObjective SoftAscentDescent(double sigma = 1)
+    {
+        if (sigma is not (> 0 and < double.PositiveInfinity))
+            throw new ArgumentOutOfRangeException(nameof(sigma), sigma, "Sigma must be finite and greater than 0.");
+        return new SoftAscentDescentObjective(sigma);
+    }
+
+    /// <summary>
+    /// As <see cref="IFlood"/>, with a level a sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the probability that an auxiliary
+    /// network, trained without the sample, gives to its label. <see cref="TrainingOptions.FloodLevel"/> is not used.
+    /// </summary>
+    /// <param name="gamma">
+    /// Correction of the auxiliary predictions towards the labels, in [0, 1]: at 0 a sample's level is its held-out loss, at 1 every level is 0.
+    /// </param>
+    /// <param name="folds">
+    /// Auxiliary networks, at least 2: each is trained, plain, on all but its share of the training images. Fit trains for
+    /// <paramref name="folds"/> + 1 times as long, less what the smaller sets save.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
+    public static FloodingObjective AdaFlood(double gamma = 0.5, int folds = 5)
+    {
+        if (gamma is not (>= 0 and <= 1))
+            throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "Gamma must be in [0, 1].");
+        ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
+        return new AdaFloodObjective(gamma, folds);
+    }
+
+    /// <summary>
+    /// A flood on the mean loss of each class present in a mini-batch, weighted by its share of the batch (Aizawa et al., 2025), with levels
+    /// from the frequencies of the classes: <see cref="TrainingOptions.FloodLevel"/> for the largest class, less for the others in proportion to
+    /// their number of training images, so that rare classes are learned as far as they can be.
+    /// </summary>
+    public static FloodingObjective ClassWise() => new ClassWiseObjective(null);
+
+    /// <summary>
+    /// A flood on the mean loss of each class present in a mini-batch, weighted by its share of the batch (Aizawa et al., 2025).
+    /// <see cref="TrainingOptions.FloodLevel"/> is not used.
+    /// </summary>
+    /// <param name="levels">The level of each class in the order of the label's keys, finite and at least 0.</param>
+    /// <exception cref="ArgumentException">There are no levels, or one is negative or not finite.</exception>
+    public static FloodingObjective ClassWise(params IReadOnlyList<float> levels)
+    {
+        ArgumentNullException.ThrowIfNull(levels);
+        if (levels.Count == 0 || levels.Any(l => !float.IsFinite(l) || l < 0))
+            throw new ArgumentException("There must be a level for each class, finite and at least 0.", nameof(levels));
+        return new ClassWiseObjective([.. levels]);
+    }
+
+    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> is plain training.</summary>
+    internal virtual bool IsPlainAt(float floodLevel) => floodLevel == 0;
+
+    /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has a say, so that a search over levels makes sense.</summary>
+    internal virtual bool UsesFloodLevel => true;
+
+    /// <summary>
+    /// Whether it is defined for mixed samples. A mixed sample has a loss, so floods on losses are; it has no one class and no one held-out loss.
+    /// </summary>
+    internal virtual bool AllowsMixup => true;
+
+    /// <summary>The objective of a run.</summary>
+    /// <param name="floodLevel">Of the run.</param>
+    /// <param name="facts">What the levels may be made from.</param>
+    /// <exception cref="InvalidOperationException">The objective does not suit the training set; the message says why.</exception>
+    internal abstract Objective At(float floodLevel, ObjectiveFacts facts);
+
+    /// <inheritdoc/>
+    public sealed override string ToString() => Describe();
+
+    private protected abstract string Describe();
+
+    private sealed record FloodObjective : FloodingObjective
+    {
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) => Objectives.Flood.At(floodLevel);
+
+        private protected override string Describe() => nameof(Flood);
+    }
+
+    private sealed record IFloodObjective : FloodingObjective
+    {
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
+            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IFlood(floodLevel);
+
+        private protected override string Describe() => nameof(IFlood);
+    }
+
+    private sealed record SoftAscentDescentObjective(double Sigma) : FloodingObjective
+    {
+        // Even at theta = 0 small losses pull less than large ones.
+        internal override bool IsPlainAt(float floodLevel) => false;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) => new Objectives.SoftAscentDescent(floodLevel, Sigma);
+
+        private protected override string Describe() => FormattableString.Invariant($"{nameof(SoftAscentDescent)}(sigma: {Sigma})");
+    }
+
+    private sealed record AdaFloodObjective(double Gamma, int Folds) : FloodingObjective
+    {
+        internal override bool IsPlainAt(float floodLevel) => false;
+
+        internal override bool UsesFloodLevel => false;
+
+        internal override bool AllowsMixup => false;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
+            new Objectives.AdaFlood(Objectives.AdaFlood.Levels(facts.HeldOutProbabilities(Folds), Gamma).to(facts.Device));
+
+        private protected override string Describe() => FormattableString.Invariant($"{nameof(AdaFlood)}(gamma: {Gamma}, folds: {Folds})");
+    }
+
+    private sealed record ClassWiseObjective(float[]? Levels) : FloodingObjective
+    {
+        internal override bool IsPlainAt(float floodLevel) => Levels is null ? floodLevel == 0 : Levels.All(l => l == 0);
+
+        internal override bool UsesFloodLevel => Levels is null;
+
+        internal override bool AllowsMixup => false;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts)
+        {
+            if (IsPlainAt(floodLevel))
+                return new CrossEntropy();
+            if (Levels is { } levels && levels.Length != facts.ClassCounts.Count)
+                throw new InvalidOperationException($"{nameof(ClassWise)} was given {levels.Length} levels, and there are {facts.ClassCounts.Count} classes.");
+            var largest = facts.ClassCounts.Max();
+            var values = Levels ?? [.. facts.ClassCounts.Select(n => (float)(floodLevel * (double)n / largest))];
+            return new Objectives.ClassWise(TorchSharp.torch.tensor(values, device: facts.Device));
+        }
+
+        private protected override string Describe() => Levels is null
+            ? $"{nameof(ClassWise)}(by frequency)"
+            : FormattableString.Invariant($"{nameof(ClassWise)}({string.Join(", ", Levels.Select(l => FormattableString.Invariant($"{l}")))})");
+
+        public bool Equals(ClassWiseObjective? other) =>
+            other is not null && (Levels is null ? other.Levels is null : other.Levels is { } levels && Levels.SequenceEqual(levels));
+
+        public override int GetHashCode() => Levels?.Length ?? 0;
+    }
+}

@@ -1,0 +1,18 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Objectives;
+
+/// <summary>
+/// theta + sigma^2 times the mean of rho((l - theta) / sigma) with rho(u) = sqrt(1 + u^2) - 1 over the samples' losses l (Holland and Nakatani,
+/// "Soft ascent-descent as a stable and flexible alternative to flooding", NeurIPS 2024): a sample near the level pulls little either way.
+/// </summary>
+internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
+{
+    public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+    {
+        var above = loss.PerSample - theta;
+        // sigma^2 sqrt(1 + (a / sigma)^2) = sigma sqrt(sigma^2 + a^2).
+        var minimised = above.square().add(sigma * sigma).sqrt().mean() * sigma;
+        return (minimised, ShareBelowZero(above));
+    }
+}

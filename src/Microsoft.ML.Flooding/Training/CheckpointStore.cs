@@ -1,0 +1,100 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Flooding.Networks;
+
+namespace Microsoft.ML.Flooding.Training;
+
+/// <summary>
+/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. A run that finds
+/// checkpoints of other options or data refuses them and says what differs.
+/// </summary>
+internal sealed class CheckpointStore
+{
+    private const string Pattern = "epoch-*.safetensors";
+    private const string ProgressKey = "progress";
+    private const string RunKey = "run";
+    private const int Kept = 2;
+
+    private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    private readonly string _folder;
+    private readonly SortedDictionary<string, string> _run;
+
+    /// <param name="folder">Created when it is not there.</param>
+    /// <param name="run">What makes the run the one it is: every option and the digest of the data.</param>
+    /// <exception cref="IOException">The folder cannot be created.</exception>
+    public CheckpointStore(string folder, IReadOnlyDictionary<string, string> run)
+    {
+        _folder = Directory.CreateDirectory(folder).FullName;
+        _run = new SortedDictionary<string, string>(run.ToDictionary(), StringComparer.Ordinal);
+        // What a killed process was writing.
+        foreach (var unfinished in Directory.EnumerateFiles(_folder, Pattern + ".tmp"))
+            File.Delete(unfinished);
+    }
+
+    /// <summary>The value that the newest checkpoint in a folder has for a key of its run; null where there is none.</summary>
+    public static string? Peek(string folder, string key)
+    {
+        if (!Directory.Exists(folder) || Newest(folder) is not { } path)
+            return null;
+        using var file = SafetensorsFile.Open(path);
+        return RunOf(file).GetValueOrDefault(key);
+    }
+
+    /// <summary>Writes a checkpoint.</summary>
+    /// <exception cref="IOException">The disk is full or the folder gone; the older checkpoints are untouched.</exception>
+    public void Save(RunState state)
+    {
+        var epoch = state.Progress.Epochs.Count;
+        var path = Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"epoch-{epoch:000000}.safetensors"));
+        var temporary = path + ".tmp";
+        using (var stream = File.Create(temporary))
+        {
+            Safetensors.Write(stream, state.Tensors, new Dictionary<string, string>
+            {
+                [ProgressKey] = JsonSerializer.Serialize(state.Progress, Json),
+                [RunKey] = JsonSerializer.Serialize(_run, Json),
+            });
+            stream.Flush(flushToDisk: true);
+        }
+        File.Move(temporary, path, overwrite: true);
+        foreach (var old in Directory.EnumerateFiles(_folder, Pattern).OrderDescending(StringComparer.Ordinal).Skip(Kept))
+            File.Delete(old);
+    }
+
+    /// <summary>The newest checkpoint, or null when there is none; its tensors, on the CPU, belong to the caller.</summary>
+    /// <exception cref="InvalidOperationException">It is of another run; the message names the difference.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public RunState? LoadNewest()
+    {
+        if (Newest(_folder) is not { } path)
+            return null;
+        try
+        {
+            using var file = SafetensorsFile.Open(path);
+            ThrowIfOfAnotherRun(RunOf(file));
+            var progress = JsonSerializer.Deserialize<RunProgress>(file.Metadata[ProgressKey], Json)!;
+            return new RunState(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
+        }
+        catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException)
+        {
+            throw new InvalidDataException($"The checkpoint '{path}' is damaged: {e.Message} Delete it to continue from the one before.", e);
+        }
+    }
+
+    private static string? Newest(string folder) => Directory.EnumerateFiles(folder, Pattern).Max(StringComparer.Ordinal);
+
+    private static Dictionary<string, string> RunOf(SafetensorsFile file) =>
+        JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json)!;
+
+    private void ThrowIfOfAnotherRun(Dictionary<string, string> other)
+    {
+        var differences = _run.Keys.Union(other.Keys).Where(k => _run.GetValueOrDefault(k) != other.GetValueOrDefault(k))
+            .Select(k => $"{k} is {_run.GetValueOrDefault(k) ?? "not set"} but was {other.GetValueOrDefault(k) ?? "not set"}").ToArray();
+        if (differences.Length > 0)
+            throw new InvalidOperationException(
+                $"The checkpoints in '{_folder}' are of another run: {string.Join("; ", differences)}. " +
+                $"Give this run a {nameof(TrainingOptions.CheckpointDirectory)} of its own, or delete them to start anew.");
+    }
+}

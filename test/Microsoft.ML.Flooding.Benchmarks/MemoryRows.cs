@@ -1,0 +1,148 @@
+using System.Globalization;
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using SkiaSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Benchmarks;
+
+/// <summary>Reading images into a set, and what stays in memory.</summary>
+internal static class MemoryRows
+{
+    private const int Files = 10_000;
+    private const int Side = 64;
+
+    public static IEnumerable<Row> All =>
+    [
+        new Row("read-jpeg", "Reading 10,000 JPEG files into the image set / one after another", 1.8, true, ReadJpeg),
+        new Row("set-memory", "Peak memory of the image set / its raw bytes", 1.05, false, SetMemory),
+        new Row("live-tensors", "Live tensors after 20 Fits minus after one", 0, false, LiveTensors),
+    ];
+
+    private static Figure ReadJpeg()
+    {
+        using var folder = new JpegFolder(Files, Side);
+        var context = new MLContext();
+        var data = folder.Load(context);
+        var column = ImageColumn.Create(data.Schema["Image"], null, null, data);
+        var times = Alternation.Time(3, OneAfterAnother, () => Read(context, data, column).Dispose());
+        return new Figure(Alternation.MedianRatio(times[0], times[1]), FilesPerSecond(times[1]), FilesPerSecond(times[0]));
+
+        void OneAfterAnother()
+        {
+            using var cursor = context.Data.LoadFromEnumerable(folder.Paths.Select(p => new EncodedFile { Image = File.ReadAllBytes(p) }))
+                .GetRowCursor([context.Data.LoadFromEnumerable<EncodedFile>([]).Schema[0]]);
+            var pixels = new byte[column.Shape.Length];
+            var raw = new RawImage();
+            var read = column.CreateGetter(cursor);
+            while (cursor.MoveNext())
+            {
+                read(raw);
+                if (!column.TryDecode(raw, pixels, out var problem))
+                    throw new InvalidOperationException(problem);
+            }
+        }
+    }
+
+    private static Figure SetMemory()
+    {
+        using var folder = new JpegFolder(Files, Side);
+        var context = new MLContext();
+        var data = folder.Load(context);
+        var column = ImageColumn.Create(data.Schema["Image"], null, null, data);
+        // Once, so that code and pools are in memory already.
+        Read(context, context.Data.TakeRows(data, 500), column).Dispose();
+        GC.Collect();
+        var before = ResidentMemory.Now();
+        ResidentMemory.ResetPeak();
+        using var set = Read(context, data, column);
+        var peak = ResidentMemory.Peak() - before;
+        var raw = set.Count * (double)set.Shape.Length;
+        return new Figure(peak / raw, Megabytes(peak), Megabytes(raw));
+    }
+
+    private static Figure LiveTensors()
+    {
+        var context = new MLContext(seed: 1);
+        var rows = Enumerable.Range(0, 200).Select(i => new Pixels { Features = [.. Enumerable.Range(0, 64).Select(j => (float)((i * j) % 255))], Class = $"{i % 3}" });
+        var view = context.Data.LoadFromEnumerable(rows);
+        var data = context.Transforms.Conversion.MapValueToKey("Label", nameof(Pixels.Class)).Fit(view).Transform(view);
+        Fit();
+        var after1 = Tensor.TotalCount;
+        for (var i = 0; i < 20; i++)
+            Fit();
+        var after20 = Tensor.TotalCount;
+        return new Figure(after20 - after1, $"{after20}", $"{after1}");
+
+        void Fit() => context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+        {
+            Architecture = Architecture.Mlp.WithHiddenSizes(16),
+            Epochs = 2,
+            EarlyStopping = new EarlyStopping(),
+        }).Fit(data).Dispose();
+    }
+
+    private static ImageSet Read(MLContext context, IDataView data, ImageColumn column) =>
+        ImageSet.Load(context, data, "Image", "Label", column, new ImageSetOptions(), () => { });
+
+    private static string FilesPerSecond(double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{Files / seconds.Median():n0} files/s");
+
+    private static string Megabytes(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:0.0} MB");
+
+    private sealed class EncodedFile
+    {
+        public byte[] Image { get; set; } = [];
+    }
+
+    private sealed class Pixels
+    {
+        [VectorType(64)]
+        public float[] Features { get; set; } = [];
+
+        public string Class { get; set; } = "";
+    }
+
+    /// <summary>A folder of JPEG files of shapes and noise that a JPEG of a photo would have.</summary>
+    private sealed class JpegFolder : IDisposable
+    {
+        private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("flooding-bench-");
+
+        public JpegFolder(int count, int side)
+        {
+            var random = new Random(1);
+            using var bitmap = new SKBitmap(side, side);
+            using var canvas = new SKCanvas(bitmap);
+            using var paint = new SKPaint();
+            Paths = [.. Enumerable.Range(0, count).Select(i => Path.Combine(_folder.FullName, $"{i:00000}.jpg"))];
+            foreach (var path in Paths)
+            {
+                canvas.Clear(new SKColor((uint)random.Next() | 0xFF000000));
+                for (var shape = 0; shape < 12; shape++)
+                {
+                    paint.Color = new SKColor((uint)random.Next() | 0xFF000000);
+                    canvas.DrawCircle(random.Next(side), random.Next(side), random.Next(2, side / 3), paint);
+                }
+                using var data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);
+                File.WriteAllBytes(path, data.ToArray());
+            }
+        }
+
+        public string[] Paths { get; }
+
+        public IDataView Load(MLContext context)
+        {
+            var view = context.Data.LoadFromEnumerable(Paths.Select((p, i) => new ImageFile { Path = p, Class = $"{i % 10}" }));
+            return context.Transforms.Conversion.MapValueToKey("Label", nameof(ImageFile.Class))
+                .Append(context.Transforms.LoadRawImageBytes("Image", null, nameof(ImageFile.Path))).Fit(view).Transform(view);
+        }
+
+        public void Dispose() => _folder.Delete(recursive: true);
+    }
+
+    private sealed class ImageFile
+    {
+        public string Path { get; set; } = "";
+
+        public string Class { get; set; } = "";
+    }
+}

@@ -1,0 +1,34 @@
+using System.Globalization;
+using Microsoft.ML.Flooding.Benchmarks;
+using Spectre.Console;
+
+IReadOnlyList<Row> rows = [.. TrainingRows.All, .. MemoryRows.All];
+var chosen = args.Length == 0 ? rows : [.. rows.Where(r => args.Contains(r.Name))];
+if (chosen.Count < Math.Max(args.Length, 1))
+{
+    Console.Error.WriteLine($"There is no row {string.Join(", ", args.Except(rows.Select(r => r.Name)))}. The rows: {string.Join(", ", rows.Select(r => r.Name))}.");
+    return 2;
+}
+
+var table = new Table().AddColumns("Row", "Workload", "Ours", "Baseline", "Bare libtorch", "Ratio", "Bound").RoundedBorder();
+table.Columns[5].RightAligned();
+var missed = new List<string>();
+foreach (var row in chosen)
+{
+    Console.Error.WriteLine($"{row.Name} ...");
+    var figure = row.Measure();
+    var met = row.IsMet(figure);
+    if (!met)
+        missed.Add(row.Name);
+    table.AddRow(
+        row.Name, Markup.Escape(row.Workload), figure.Ours, figure.Baseline, figure.LibTorch,
+        string.Create(CultureInfo.InvariantCulture, $"{(met ? "" : "[red]")}{figure.Value:0.000}{(met ? "" : "[/]")}"),
+        string.Create(CultureInfo.InvariantCulture, $"{(row.IsFloor ? ">=" : "<=")} {row.Bound}"));
+}
+
+AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, 160);
+AnsiConsole.Write(table);
+if (missed.Count == 0)
+    return 0;
+Console.Error.WriteLine($"Bound missed: {string.Join(", ", missed)}");
+return 1;

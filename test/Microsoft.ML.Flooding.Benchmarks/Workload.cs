@@ -1,0 +1,146 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Benchmarks;
+
+/// <summary>A network, images for it, and three ways to train it: by hand, by the library, and by the bare libtorch calls.</summary>
+internal sealed class Workload : IDisposable
+{
+    private const int Classes = 10;
+    private const int Batch = 128;
+
+    private readonly Architecture _architecture;
+    private readonly ImageShape _shape;
+    private readonly Optimizer _optimizer;
+    private readonly int _steps;
+    private readonly MemoryImageSet _set;
+    private readonly Tensor _rows;
+    private readonly List<IDisposable> _owned = [];
+
+    public Workload(Architecture architecture, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd)
+    {
+        _architecture = architecture;
+        _shape = shape;
+        _optimizer = optimizer;
+        _steps = steps;
+        using var generator = new Generator(1);
+        _set = new MemoryImageSet(
+            shape,
+            randint(0, 256, [steps * Batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
+            randint(0, Classes, [steps * Batch], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
+            arange(steps * Batch).DetachFromDisposeScope());
+        _rows = arange(steps * Batch).DetachFromDisposeScope();
+    }
+
+    public int Images => _steps * Batch;
+
+    /// <summary>
+    /// The loop that a TorchSharp user writes: a module, cross_entropy, backward, an optimizer of torch.optim, loss.item() each step; float32
+    /// images that were normalised before, [N, C, H, W] in memory.
+    /// </summary>
+    public Action ByHand()
+    {
+        var network = Own(CreateNetwork());
+        var parameters = network.parameters();
+        optim.Optimizer optimizer = Own(_optimizer switch
+        {
+            Optimizer.Sgd => optim.SGD(parameters, Options().EffectiveLearningRate, momentum: 0.9, weight_decay: 5e-4),
+            _ => (optim.Optimizer)optim.Adam(parameters, Options().EffectiveLearningRate),
+        });
+        var (images, labels) = ReadyTensors(channelsLast: false);
+        return () =>
+        {
+            var total = 0.0;
+            for (var i = 0; i < _steps; i++)
+            {
+                using var scope = NewDisposeScope();
+                optimizer.zero_grad();
+                var loss = nn.functional.cross_entropy(network.forward(images.narrow(0, i * Batch, Batch)), labels.narrow(0, i * Batch, Batch));
+                loss.backward();
+                optimizer.step();
+                total += loss.item<float>();
+            }
+        };
+    }
+
+    /// <summary>One epoch of the library's own run: gathering, normalisation, the step, its bookkeeping.</summary>
+    public Action Ours(Precision precision, float floodLevel = 0)
+    {
+        var options = Options();
+        options.FloodLevel = floodLevel;
+        var run = Own(new TrainingRun(
+            Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU, TypeOf(precision), 1,
+            () => { }));
+        return run.TrainEpoch;
+    }
+
+    /// <summary>The floor: forward, backward and the fused update on tensors that lie ready; nothing else can be cheaper with this libtorch.</summary>
+    public Action Bare(Precision precision)
+    {
+        var weights = Own(new WorkingWeights(Own(CreateNetwork()), CPU, TypeOf(precision)));
+        var optimizer = Own(FusedOptimizer.Create(weights.Masters, Options(), Options().WeightDecay));
+        var (images, labels) = ReadyTensors(channelsLast: true);
+        var typed = Own(images.to(TypeOf(precision)).DetachFromDisposeScope());
+        var rate = Options().EffectiveLearningRate;
+        return () =>
+        {
+            for (var i = 0; i < _steps; i++)
+            {
+                using var scope = NewDisposeScope();
+                var logits = weights.Network.forward(typed.narrow(0, i * Batch, Batch)).to(ScalarType.Float32);
+                var loss = nn.functional.cross_entropy(logits, labels.narrow(0, i * Batch, Batch));
+                Tensor[] gradients = [.. autograd.grad([loss], weights.Parameters)];
+                using var _ = no_grad();
+                optimizer.Step(gradients, rate);
+                weights.Publish();
+            }
+        };
+    }
+
+    public void Dispose()
+    {
+        foreach (var owned in Enumerable.Reverse(_owned))
+            owned.Dispose();
+        _rows.Dispose();
+        _set.Dispose();
+    }
+
+    private static ScalarType TypeOf(Precision precision) => precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+
+    private Normalization Normalization() =>
+        new([.. Enumerable.Repeat(127.5f, _shape.Channels)], [.. Enumerable.Repeat(73.9f, _shape.Channels)]);
+
+    private TrainingOptions Options() => new()
+    {
+        FloodLevel = 0,
+        Optimizer = _optimizer,
+        BatchSize = Batch,
+        WeightDecay = _optimizer == Optimizer.Sgd ? 5e-4 : 0,
+        Epochs = 1_000_000,
+    };
+
+    private Network CreateNetwork()
+    {
+        using var generator = new Generator(1);
+        return _architecture.Create(_shape, Classes, generator);
+    }
+
+    private (Tensor Images, Tensor Labels) ReadyTensors(bool channelsLast)
+    {
+        using var normalizer = Normalization().On(CPU);
+        using var batches = _set.Read(_rows, Images, CPU);
+        using var scope = NewDisposeScope();
+        batches.MoveNext();
+        var images = normalizer.Apply(batches.Current.Pixels);
+        return (Own((channelsLast ? images : images.contiguous()).DetachFromDisposeScope()), _set.Labels);
+    }
+
+    private T Own<T>(T value) where T : IDisposable
+    {
+        _owned.Add(value);
+        return value;
+    }
+}

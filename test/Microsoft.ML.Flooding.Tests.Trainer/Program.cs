@@ -1,0 +1,17 @@
+using Microsoft.ML;
+using Microsoft.ML.Flooding;
+
+// A process for tests to kill: trains with checkpoints, says when an epoch is done, saves the model when it gets to the end.
+var (images, labels, checkpoints, output, epochs) = (args[0], args[1], args[2], args[3], int.Parse(args[4], null));
+var context = new MLContext(seed: 1);
+var data = context.Data.LoadFromIdx(images, labels);
+using var model = context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+{
+    FloodLevel = 0.3f,
+    Architecture = Architecture.Mlp.WithHiddenSizes(200, 200),
+    Epochs = epochs,
+    EarlyStopping = new EarlyStopping { Patience = epochs },
+    CheckpointDirectory = checkpoints,
+    MetricsCallback = m => Console.WriteLine($"epoch {m.Epoch}"),
+}).Fit(data);
+context.Model.Save(model, data.Schema, output);

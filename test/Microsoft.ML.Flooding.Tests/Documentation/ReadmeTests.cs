@@ -1,0 +1,51 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.RegularExpressions;
+
+namespace Microsoft.ML.Flooding.Tests.Documentation;
+
+[TestClass]
+public sealed partial class ReadmeTests
+{
+    private static readonly PropertyInfo[] Options = typeof(FloodedImageClassificationTrainer.Options).GetProperties();
+
+    [TestMethod]
+    public void The_table_of_options_has_every_property_and_no_other()
+    {
+        CollectionAssert.AreEquivalent(Options.Select(o => o.Name).ToArray(), Rows().Select(r => r.Name).ToArray());
+    }
+
+    [TestMethod]
+    public void The_table_of_options_has_the_defaults_of_the_code()
+    {
+        var options = new FloodedImageClassificationTrainer.Options();
+        foreach (var (name, documented) in Rows())
+        {
+            var property = typeof(FloodedImageClassificationTrainer.Options).GetProperty(name)!;
+            Assert.AreEqual(Text(property.GetValue(options)), documented, $"the default of {name}");
+        }
+    }
+
+    private static string Text(object? value) => value switch
+    {
+        null => "null",
+        bool b => b ? "true" : "false",
+        string or Enum => value.ToString()!,
+        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        // Options that are objects are documented under the name of the static property that holds the default.
+        _ => value.GetType().BaseType!.GetProperties(BindingFlags.Static | BindingFlags.Public)
+            .Concat(value.GetType().GetProperties(BindingFlags.Static | BindingFlags.Public))
+            .First(p => value.Equals(p.GetValue(null))).Name,
+    };
+
+    private static IEnumerable<(string Name, string Default)> Rows()
+    {
+        var readme = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "README.md")).ReplaceLineEndings("\n");
+        var start = readme.IndexOf("| Option | Default |", StringComparison.Ordinal);
+        var table = readme[start..readme.IndexOf("\n\n", start, StringComparison.Ordinal)];
+        return Row().Matches(table).Select(m => (m.Groups["name"].Value, m.Groups["default"].Value));
+    }
+
+    [GeneratedRegex(@"^\| `(?<name>\w+)` \| `(?<default>[^`]+)` \| [^|]+ \|$", RegexOptions.Multiline)]
+    private static partial Regex Row();
+}

@@ -1,0 +1,102 @@
+using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Tests.Pipeline;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Objectives;
+
+[TestClass]
+public sealed class FloodingObjectiveTests
+{
+    // Losses 0.1 and 0.5 of class 0, 2 of class 1, 0.05 of class 2.
+    private static BatchLoss Batch()
+    {
+        var losses = tensor(new[] { 0.1f, 0.5f, 2f, 0.05f });
+        return new BatchLoss(losses, losses.mean(), tensor(new[] { 0L, 0, 1, 2 }), tensor(new[] { 4L, 3, 1, 0 }));
+    }
+
+    private static ObjectiveFacts Facts(params long[] counts) => new(counts, _ => tensor(new[] { 0.5f, 0.9f, 0.1f, 1f, 0f }), CPU);
+
+    [TestMethod]
+    [DataRow("flood", 0f)]
+    [DataRow("iflood", 0.5f)]
+    [DataRow("softad", 0.5f)]
+    [DataRow("adaflood", 0.5f)]
+    [DataRow("classwise", 0.25f)]
+    public void Flooded_is_the_share_of_samples_below_their_level(string name, float expected)
+    {
+        using var scope = NewDisposeScope();
+        var objective = name switch
+        {
+            "flood" => FloodingObjective.Flood,
+            "iflood" => FloodingObjective.IFlood,
+            "softad" => FloodingObjective.SoftAscentDescent(0.5),
+            // Held-out losses: row 4 infinite but for the limit, row 3 zero, row 1 0.105, row 0 0.693.
+            "adaflood" => FloodingObjective.AdaFlood(gamma: 0),
+            // Class 0 has mean 0.3, class 1 2, class 2 0.05.
+            _ => FloodingObjective.ClassWise(0.2f, 1, 1),
+        };
+        var (_, flooded) = objective.At(0.3f, Facts(2, 1, 1)).Of(Batch());
+        Assert.AreEqual(expected, flooded!.item<float>());
+    }
+
+    [TestMethod]
+    public void Levels_of_classes_are_in_proportion_to_their_number()
+    {
+        using var scope = NewDisposeScope();
+        var byFrequency = FloodingObjective.ClassWise().At(0.4f, Facts(100, 50, 25)).Of(Batch());
+        var given = FloodingObjective.ClassWise(0.4f, 0.2f, 0.1f).At(0, Facts(100, 50, 25)).Of(Batch());
+        Assert.AreEqual(given.Minimised.item<float>(), byFrequency.Minimised.item<float>());
+        Assert.AreEqual((0.1f * 2 + 1.8f + 0.05f) / 4, given.Minimised.item<float>(), 1e-6f);
+    }
+
+    [TestMethod]
+    public void A_correction_of_one_leaves_no_level_and_of_zero_the_held_out_loss()
+    {
+        using var scope = NewDisposeScope();
+        var probabilities = tensor(new[] { 0.25f, 1f });
+        Assert.AreEqual(0f, AdaFlood.Levels(probabilities, 1).abs().max().item<float>());
+        Assert.AreEqual(MathF.Log(4), AdaFlood.Levels(probabilities, 0)[0].item<float>(), 1e-6f);
+        Assert.AreEqual(-MathF.Log(0.625f), AdaFlood.Levels(probabilities, 0.5)[0].item<float>(), 1e-6f);
+    }
+
+    [TestMethod]
+    public void A_level_of_zero_is_plain_training_where_it_says_so()
+    {
+        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.Flood.At(0, Facts(1)));
+        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.IFlood.At(0, Facts(1)));
+        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.ClassWise().At(0, Facts(1)));
+        Assert.AreEqual(WeightAveraging.None, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.IFlood }.EffectiveAveraging);
+        Assert.AreEqual(WeightAveraging.Exponential, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.AdaFlood() }.EffectiveAveraging);
+    }
+
+    [TestMethod]
+    public void Parameters_out_of_range_are_refused()
+    {
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.SoftAscentDescent(0));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.AdaFlood(1.5));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.AdaFlood(folds: 1));
+        Assert.ThrowsExactly<ArgumentException>(() => FloodingObjective.ClassWise(0.1f, float.NaN));
+        Assert.ThrowsExactly<InvalidOperationException>(() => FloodingObjective.ClassWise(0.1f).At(0, Facts(1, 1)));
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Every_successor_trains_a_classifier(bool adaptive)
+    {
+        var context = new MLContext(seed: 1);
+        var train = FashionMnistData.Train(context, 400);
+        FloodingObjective[] family = adaptive
+            ? [FloodingObjective.AdaFlood(folds: 3)]
+            : [FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.ClassWise()];
+        foreach (var objective in family)
+        {
+            var options = new FloodedImageClassificationTrainer.Options { Objective = objective, FloodLevel = 0.5f, Epochs = 6, Architecture = Architecture.Mlp };
+            using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(options).Fit(train);
+            var metrics = context.MulticlassClassification.Evaluate(model.Transform(FashionMnistData.Test(context)));
+            Assert.IsGreaterThan(0.55, metrics.MicroAccuracy, $"{objective}");
+            var share = model.History.Epochs[^1].FloodedShare;
+            Assert.IsTrue(share is > 0.02 and < 1, $"{objective}: flooded {share}");
+        }
+    }
+}

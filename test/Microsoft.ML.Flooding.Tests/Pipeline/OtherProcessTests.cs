@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Flooding.Tests.Pipeline;
+
+/// <summary>A program that knows nothing but Microsoft.ML and a model file: the Consumer project, in a process of its own.</summary>
+[TestClass]
+public sealed class OtherProcessTests
+{
+    private const string Program = "Microsoft.ML.Flooding.Tests.Consumer";
+    private const int Count = 12;
+    private readonly MLContext _context = new(seed: 1);
+
+    [TestMethod]
+    public void Another_process_loads_a_model_and_scores_the_same_bits()
+    {
+        using var files = new ImageFiles(Count, isTinted: true);
+        var data = Encoded(files);
+        using var model = ShortRun.Fit(_context, data, Columns);
+        AssertSameBits(files, model, data);
+    }
+
+    [TestMethod]
+    public void Another_process_loads_a_chain_around_a_model_and_scores_the_same_bits()
+    {
+        using var files = new ImageFiles(Count, isTinted: true);
+        var data = _context.Data.LoadFromEnumerable(files.Rows);
+        using var model = _context.Transforms.Conversion.MapValueToKey("Label", "Class").Fit(data) is var labels
+            ? _context.Transforms.LoadRawImageBytes("Image", files.Folder, "ImagePath")
+                .Append(_context.Transforms.FloodedImageClassification(ShortRun.Options(Columns)))
+                .Append(_context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel"))
+                .Fit(labels.Transform(data))
+            : null!;
+        AssertSameBits(files, model, data);
+    }
+
+    [TestMethod]
+    public void Without_libtorch_another_process_is_told_which_package_to_add()
+    {
+        using var files = new ImageFiles(Count);
+        var data = Encoded(files);
+        using var model = ShortRun.Fit(_context, data, Columns);
+        var folder = Directory.CreateDirectory(Path.Combine(files.Folder, "program"));
+        CopyWithoutBackEnd(ProgramFolder, folder.FullName);
+
+        // TorchSharp would look in the package cache of the machine that builds; where applications run there is none.
+        var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
+
+        var (exitCode, _, errors) = Run(folder.FullName, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName));
+        Assert.AreNotEqual(0, exitCode);
+        StringAssert.Contains(errors, "libtorch, TorchSharp's native library, cannot be loaded");
+        StringAssert.Contains(errors, "TorchSharp-cpu");
+        Assert.IsFalse(errors.Contains("LoadNativeBackend", StringComparison.Ordinal), $"TorchSharp's page-long account is not shown:\n{errors}");
+    }
+
+    private static string ProgramFolder
+    {
+        get
+        {
+            // .../Microsoft.ML.Flooding.Tests/bin/Debug/net10.0 beside .../Microsoft.ML.Flooding.Tests.Consumer/bin/Debug/net10.0
+            var own = new DirectoryInfo(AppContext.BaseDirectory);
+            return Path.Combine(own.Parent!.Parent!.Parent!.Parent!.FullName, Program, "bin", own.Parent.Name, own.Name);
+        }
+    }
+
+    private static void Columns(FloodedImageClassificationTrainer.Options options) => options.FeatureColumnName = "Image";
+
+    private IDataView Encoded(ImageFiles files)
+    {
+        var rows = _context.Data.LoadFromEnumerable(files.Rows);
+        return _context.Transforms.LoadRawImageBytes("Image", files.Folder, "ImagePath")
+            .Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class")).Fit(rows).Transform(rows);
+    }
+
+    private void AssertSameBits(ImageFiles files, ITransformer model, IDataView data)
+    {
+        var (exitCode, output, errors) = Run(ProgramFolder, Arguments(files, model, data));
+        Assert.AreEqual(0, exitCode, errors);
+
+        var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var scored = model.Transform(data);
+        CollectionAssert.AreEqual(scored.GetColumn<float[]>("Score").Select(Bits).ToArray(), lines[..Count].Select(BitsOf).ToArray());
+        var names = default(VBuffer<ReadOnlyMemory<char>>);
+        scored.Schema["Score"].GetSlotNames(ref names);
+        CollectionAssert.AreEqual(
+            scored.GetColumn<uint>("PredictedLabel").Select(key => names.GetItemOrDefault((int)key - 1).ToString()).ToArray(),
+            lines[..Count].Select(line => line.Split(' ')[0]).ToArray());
+
+        using var engine = _context.Model.CreatePredictionEngine<Input, Scored>(model);
+        var single = files.Rows.Select(row => engine.Predict(new Input { ImagePath = row.ImagePath, Image = File.ReadAllBytes(files.PathOf(row)) }));
+        CollectionAssert.AreEqual(single.Select(s => Bits(s.Score)).ToArray(), lines[Count..].Select(BitsOf).ToArray());
+
+        static string Bits(float[] score) => string.Join(' ', score.Select(BitConverter.SingleToUInt32Bits));
+        static string BitsOf(string line) => line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..];
+    }
+
+    private string[] Arguments(ImageFiles files, ITransformer model, IDataView data)
+    {
+        var path = Path.Combine(files.Folder, "model.zip");
+        _context.Model.Save(model, data.Schema, path);
+        return [path, .. files.Rows.Select(files.PathOf)];
+    }
+
+    private static (int ExitCode, string Output, string Errors) Run(string folder, string[] arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(folder, Program + ".dll"));
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+        using var process = Process.Start(start)!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, errors.Result);
+    }
+
+    /// <summary>What a build of the program gives whose project references no back end.</summary>
+    private static void CopyWithoutBackEnd(string source, string target)
+    {
+        static bool IsBackEnd(string name) => name.StartsWith("libtorch-c", StringComparison.Ordinal) || name.StartsWith("TorchSharp-c", StringComparison.Ordinal);
+        foreach (var file in Directory.EnumerateFiles(source))
+            File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
+        var dependencies = Path.Combine(target, Program + ".deps.json");
+        var json = JsonNode.Parse(File.ReadAllText(dependencies))!;
+        var backEnds = json["libraries"]!.AsObject().Select(library => library.Key).Where(IsBackEnd).ToArray();
+        Assert.IsNotEmpty(backEnds);
+        foreach (var libraries in json["targets"]!.AsObject().Select(t => t.Value!.AsObject()).Append(json["libraries"]!.AsObject()).ToArray())
+        {
+            foreach (var (name, library) in libraries.ToArray())
+            {
+                if (IsBackEnd(name))
+                    libraries.Remove(name);
+                else if (library!["dependencies"]?.AsObject() is { } needed)
+                    foreach (var package in needed.Select(n => n.Key).Where(IsBackEnd).ToArray())
+                        needed.Remove(package);
+            }
+        }
+        File.WriteAllText(dependencies, json.ToJsonString());
+
+        // Every native library that is still named has to be there, or the host does not start the program.
+        foreach (var asset in json["targets"]!.AsObject().SelectMany(t => t.Value!.AsObject()).SelectMany(l => l.Value!["runtimeTargets"]?.AsObject().Select(a => a.Key) ?? []))
+        {
+            var copy = Path.Combine(target, asset);
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(Path.Combine(source, asset), copy);
+        }
+    }
+
+    private sealed class Input
+    {
+        public string ImagePath { get; set; } = "";
+
+        public byte[] Image { get; set; } = [];
+    }
+
+    private sealed class Scored
+    {
+        public float[] Score { get; set; } = [];
+    }
+}

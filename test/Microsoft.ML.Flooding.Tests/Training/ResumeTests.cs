@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Security.Cryptography;
+
+namespace Microsoft.ML.Flooding.Tests.Training;
+
+/// <summary>A training process that is killed again and again ends with the weights of one that was left alone.</summary>
+[TestClass]
+public sealed class ResumeTests
+{
+    private const int Epochs = 60;
+    private const int Kills = 10;
+
+    [TestMethod]
+    [Timeout(600_000)]
+    public void A_run_killed_at_ten_random_instants_ends_with_the_same_bits()
+    {
+        var seed = Environment.TickCount;
+        Console.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        var folder = Directory.CreateTempSubdirectory("flooding-resume-");
+        try
+        {
+            var undisturbed = Path.Combine(folder.FullName, "undisturbed.zip");
+            TimeSpan epoch;
+            using (var process = Start(Path.Combine(folder.FullName, "a"), undisturbed))
+            {
+                process.StandardOutput.ReadLine();
+                var watch = Stopwatch.StartNew();
+                process.StandardOutput.ReadToEnd();
+                process.WaitForExit();
+                Assert.AreEqual(0, process.ExitCode);
+                epoch = watch.Elapsed / Epochs;
+            }
+
+            var killed = Path.Combine(folder.FullName, "killed.zip");
+            var checkpoints = Path.Combine(folder.FullName, "b");
+            for (var kill = 0; kill < Kills; kill++)
+            {
+                using var process = Start(checkpoints, killed);
+                // A few whole epochs, then some part of one: few enough that work is left for every kill.
+                string? line = null;
+                for (var i = random.Next(1, Epochs / Kills / 2); i >= 0; i--)
+                    line = process.StandardOutput.ReadLine();
+                Assert.IsNotNull(line, $"Nothing was left to kill at kill {kill + 1}.");
+                Thread.Sleep(epoch * random.NextDouble());
+                process.Kill();
+                process.WaitForExit();
+                Console.WriteLine($"kill {kill + 1} after {line} and {process.StandardOutput.ReadToEnd().Split('\n').Length - 1} more");
+            }
+            using (var process = Start(checkpoints, killed))
+            {
+                process.WaitForExit();
+                Assert.AreEqual(0, process.ExitCode);
+            }
+            Assert.AreEqual(WeightsOf(undisturbed), WeightsOf(killed));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static Process Start(string checkpoints, string output)
+    {
+        var trainer = Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Flooding.Tests.Trainer.dll");
+        return Process.Start(new ProcessStartInfo("dotnet",
+        [
+            trainer,
+            Path.Combine(Fixtures.FashionMnist, "train-images-idx3-ubyte.gz"),
+            Path.Combine(Fixtures.FashionMnist, "train-labels-idx1-ubyte.gz"),
+            checkpoints, output, Epochs.ToString(null, null),
+        ])
+        { RedirectStandardOutput = true })!;
+    }
+
+    private static string WeightsOf(string path)
+    {
+        using var zip = ZipFile.OpenRead(path);
+        using var weights = zip.Entries.Single(e => e.Name == "Weights.safetensors").Open();
+        return Convert.ToHexString(SHA256.HashData(weights));
+    }
+}

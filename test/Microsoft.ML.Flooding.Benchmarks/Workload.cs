@@ -2,7 +2,6 @@ using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using Microsoft.ML.Flooding.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;

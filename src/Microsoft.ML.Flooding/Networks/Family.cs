@@ -14,6 +14,9 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
     /// <summary>Null where there are no public weights.</summary>
     public Preprocessing? Preprocessing { get; init; }
 
+    /// <summary>What a model file has to hold beside the name; null for most.</summary>
+    public byte[]? Content { get; init; }
+
     /// <summary>The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null where that does not tell the stem.</summary>
     public (string[] Names, int ImageNetKernel)? StemWeight { get; init; }
 

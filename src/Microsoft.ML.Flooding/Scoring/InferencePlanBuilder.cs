@@ -117,7 +117,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     private int Conv2d(Conv2d conv, Tensor weight, Tensor? bias, int x)
     {
         var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
-        return Add(x, v => Networks.Convolution.Apply(conv, v, ownWeight, ownBias));
+        return Add(x, v => Conv2dFunction.Apply(conv, v, ownWeight, ownBias));
     }
 
     private int Linear(Tensor weight, Tensor? bias, int x)

@@ -39,6 +39,14 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
     public float FloodLevel => Description.FloodLevel;
 
+    /// <summary>
+    /// The runs of the search that the level was chosen by, in ascending order of the level; empty where it was given.
+    /// </summary>
+    public IReadOnlyList<FloodTrial> Trials => History.Trials;
+
+    /// <summary>What logits are divided by before they become probabilities; 1 unless it was fitted.</summary>
+    public float Temperature => Description.Temperature;
+
     /// <summary>The course of the training.</summary>
     public TrainingHistory History => Description.History;
 

@@ -45,6 +45,8 @@ internal sealed class ImageClassifier : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var logits = Network.forward(_normalizer.Apply(pixels.to(_device)));
+        if (Description.Temperature != 1)
+            logits.div_(Description.Temperature);
         logits.softmax(1).to(CPU).contiguous().data<float>().CopyTo(probabilities);
     }
 

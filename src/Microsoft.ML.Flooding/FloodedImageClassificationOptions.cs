@@ -1,3 +1,5 @@
+using Microsoft.ML.Flooding.Images;
+
 namespace Microsoft.ML.Flooding;
 
 public sealed partial class FloodedImageClassificationTrainer
@@ -54,6 +56,36 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>A folder for TensorBoard event files; a search writes a folder a level in it. Default (null): none.</summary>
         public string? TensorBoardDirectory { get; set; }
 
+        /// <summary>
+        /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
+        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free.
+        /// </summary>
+        public long? MaxCacheBytes { get; set; }
+
+        /// <summary>
+        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, its images are decoded anew in every epoch
+        /// and shuffled within blocks of that size only. Default: true.
+        /// </summary>
+        public bool CacheOnDisk { get; set; } = true;
+
+        /// <summary>
+        /// What happens with an image that cannot be read: in training an error, or a row left out and logged; in scoring an error, or NaN
+        /// scores and a missing predicted label. The choice is saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
+        /// </summary>
+        public OnInvalidImage OnInvalidImage { get; set; }
+
+        /// <summary>
+        /// Encoded images of more pixels are invalid; they are refused by their header, before any memory is taken for them. Saved with the
+        /// model. Default: 100,000,000.
+        /// </summary>
+        public long MaxPixels { get; set; } = ImageColumn.DefaultMaxPixels;
+
+        /// <summary>
+        /// The number format that the trained network scores in. Saved with the model; see
+        /// <see cref="FloodedImageClassificationTransformer.WithScoringPrecision"/> to change it there. Default: <see cref="Precision.Float32"/>.
+        /// </summary>
+        public Precision ScoringPrecision { get; set; } = Precision.Float32;
+
         /// <inheritdoc/>
         internal override void Validate()
         {
@@ -68,8 +100,12 @@ public sealed partial class FloodedImageClassificationTrainer
             if (ScoreColumnName == PredictedLabelColumnName)
                 throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
             Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
+            Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
             Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
             Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
+            Require(Enum.IsDefined(OnInvalidImage), nameof(OnInvalidImage), OnInvalidImage, "Throw or Skip");
+            Require(MaxPixels >= 1, nameof(MaxPixels), MaxPixels, "at least 1");
+            Require(Enum.IsDefined(ScoringPrecision), nameof(ScoringPrecision), ScoringPrecision, "Float32, BFloat16 or Auto");
             Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");
         }
 

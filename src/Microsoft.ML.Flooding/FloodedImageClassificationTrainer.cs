@@ -61,10 +61,11 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         using var channel = host.Start("Training");
         using var progress = host.StartProgressChannel("Training");
         var device = DeviceSelection.Choose(_environment, channel);
+        void CheckAlive() => HostSettings.ThrowIfCanceled(host);
         using var scope = NewDisposeScope();
 
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
-        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input);
+        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input, _options.MaxPixels);
         using var images = Load(host, input, column);
         using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
         var seed = ChooseSeed();
@@ -83,13 +84,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             FeatureColumn = _options.FeatureColumnName,
             ScoreColumn = _options.ScoreColumnName,
             PredictedLabelColumn = _options.PredictedLabelColumnName,
+            OnInvalidImage = _options.OnInvalidImage,
+            ScoringPrecision = _options.ScoringPrecision,
             FloodLevel = _options.FloodLevel,
             History = new TrainingHistory([], 0, false),
         };
         channel.Info(MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {labels.Count} classes, flood level {_options.FloodLevel}.");
         var runs = new RunFactory(
-            architecture, labels.Count, data, description.Normalization, device, PrecisionOn(device), seed, () => HostSettings.ThrowIfCanceled(host));
+            architecture, labels.Count, data, description.Normalization, device, _options.Precision.On(device), seed, CheckAlive);
         return Train(description, runs, channel, progress);
     }
 
@@ -137,6 +140,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         trained.to(runs.Device);
         var (logits, labels) = Inference.Of(
             trained, ScalarType.Float32, runs.Data.Validation!, runs.Data.ValidationRows!, normalizer, runs.Device, runs.CheckAlive);
+        trained.to(CPU);
         var temperature = Temperature.Fit(logits, labels);
         channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature:0.###}."));
         return (float)temperature;
@@ -154,7 +158,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     }
 
     private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
-        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column, new ImageSetOptions(),
+        ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
+            new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage, MaxCacheBytes = _options.MaxCacheBytes, UseDisk = _options.CacheOnDisk },
             () => HostSettings.ThrowIfCanceled(host));
 
     private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
@@ -197,13 +202,6 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             channel.Warning(MessageSensitivity.None,
                 $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");
     }
-
-    private ScalarType PrecisionOn(Device device) => _options.Precision switch
-    {
-        Precision.BFloat16 => ScalarType.BFloat16,
-        Precision.Auto when NativeBFloat16.IsSupportedOn(device) => ScalarType.BFloat16,
-        _ => ScalarType.Float32,
-    };
 
     private static SchemaShape.Column Find(SchemaShape schema, string name, string option) =>
         schema.TryFindColumn(name, out var column)

@@ -14,15 +14,22 @@ namespace Microsoft.ML.Flooding;
 
 /// <summary>
 /// A trained image classifier: adds the columns Score (Vector&lt;Single&gt;, the probability of each class) and PredictedLabel (a key with the
-/// label's values). Any number of threads may use it at once. It owns its network: dispose of it when done.
+/// label's values). Any number of threads may use it at once, by cursors and prediction engines of their own. It owns its network: dispose of
+/// it when done. Disposal lets predictions that are at it finish; later ones, by cursors and engines made before as well, throw
+/// <see cref="ObjectDisposedException"/>.
 /// </summary>
+/// <remarks>
+/// A PredictionEngine disposes of its model unless told otherwise: where several share one, create them with
+/// <c>new PredictionEngineOptions { OwnsTransformer = false }</c>.
+/// </remarks>
 public sealed class FloodedImageClassificationTransformer : ITransformer, IDisposable
 {
+    private readonly IHostEnvironment _environment;
     private readonly ImageClassifier _classifier;
-    private bool _disposed;
 
     internal FloodedImageClassificationTransformer(IHostEnvironment environment, Network network, ModelDescription description)
     {
+        _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
     }
@@ -31,6 +38,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     private FloodedImageClassificationTransformer(IHostEnvironment environment, ModelLoadContext context)
     {
         LibTorch.EnsureLoaded();
+        _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         var (description, network) = ModelFile.Load(channel, context);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
@@ -55,6 +63,12 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
 
     /// <summary>The values of the label, in the order of Score's slots; numbers from 1 where the label column had no key values.</summary>
     public IReadOnlyList<string> Labels => Description.Labels.Names;
+
+    /// <summary>The number format that it scores in.</summary>
+    public Precision ScoringPrecision => Description.ScoringPrecision;
+
+    /// <summary>What it does with an image that cannot be read: an error, or NaN scores and a missing predicted label.</summary>
+    public OnInvalidImage OnInvalidImage => Description.OnInvalidImage;
 
     /// <summary>Height in pixels that images are brought to.</summary>
     public int ImageHeight => Description.Shape.Height;
@@ -84,7 +98,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        _classifier.ThrowIfDisposed();
         return new ScoredDataView(input, new ScoringSchema(input.Schema, Description), _classifier);
     }
 
@@ -92,7 +106,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        _classifier.ThrowIfDisposed();
         return new RowScorer(new ScoringSchema(inputSchema, Description), _classifier);
     }
 
@@ -100,16 +114,23 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ArgumentNullException.ThrowIfNull(ctx);
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ModelFile.Save(ctx, Description, _classifier.Network);
+        _classifier.Read(network => ModelFile.Save(ctx, Description, network));
     }
 
-    /// <summary>Releases the network.</summary>
-    public void Dispose()
+    /// <summary>The same model, computing in another number format. It has a network of its own: dispose of both when done.</summary>
+    /// <param name="precision"><see cref="Precision.Auto"/> is <see cref="Precision.BFloat16"/> where the device computes it natively.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="precision"/> is not a defined value.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    public FloodedImageClassificationTransformer WithScoringPrecision(Precision precision)
     {
-        if (_disposed)
-            return;
-        _disposed = true;
-        _classifier.Dispose();
+        if (!Enum.IsDefined(precision))
+            throw new ArgumentOutOfRangeException(nameof(precision), precision, "Not a precision.");
+        var description = Description with { ScoringPrecision = precision };
+        var copy = Architecture.CreateEmpty(description.Shape, description.Labels.Count);
+        _classifier.Read(network => copy.LoadState(network.State().ToDictionary(entry => entry.Name, entry => entry.Tensor)));
+        return new FloodedImageClassificationTransformer(_environment, copy, description);
     }
+
+    /// <summary>Releases the network, once the predictions that are at it have finished.</summary>
+    public void Dispose() => _classifier.Dispose();
 }

@@ -40,7 +40,7 @@ internal sealed class FileStore(ImageShape shape, long count, string? folder) : 
     }
 
     /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels, long[] places, IReadOnlySet<long> leftOut)
+    public override ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut)
     {
         var set = new FileImageSet(Shape, PixelType, _file!, labels, places);
         _file = null;

@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>The images of a training set, all of one shape, and their labels.</summary>
-internal abstract class ImageSet(ImageShape shape, Tensor labels, long[] places) : IDisposable
+internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places) : IDisposable
 {
     private const int StatisticsBatchSize = 1024;
 
     // Where each row's pixels are. Batches and callers know rows by their number in the data alone.
-    private readonly Tensor _places = tensor(places).DetachFromDisposeScope();
+    private readonly Tensor _places = places;
 
     /// <summary>The number of images.</summary>
     public long Count => Labels.shape[0];

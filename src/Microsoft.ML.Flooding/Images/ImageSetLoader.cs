@@ -17,7 +17,7 @@ internal sealed class ImageSetLoader : IDisposable
     private readonly PixelStore _store;
     private readonly OnInvalidImage _onInvalidImage;
     private readonly RowKey[] _keys;
-    private readonly long[] _labels;
+    private readonly int[] _labels;
     private readonly Dictionary<long, string> _invalid = [];
     private readonly ReaderWriterLockSlim _widening = new();
 
@@ -31,7 +31,7 @@ internal sealed class ImageSetLoader : IDisposable
         _store = store;
         _onInvalidImage = onInvalidImage;
         _keys = new RowKey[store.Count];
-        _labels = new long[store.Count];
+        _labels = new int[store.Count];
     }
 
     /// <inheritdoc cref="ImageSet.Load"/>
@@ -130,7 +130,7 @@ internal sealed class ImageSetLoader : IDisposable
                 throw DifferentRows();
 
             _keys[place] = source.Key;
-            _labels[place] = label;
+            _labels[place] = (int)label;
             problem = source.TryRead(raw);
             return true;
         }
@@ -220,21 +220,31 @@ internal sealed class ImageSetLoader : IDisposable
 
     private ImageSet ToSet(IHostEnvironment env, ImageSetOptions options)
     {
-        var places = new long[_store.Count];
-        for (var place = 0L; place < places.Length; place++)
-            places[place] = place;
-        Array.Sort(_keys, places);
-        var leftOut = new HashSet<long>();
-        if (_invalid.Count > 0)
+        // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
+        var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
+        var order = Values(places);
+        for (var place = 0; place < order.Length; place++)
+            order[place] = place;
+        _keys.AsSpan().Sort(order);
+
+        var leftOut = _invalid.Count > 0 ? Report(env, order, options.Skipped) : [];
+        if (leftOut.Count > 0)
         {
-            leftOut.UnionWith(Report(env, places, options.Skipped));
-            places = Array.FindAll(places, place => !_invalid.ContainsKey(place));
+            using var all = places;
+            places = tensor(order.ToArray().Where(place => !_invalid.ContainsKey(place)).ToArray()).DetachFromDisposeScope();
+            order = Values(places);
         }
 
-        return _store.ToSet(tensor(Array.ConvertAll(places, place => _labels[place])).DetachFromDisposeScope(), places, leftOut);
+        var labels = empty(order.Length, ScalarType.Int64).DetachFromDisposeScope();
+        var values = Values(labels);
+        for (var i = 0; i < order.Length; i++)
+            values[i] = _labels[order[i]];
+        return _store.ToSet(labels, places, leftOut);
     }
 
-    private List<long> Report(IHostEnvironment env, long[] places, Action<long, string>? skipped)
+    private static Span<long> Values(Tensor tensor) => MemoryMarshal.Cast<byte, long>(tensor.bytes);
+
+    private HashSet<long> Report(IHostEnvironment env, ReadOnlySpan<long> places, Action<long, string>? skipped)
     {
         if (_invalid.Count == places.Length)
             throw new InvalidOperationException(
@@ -242,8 +252,8 @@ internal sealed class ImageSetLoader : IDisposable
 
         using var channel = env.Start("Reading images");
         channel.Warning(MessageSensitivity.None, $"{_invalid.Count} of {places.Length} images cannot be read and are left out.");
-        var rows = new List<long>();
-        for (var row = 0L; row < places.Length; row++)
+        var rows = new HashSet<long>();
+        for (var row = 0; row < places.Length; row++)
         {
             if (_invalid.TryGetValue(places[row], out var problem))
             {

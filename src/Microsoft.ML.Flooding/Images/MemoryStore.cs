@@ -38,7 +38,7 @@ internal sealed unsafe class MemoryStore : PixelStore
     }
 
     /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels, long[] places, IReadOnlySet<long> leftOut) =>
+    public override ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut) =>
         new MemoryImageSet(Shape, Release(), labels, places);
 
     /// <summary>The tensor, the caller's from now on.</summary>

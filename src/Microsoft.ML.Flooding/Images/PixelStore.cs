@@ -27,10 +27,10 @@ internal abstract class PixelStore(ImageShape shape, long count) : IDisposable
     public abstract void Widen(long places);
 
     /// <summary>The set of what was written; the store is empty afterwards.</summary>
-    /// <param name="labels">The labels of the images kept.</param>
-    /// <param name="places">Where each of them is.</param>
+    /// <param name="labels">The class indices of the images kept, int64.</param>
+    /// <param name="places">Where each of them is, int64.</param>
     /// <param name="leftOut">The rows of the data that are not among them.</param>
-    public abstract ImageSet ToSet(Tensor labels, long[] places, IReadOnlySet<long> leftOut);
+    public abstract ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut);
 
     /// <inheritdoc/>
     public abstract void Dispose();

@@ -6,7 +6,7 @@ internal sealed class RowSource(DataViewRowCursor cursor, ImageColumn column, st
 {
     private readonly Action<RawImage> _readImage = column.CreateGetter(cursor);
     private readonly Func<long> _readLabel = LabelReader.CreateGetter(cursor, labelColumn);
-    private long _index = -1;
+    private int _index = -1;
 
     /// <summary>The current row's.</summary>
     public RowKey Key => new(cursor.Batch, _index);

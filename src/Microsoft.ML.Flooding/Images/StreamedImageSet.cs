@@ -8,7 +8,7 @@ namespace Microsoft.ML.Flooding.Images;
 /// in the order asked for. Data sorted by class should therefore be shuffled beforehand (DataOperationsCatalog.ShuffleRows).
 /// </summary>
 internal sealed class StreamedImageSet(
-    IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, long[] dataRows, long dataCount, long imagesAtOnce)
+    IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, Tensor dataRows, long dataCount, long imagesAtOnce)
     : ImageSet(column.Shape, labels, dataRows)
 {
     /// <inheritdoc/>

@@ -188,13 +188,18 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <param name="generator">Every random initial value is drawn from it, and from nothing else.</param>
     internal Network Create(ImageShape shape, int classes, torch.Generator generator)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
-        if (Equals(Auto))
-            return Resolve(shape).Create(shape, classes, generator);
-        var network = Family.Create(this, shape, classes);
+        var network = CreateEmpty(shape, classes);
         network.Initialize(generator);
         network.ToChannelsLast();
         return network;
+    }
+
+    /// <summary>A network for weights to be loaded into; what it holds before is of no account.</summary>
+    internal Network CreateEmpty(ImageShape shape, int classes)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
+        var resolved = Resolve(shape);
+        return resolved.Family.Create(resolved, shape, classes);
     }
 
     /// <summary>Whether images of a shape get the small stem.</summary>

@@ -9,20 +9,10 @@ namespace Microsoft.ML.Flooding.Networks;
 /// <param name="generator">What they draw from, on the device of the network; the global one when null.</param>
 internal sealed class TensorOperators(bool training, Generator? generator) : IOperators<Tensor>
 {
-    private const int OneDnnBlock = 16;
-
     /// <summary>For scoring.</summary>
     public static TensorOperators Instance { get; } = new(false, null);
 
-    public Tensor Conv2d(Conv2d conv, Tensor x)
-    {
-        if (conv.stride[0] == 1 || conv.kernel_size[0] > 1 || conv.in_channels >= OneDnnBlock)
-            return conv.forward(x);
-        // oneDNN as of libtorch 2.10 writes beyond its buffers in strided 1x1 convolutions of fewer channels than a block has,
-        // with AVX-512 and channels last. Leaving pixels out first comes to the same.
-        var kept = x[TensorIndex.Ellipsis, TensorIndex.Slice(step: conv.stride[0]), TensorIndex.Slice(step: conv.stride[1])];
-        return F.conv2d(kept, conv.weight, conv.bias);
-    }
+    public Tensor Conv2d(Conv2d conv, Tensor x) => Convolution.Apply(conv, x, conv.weight, conv.bias);
 
     public Tensor BatchNorm(BatchNorm norm, Tensor x) => norm.forward(x);
 

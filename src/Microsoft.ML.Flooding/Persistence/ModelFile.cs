@@ -32,6 +32,7 @@ internal static class ModelFile
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
+        Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
@@ -76,8 +77,7 @@ internal static class ModelFile
     {
         using var scope = torch.NewDisposeScope();
         using var file = SafetensorsFile.Read(weights);
-        using var generator = new torch.Generator(0);
-        var network = Architecture.Parse(description.Architecture).Create(description.Shape, description.Labels.Count, generator);
+        var network = Architecture.Parse(description.Architecture).CreateEmpty(description.Shape, description.Labels.Count);
         try
         {
             network.LoadState(file.LoadAll());

@@ -20,13 +20,14 @@ internal static class Charts
         var losses = epochs.SelectMany(e => new[] { e.TrainingLoss, e.ValidationLoss, e.AveragedValidationLoss }).OfType<double>().Where(l => l > 0).ToArray();
         var lowest = losses.Append(history.FloodLevel > 0 ? history.FloodLevel : double.PositiveInfinity).Min();
         var logarithmic = losses.Max() / lowest > LogarithmicFrom;
+        var top = losses.Max() * (logarithmic ? 1.5 : 1.1);
         var model = Create("Epoch");
         model.Axes.Add(logarithmic
-            ? Styled(new LogarithmicAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = lowest / 2, Maximum = losses.Max() * 1.5 })
-            : Styled(new LinearAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = 0, Maximum = losses.Max() * 1.05 }));
-        Shade(model, history.Stages.A, Palette.StageA, "A");
-        Shade(model, history.Stages.B, Palette.StageB, "B");
-        Shade(model, history.Stages.C, Palette.StageC, "C");
+            ? Styled(new LogarithmicAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = lowest / 2, Maximum = top })
+            : Styled(new LinearAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = 0, Maximum = top }));
+        Shade(model, history.Stages.A, Palette.StageA, "[A]", top);
+        Shade(model, history.Stages.B, Palette.StageB, "[B]", top);
+        Shade(model, history.Stages.C, Palette.StageC, "[C]", top);
         if (history.FloodLevel > 0)
         {
             model.Annotations.Add(new RectangleAnnotation { MaximumY = history.FloodLevel, Fill = OxyColor.FromAColor(70, Palette.Water), Layer = AnnotationLayer.BelowSeries });
@@ -110,7 +111,7 @@ internal static class Charts
         var model = Create("Confidence");
         model.Axes[0].Minimum = 0;
         model.Axes[0].Maximum = 1;
-        model.Axes[0].MinimumMajorStep = 0;
+        model.Axes[0].MinimumMajorStep = 0.1;
         model.Axes.Add(Styled(new LinearAxis { Position = AxisPosition.Left, Title = "Accuracy", Minimum = 0, Maximum = 1 }));
         var bars = new RectangleBarSeries { Title = "accuracy of a bin", FillColor = OxyColor.FromAColor(150, Palette.Validation), StrokeColor = Palette.Validation, StrokeThickness = 1 };
         foreach (var bin in calibration.Bins.Where(b => b.Count > 0))
@@ -171,7 +172,7 @@ internal static class Charts
         return line;
     }
 
-    private static void Shade(PlotModel model, EpochRange? range, OxyColor color, string name)
+    private static void Shade(PlotModel model, EpochRange? range, OxyColor color, string name, double top)
     {
         if (range is not { } epochs)
             return;
@@ -181,10 +182,10 @@ internal static class Charts
             MaximumX = epochs.Last + 0.5,
             Fill = OxyColor.FromAColor(45, color),
             Layer = AnnotationLayer.BelowAxes,
-            Text = $"[{name}]",
+            Text = name,
             TextColor = Palette.Ink,
             TextVerticalAlignment = VerticalAlignment.Top,
-            TextPosition = new DataPoint((epochs.First + epochs.Last) / 2.0, double.PositiveInfinity),
+            TextPosition = new DataPoint((epochs.First + epochs.Last) / 2.0, top),
         });
     }
 

@@ -12,12 +12,11 @@ internal static partial class HtmlReport
     // The policy lets nothing be loaded, whatever the content: a value that slipped through the encoding could not reach the network either.
     private const string Policy = "default-src 'none'; style-src 'unsafe-inline'";
 
-    // The drawings leave the room that Helvetica takes at 13 pixels; a reader's font may be wider, so it is set a little smaller.
     private const string Style = """
         body{margin:0 auto;max-width:920px;padding:24px;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
         h1{font-size:1.6rem;margin:.2em 0}h2{font-size:1.15rem;margin:2em 0 .2em}
         p{margin:.3em 0}.advice{border-left:4px solid var(--water);padding:.4em .8em;margin:1em 0}
-        figure{margin:.5em 0}svg{width:100%;height:auto;display:block}svg text{font-size:11.5px}
+        figure{margin:.5em 0}svg{width:100%;height:auto;display:block}
         .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}
         th,td{padding:.25em .7em;border-bottom:1px solid var(--line);text-align:left}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
         td.setting{overflow-wrap:anywhere}tr.chosen{font-weight:600}
@@ -52,13 +51,13 @@ internal static partial class HtmlReport
     {
         var text = string.Create(CultureInfo.InvariantCulture, $"{history.Epochs.Count} epochs, flood level b = {history.FloodLevel}; the model has the {(history.AveragedWeights ? "averaged" : "raw")} weights of epoch {history.SelectedEpoch}");
         return history.ValidationLoss is { } loss
-            ? text + string.Create(CultureInfo.InvariantCulture, $": validation loss {loss:0.0000}, accuracy {history.ValidationAccuracy:P1}.")
+            ? text + string.Create(CultureInfo.InvariantCulture, $": validation loss {loss:0.0000}, accuracy {history.ValidationAccuracy:0.0000}.")
             : text + ".";
     }
 
     private static string Drawing(Plot plot, int width, int height)
     {
-        var svg = new SvgExporter { Width = width, Height = height, IsDocument = false, UseVerticalTextAlignmentWorkaround = true }.ExportToString(plot.Model);
+        var svg = new SvgExporter { Width = width, Height = height, IsDocument = false, UseVerticalTextAlignmentWorkaround = true, TextMeasurer = new RoomyText() }.ExportToString(plot.Model);
         // Names must be unique in a page, and every drawing numbers its own from 1.
         svg = svg.Replace("clipPath", $"{plot.Name}-clip", StringComparison.Ordinal).Replace($"<{plot.Name}-clip", "<clipPath", StringComparison.Ordinal)
             .Replace($"</{plot.Name}-clip", "</clipPath", StringComparison.Ordinal);
@@ -94,6 +93,16 @@ internal static partial class HtmlReport
         $"<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{string.Join('\n', rows)}</tbody></table></div>\n";
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
+
+    /// <summary>Measures for a font of Helvetica's widths, and leaves room for the reader's own, which may be wider.</summary>
+    private sealed class RoomyText() : PdfRenderContext(1, 1, OxyColors.Undefined)
+    {
+        public override OxySize MeasureText(string text, string fontFamily, double fontSize, double fontWeight)
+        {
+            var size = base.MeasureText(text, fontFamily, fontSize, fontWeight);
+            return new OxySize(size.Width * 1.3, size.Height * 1.2);
+        }
+    }
 
     [GeneratedRegex("<svg(?=[^>]*>)( (width|height)=\"[^\"]*\")*")]
     private static partial Regex SvgSize();

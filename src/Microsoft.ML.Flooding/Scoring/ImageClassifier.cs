@@ -1,58 +1,81 @@
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>A trained network on a device: pixels in, probabilities out. Any number of threads may score at once.</summary>
+/// <summary>
+/// A trained network on a device: pixels in, probabilities out. Any number of threads may score at once; those that are at it when it is
+/// disposed of finish, later ones get an <see cref="ObjectDisposedException"/>.
+/// </summary>
 internal sealed class ImageClassifier : IDisposable
 {
     private readonly Device _device;
+    private readonly Network _network;
+    private readonly ScalarType _type;
+    private readonly InferencePlan _plan;
     private readonly Normalization.PixelNormalizer _normalizer;
+    private readonly SharedLifetime _lifetime;
 
-    /// <param name="network">With its trained weights; owned from here on.</param>
+    /// <param name="network">On the CPU, with its trained weights; owned from here on.</param>
     /// <param name="description">What the network was trained for.</param>
     /// <param name="device">Where it computes.</param>
     public ImageClassifier(Network network, ModelDescription description, Device device)
     {
-        Network = network;
+        _network = network;
         Description = description;
         _device = device;
-        using var _ = no_grad();
-        network.to(device);
-        network.eval();
-        network.ToChannelsLast();
-        foreach (var parameter in network.parameters())
-            parameter.requires_grad = false;
+        _type = description.ScoringPrecision.On(device);
+        _plan = InferencePlanBuilder.Build(network, device, _type);
         _normalizer = description.Normalization.On(device);
+        _lifetime = new SharedLifetime(typeof(FloodedImageClassificationTransformer), Release);
     }
-
-    public Network Network { get; }
 
     public ModelDescription Description { get; }
 
     public int Classes => Description.Labels.Count;
 
-    /// <summary>Images scored in one pass: enough to keep the device busy.</summary>
-    public int BatchSize => _device.type == DeviceType.CPU ? 64 : 256;
+    /// <summary>Images scored in one pass: enough to keep the device busy, and no more than is good for its memory.</summary>
+    public int BatchSize => _device.type == DeviceType.CPU ? BatchOf(2_500_000, 256) : BatchOf(40_000_000, 1024);
+
+    /// <exception cref="ObjectDisposedException">The classifier was disposed of.</exception>
+    public void ThrowIfDisposed() => _lifetime.ThrowIfEnded();
 
     /// <summary>Probabilities of each image, row after row.</summary>
     /// <param name="pixels">[N, H, W, C] raw pixels, uint8 or float32, on the CPU.</param>
     /// <param name="probabilities">N x classes values.</param>
+    /// <exception cref="ObjectDisposedException">The classifier was disposed of.</exception>
     public void Score(Tensor pixels, Span<float> probabilities)
     {
+        using var use = _lifetime.Enter();
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var logits = Network.forward(_normalizer.Apply(pixels.to(_device)));
+        var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
+        var logits = _plan.Run(_type == ScalarType.Float32 ? input : input.to(_type));
         if (Description.Temperature != 1)
-            logits.div_(Description.Temperature);
-        logits.softmax(1).to(CPU).contiguous().data<float>().CopyTo(probabilities);
+            logits = logits.to(ScalarType.Float32) / Description.Temperature;
+        var scores = logits.softmax(1, ScalarType.Float32);
+        (_device.type == DeviceType.CPU ? scores : scores.cpu()).data<float>().CopyTo(probabilities);
     }
 
-    public void Dispose()
+    /// <summary>Reads the network: its weights as they were trained.</summary>
+    /// <exception cref="ObjectDisposedException">The classifier was disposed of.</exception>
+    public void Read(Action<Network> read)
     {
-        Network.Dispose();
+        using var use = _lifetime.Enter();
+        read(_network);
+    }
+
+    public void Dispose() => _lifetime.End();
+
+    private int BatchOf(int values, int most) => Math.Clamp(values / Description.Shape.Length, 1, most);
+
+    private void Release()
+    {
+        _plan.Dispose();
         _normalizer.Dispose();
+        _network.Dispose();
     }
 }

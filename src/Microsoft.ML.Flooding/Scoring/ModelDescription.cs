@@ -15,6 +15,12 @@ internal sealed record ModelDescription
     /// <summary>Encoded images of more pixels are refused.</summary>
     public long MaxPixels { get; init; } = ImageColumn.DefaultMaxPixels;
 
+    /// <summary>What scoring does with an image that cannot be read.</summary>
+    public OnInvalidImage OnInvalidImage { get; init; }
+
+    /// <summary>What the network computes in.</summary>
+    public Precision ScoringPrecision { get; init; }
+
     /// <summary>From pixels to the network's input.</summary>
     public required Normalization Normalization { get; init; }
 

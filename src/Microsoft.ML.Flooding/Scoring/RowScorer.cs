@@ -25,7 +25,8 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
         private readonly DataViewRow _input;
         private readonly ScoringSchema _schema;
         private readonly HashSet<int> _active;
-        private readonly ImageBatchScorer? _scorer;
+        private readonly ImageClassifier _classifier;
+        private readonly ImageRows? _image;
         private readonly Action<RawImage>? _readImage;
         private long _scoredPosition = -1;
         private bool _disposed;
@@ -35,9 +36,10 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
             _input = input;
             _schema = schema;
             _active = active;
+            _classifier = classifier;
             if (!active.Any(i => schema.IsScored(schema.Output[i])))
                 return;
-            _scorer = new ImageBatchScorer(classifier, schema.ImageColumn, ImageColumn.PixelTypeOf(schema.Feature.Type), 1);
+            _image = new ImageRows(schema.ImageColumn, schema.Feature.Type, classifier.Classes, 1);
             _readImage = schema.ImageColumn.CreateGetter(input);
         }
 
@@ -55,7 +57,7 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
         {
             if (!_schema.IsScored(column))
                 return _input.GetGetter<TValue>(_schema.Input[column.Index]);
-            if (_scorer is null)
+            if (_image is null)
                 throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this row was made for.");
             return ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
         }
@@ -65,7 +67,7 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
             if (disposing && !_disposed)
             {
                 _disposed = true;
-                _scorer?.Dispose();
+                _image?.Dispose();
                 _input.Dispose();
             }
             base.Dispose(disposing);
@@ -76,11 +78,18 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
         {
             if (_scoredPosition < 0 || _scoredPosition != _input.Position)
             {
-                _readImage!(_scorer!.Row(0));
-                _scorer.Score(1, _ => "the row to predict");
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                // A failure must not leave the scores of the row before.
+                _scoredPosition = -1;
+                _image!.Clear();
+                _image.Read(_readImage!, default);
+                _image.Decode();
+                if (_schema.OnInvalidImage == OnInvalidImage.Throw && _image.Problem(0) is { } problem)
+                    throw _schema.InvalidImage("the row to predict", problem);
+                _image.Score(_classifier);
                 _scoredPosition = _input.Position;
             }
-            return _scorer!.Probabilities(0);
+            return _image!.Probabilities(0);
         }
     }
 }

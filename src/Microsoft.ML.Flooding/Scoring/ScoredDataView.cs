@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
@@ -13,17 +14,48 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, Ima
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         var columns = columnsNeeded.ToArray();
-        var passed = columns.Where(c => !schema.IsScored(c)).Select(c => source.Schema[c.Index]).ToArray();
+        var passed = Passed(columns);
         if (!columns.Any(schema.IsScored))
             return new ScoringCursor(source.GetRowCursor(passed, rand), null, schema, classifier);
-        // Two cursors in the same order: one serves the other columns row by row, one runs ahead for the images of a batch.
+        classifier.ThrowIfDisposed();
+
+        // Two cursors in the same order: one serves the other columns row by row, one runs ahead for the images.
         var seed = rand?.Next();
-        return new ScoringCursor(
-            source.GetRowCursor(passed, Shuffle()), source.GetRowCursor([source.Schema[schema.Feature.Index]], Shuffle()), schema, classifier);
+        var rows = source.GetRowCursor(passed, Shuffle());
+        DataViewRowCursor? images = null;
+        try
+        {
+            images = source.GetRowCursor([source.Schema[schema.Feature.Index]], Shuffle());
+            return new ScoringCursor(rows, CreateReader(images, isShuffled: seed is not null), schema, classifier);
+        }
+        catch
+        {
+            images?.Dispose();
+            rows.Dispose();
+            throw;
+        }
 
         Random? Shuffle() => seed is { } s ? new Random(s) : null;
     }
 
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
-        [GetRowCursor(columnsNeeded, rand)];
+    /// <summary>One cursor where scores are asked for: it keeps all cores busy by itself, and two sets of cursors need not split the rows alike.</summary>
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
+    {
+        var columns = columnsNeeded.ToArray();
+        return columns.Any(schema.IsScored)
+            ? [GetRowCursor(columns, rand)]
+            : Array.ConvertAll(source.GetRowCursorSet(Passed(columns), n, rand), rows => new ScoringCursor(rows, null, schema, classifier));
+    }
+
+    private DataViewSchema.Column[] Passed(DataViewSchema.Column[] columns) =>
+        [.. columns.Where(c => !schema.IsScored(c)).Select(c => source.Schema[c.Index])];
+
+    private ImageReader CreateReader(DataViewRowCursor images, bool isShuffled)
+    {
+        var batchSize = classifier.BatchSize;
+        return new ImageReader(images, schema.ImageColumn, () => new ImageRows(schema.ImageColumn, schema.Feature.Type, classifier.Classes, batchSize),
+            batchSize, schema.OnInvalidImage == OnInvalidImage.Throw ? Invalid : null);
+
+        Exception Invalid(long row, string problem) => schema.InvalidImage(isShuffled ? $"row {row} of the shuffled rows" : RowDescription.Of(source, row), problem);
+    }
 }

@@ -33,9 +33,11 @@ internal static class ScoredRow
             value = editor.Commit();
         };
 
-    /// <summary>The key of the most probable class, from 1; the first of equals.</summary>
+    /// <summary>The key of the most probable class, from 1; the first of equals. 0, a missing key, where there are no probabilities.</summary>
     private static uint Predicted(ReadOnlySpan<float> probabilities)
     {
+        if (float.IsNaN(probabilities[0]))
+            return 0;
         var best = 0;
         for (var i = 1; i < probabilities.Length; i++)
             if (probabilities[i] > probabilities[best])

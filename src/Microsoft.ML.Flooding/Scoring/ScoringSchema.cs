@@ -12,6 +12,7 @@ internal sealed class ScoringSchema
         Feature = input.GetColumnOrNull(description.FeatureColumn)
             ?? throw new ArgumentOutOfRangeException(nameof(input), $"The data has no column '{description.FeatureColumn}', which the model reads images from. Its columns: {string.Join(", ", input.Select(c => c.Name))}.");
         ImageColumn = new ImageColumn(description.FeatureColumn, description.Shape) { MaxPixels = description.MaxPixels };
+        OnInvalidImage = description.OnInvalidImage;
         ImageColumn.CheckType(Feature.Name, Feature.Type);
         var builder = new DataViewSchema.Builder();
         builder.AddColumns(input);
@@ -36,8 +37,14 @@ internal sealed class ScoringSchema
 
     public ImageColumn ImageColumn { get; }
 
+    public OnInvalidImage OnInvalidImage { get; }
+
     /// <summary>Whether a column of <see cref="Output"/> is one of the two that scoring adds.</summary>
     public bool IsScored(DataViewSchema.Column column) => column.Index >= Input.Count;
+
+    /// <summary>The error for a row without an image.</summary>
+    public InvalidOperationException InvalidImage(string row, string problem) =>
+        new($"Column '{Feature.Name}', {row}: the image cannot be read: {problem}. Remove the row, or train with OnInvalidImage set to Skip.");
 
     /// <summary>The input columns needed for these output columns.</summary>
     public IEnumerable<DataViewSchema.Column> Dependencies(IEnumerable<DataViewSchema.Column> outputs)

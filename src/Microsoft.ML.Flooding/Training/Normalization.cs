@@ -18,6 +18,7 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
 
         public PixelNormalizer(Normalization normalization, Device device)
         {
+            using var scope = NewDisposeScope();
             var channels = normalization.Mean.Length;
             _scale = tensor(normalization.Deviation.Select(d => 1 / Math.Max(d, SmallestDeviation)).ToArray(), device: device)
                 .reshape(1, channels, 1, 1).DetachFromDisposeScope();

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Flooding.Images;
 using SkiaSharp;
@@ -34,6 +36,16 @@ public class EncodedImageTests
         using var file = grey.Encode(SKEncodedImageFormat.Png, 100);
 
         CollectionAssert.AreEqual(values.SelectMany(value => Enumerable.Repeat(value, 3)).ToArray(), Decode(file.ToArray(), 4, 2));
+    }
+
+    [TestMethod]
+    public void Sixteen_bits_are_cut_to_eight_and_palettes_looked_up()
+    {
+        var deep = PngOf(bitDepth: 16, colourType: 2, width: 2, [], [0, 0x12, 0x34, 0xff, 0xff, 0x80, 0x00, 0, 0, 0x7f, 0xff, 0x01, 0x02]);
+        AssertClose([0x12, 0xff, 0x80, 0x00, 0x7f, 0x01], Decode(deep, 2, 1), 1);
+
+        var palette = PngOf(bitDepth: 8, colourType: 3, width: 3, [1, 2, 3, 40, 50, 60], [0, 1, 0, 1]);
+        CollectionAssert.AreEqual(new byte[] { 40, 50, 60, 1, 2, 3, 40, 50, 60 }, Decode(palette, 3, 1));
     }
 
     [TestMethod]
@@ -169,6 +181,40 @@ public class EncodedImageTests
     {
         Assert.HasCount(expected.Length, actual);
         Assert.IsLessThanOrEqualTo(tolerance, expected.Zip(actual, (left, right) => Math.Abs(left - right)).Max());
+    }
+
+    /// <summary>A PNG of one row, whose scanline starts with its filter type.</summary>
+    private static byte[] PngOf(byte bitDepth, byte colourType, byte width, byte[] palette, byte[] scanline)
+    {
+        static byte[] Chunk(ReadOnlySpan<byte> name, byte[] content)
+        {
+            var length = new byte[4];
+            BinaryPrimitives.WriteInt32BigEndian(length, content.Length);
+            byte[] body = [.. name, .. content];
+            var crc = uint.MaxValue;
+            foreach (var value in body)
+            {
+                crc ^= value;
+                for (var bit = 0; bit < 8; bit++)
+                    crc = (crc >> 1) ^ ((crc & 1) * 0xedb88320);
+            }
+
+            var sum = new byte[4];
+            BinaryPrimitives.WriteUInt32BigEndian(sum, ~crc);
+            return [.. length, .. body, .. sum];
+        }
+
+        using var compressed = new MemoryStream();
+        using (var zlib = new ZLibStream(compressed, CompressionLevel.Fastest, leaveOpen: true))
+            zlib.Write(scanline);
+        return
+        [
+            0x89, .. "PNG\r\n"u8, 0x1a, 0x0a,
+            .. Chunk("IHDR"u8, [0, 0, 0, width, 0, 0, 0, 1, bitDepth, colourType, 0, 0, 0]),
+            .. palette.Length == 0 ? [] : Chunk("PLTE"u8, palette),
+            .. Chunk("IDAT"u8, compressed.ToArray()),
+            .. Chunk("IEND"u8, []),
+        ];
     }
 
     private static byte[] WithOrientation(byte[] jpeg, byte orientation)

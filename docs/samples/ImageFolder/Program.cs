@@ -1,0 +1,25 @@
+using System.CommandLine;
+using ImageFolder;
+
+var data = new Option<DirectoryInfo>("--data") { Description = "A folder with a sub-folder of JPEG or PNG files for each class.", Required = true };
+var level = new Option<float>("--b") { Description = "The flood level.", DefaultValueFactory = _ => 0.03f };
+var epochs = new Option<int>("--epochs") { Description = "Passes over the training images.", DefaultValueFactory = _ => 60 };
+var model = new Option<FileInfo>("--model") { Description = "The model's .zip.", DefaultValueFactory = _ => new FileInfo("model.zip"), Recursive = true };
+var image = new Argument<FileInfo>("FILE") { Description = "An image." };
+data.AcceptExistingOnly();
+image.AcceptExistingOnly();
+
+var predict = new Command("predict", "Predicts the class of an image with a model trained before.") { image };
+predict.SetAction(arguments => Predict(arguments.GetRequiredValue(image), arguments.GetRequiredValue(model)));
+
+var command = new RootCommand("Trains a flooded image classifier on a folder of images.") { data, level, epochs, model, predict };
+command.SetAction(arguments => TrainModel.Run(
+    arguments.GetRequiredValue(data), arguments.GetRequiredValue(level), arguments.GetRequiredValue(epochs), arguments.GetRequiredValue(model)));
+return command.Parse(args).Invoke();
+
+static void Predict(FileInfo image, FileInfo file)
+{
+    using var model = new ConsumeModel(file.FullName);
+    var output = model.Predict(new ModelInput { Image = File.ReadAllBytes(image.FullName) });
+    Console.WriteLine($"{output.Class}: {output.Score.Max():P1}");
+}

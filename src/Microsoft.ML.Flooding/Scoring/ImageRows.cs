@@ -1,0 +1,119 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Scoring;
+
+/// <summary>Rows on their way from a cursor through the decoder and the network. Made once, filled again and again.</summary>
+internal sealed unsafe class ImageRows : IDisposable
+{
+    private readonly ImageColumn _column;
+    private readonly bool _isDecoded;
+    private readonly int _classes;
+    private readonly RawImage[] _raw;
+    private readonly DataViewRowId[] _ids;
+    private readonly string?[] _problems;
+    private readonly float[] _probabilities;
+    private readonly Tensor _pixels;
+    private readonly byte* _start;
+    private readonly int _stride;
+
+    /// <param name="column">Decodes.</param>
+    /// <param name="type">The column's type.</param>
+    /// <param name="classes">Probabilities a row.</param>
+    /// <param name="capacity">The most rows.</param>
+    public ImageRows(ImageColumn column, DataViewType type, int classes, int capacity)
+    {
+        _column = column;
+        _classes = classes;
+        _isDecoded = ImageColumn.KindOf(column.Name, type) is ImageKind.Encoded or ImageKind.Bitmap;
+        // Pixels that need no decoding go through one value: it stays in the cache.
+        _raw = [.. Enumerable.Range(0, _isDecoded ? capacity : 1).Select(_ => new RawImage())];
+        _ids = new DataViewRowId[capacity];
+        _problems = new string?[capacity];
+        _probabilities = new float[checked(capacity * classes)];
+        var shape = column.Shape;
+        _pixels = empty([capacity, shape.Height, shape.Width, shape.Channels], ImageColumn.PixelTypeOf(type)).DetachFromDisposeScope();
+        _stride = checked(shape.Length * (int)_pixels.ElementSize);
+
+        // Tensor.bytes counts in 32 bits; the pointer to its first row does not.
+        using var first = _pixels.narrow(0, 0, 1);
+        _start = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+    }
+
+    /// <summary>Rows read.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>What ended the rows before their time.</summary>
+    public Exception? Failure { get; set; }
+
+    public DataViewRowId Id(int index) => _ids[index];
+
+    /// <summary>Why a row has no image; null where it has one.</summary>
+    public string? Problem(int index) => _problems[index];
+
+    /// <summary>The probabilities of a scored row; NaN where it has no image.</summary>
+    public ReadOnlySpan<float> Probabilities(int index) => _probabilities.AsSpan(index * _classes, _classes);
+
+    public void Clear()
+    {
+        Count = 0;
+        Failure = null;
+    }
+
+    /// <summary>Takes a row. What its getter throws (LoadImages does, at a broken file) is that row's problem.</summary>
+    public void Read(Action<RawImage> read, DataViewRowId id)
+    {
+        var index = Count;
+        var raw = _raw[_isDecoded ? index : 0];
+        _ids[index] = id;
+        _problems[index] = null;
+        try
+        {
+            read(raw);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            _problems[index] = e.GetBaseException().Message.TrimEnd('.');
+        }
+        if (!_isDecoded)
+            Decode(index, raw);
+        Count++;
+    }
+
+    /// <summary>Decodes what <see cref="Read"/> took, on all cores.</summary>
+    public void Decode()
+    {
+        if (!_isDecoded)
+            return;
+        if (Count == 1)
+            Decode(0, _raw[0]);
+        else
+            Parallel.For(0, Count, i => Decode(i, _raw[i]));
+    }
+
+    /// <summary>Forgets the rows from here on.</summary>
+    public void Truncate(int count) => Count = count;
+
+    public void Score(ImageClassifier classifier)
+    {
+        using var rows = _pixels.narrow(0, 0, Count);
+        classifier.Score(rows, _probabilities.AsSpan(0, Count * _classes));
+        for (var i = 0; i < Count; i++)
+            if (_problems[i] is not null)
+                _probabilities.AsSpan(i * _classes, _classes).Fill(float.NaN);
+    }
+
+    public void Dispose() => _pixels.Dispose();
+
+    private void Decode(int index, RawImage raw)
+    {
+        var pixels = new Span<byte>(_start + ((long)index * _stride), _stride);
+        if (_problems[index] is null && !_column.TryDecode(raw, pixels, out var problem))
+            _problems[index] = problem;
+        if (_problems[index] is not null)
+            pixels.Clear();
+    }
+}

@@ -1,0 +1,179 @@
+using Microsoft.ML.Flooding.Networks;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Flooding.Scoring;
+
+/// <summary>Interprets a network over the numbers of its values, and notes down what would be computed with copies of the weights.</summary>
+internal sealed class InferencePlanBuilder : IOperators<int>
+{
+    private readonly Device _device;
+    private readonly ScalarType _type;
+    private readonly List<(Func<Tensor[], Tensor> Compute, int[] Inputs)> _steps = [];
+    private readonly List<Tensor> _weights = [];
+
+    private InferencePlanBuilder(Device device, ScalarType type)
+    {
+        _device = device;
+        _type = type;
+    }
+
+    /// <summary>The plan of a network's logits.</summary>
+    /// <param name="network">Its weights are copied, and stay as they are.</param>
+    /// <param name="device">Where the plan computes.</param>
+    /// <param name="type">What it computes in.</param>
+    public static InferencePlan Build(Network network, Device device, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var builder = new InferencePlanBuilder(device, type);
+        network.Logits(builder, 0);
+        return builder.ToPlan();
+    }
+
+    public int Conv2d(Conv2d conv, int x) => Conv2d(conv, conv.weight, conv.bias, x);
+
+    public int ConvBatchNorm(Conv2d conv, BatchNorm2d norm, int x)
+    {
+        var (weight, bias) = Fold(conv.weight, conv.bias, norm);
+        return Conv2d(conv, weight, bias, x);
+    }
+
+    public int BatchNorm(BatchNorm norm, int x)
+    {
+        // Not of the plan's type: libtorch normalizes bfloat16 by float32 statistics.
+        var (mean, variance, epsilon) = (Own(norm.running_mean!), Own(norm.running_var!), norm.eps);
+        var (weight, bias) = (OwnOrNull(norm.weight), OwnOrNull(norm.bias));
+        return Add(x, v => F.batch_norm(v, mean, variance, weight, bias, training: false, eps: epsilon));
+    }
+
+    public int Linear(Linear linear, int x) => Linear(linear.weight!, linear.bias, x);
+
+    public int LinearBatchNorm(Linear linear, BatchNorm1d norm, int x)
+    {
+        var (weight, bias) = Fold(linear.weight!, linear.bias, norm);
+        return Linear(weight, bias, x);
+    }
+
+    public int LayerNorm(LayerNorm norm, int x)
+    {
+        var (weight, bias) = (Keep(norm.weight), norm.bias is null ? null : Keep(norm.bias));
+        var (shape, epsilon) = (norm.normalized_shape, norm.eps);
+        return Add(x, v => F.layer_norm(v, shape, weight, bias, epsilon));
+    }
+
+    public int Attention(Linear projection, Linear output, int heads, int x)
+    {
+        var (projectionWeight, projectionBias) = (Keep(projection.weight!), projection.bias is null ? null : Keep(projection.bias));
+        var (outputWeight, outputBias) = (Keep(output.weight!), output.bias is null ? null : Keep(output.bias));
+        return Add(x, v =>
+        {
+            var (tokens, width) = (v.shape[1], v.shape[2]);
+            var parts = F.linear(v, projectionWeight, projectionBias).reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
+            var attended = F.scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape(-1, tokens, width);
+            return F.linear(attended, outputWeight, outputBias);
+        });
+    }
+
+    public int Activate(Activation activation, int x) => Add(x, v => TensorOperators.Instance.Activate(activation, v));
+
+    public int Add(int x, int y) => Add([x, y], values => values[x].add_(values[y]));
+
+    public int Add(int x, Parameter y)
+    {
+        var own = Keep(y);
+        return Add(x, v => v.add(own));
+    }
+
+    public int Multiply(int x, int y) => Add([x, y], values => values[x].mul(values[y]));
+
+    public int Multiply(int x, Parameter y)
+    {
+        var own = Keep(y);
+        return Add(x, v => v.mul(own));
+    }
+
+    public int MaxPool2d(int kernel, int stride, int padding, int x) => Add(x, v => F.max_pool2d(v, kernel, stride, padding));
+
+    public int GlobalAveragePool(int x) => Add(x, v => F.adaptive_avg_pool2d(v, 1));
+
+    public int Flatten(int axis, int x) => Add(x, v => v.flatten(axis));
+
+    public int Permute(long[] axes, int x) => Add(x, v => v.permute(axes));
+
+    public int Prepend(Parameter token, int x)
+    {
+        var own = Keep(token);
+        return Add(x, v => cat([own.expand(v.shape[0], -1, -1), v], 1));
+    }
+
+    public int First(int x) => Add(x, v => v.select(1, 0));
+
+    public int Dropout(double probability, int x) => x;
+
+    public int StochasticDepth(double probability, int x) => x;
+
+    private int Conv2d(Conv2d conv, Tensor weight, Tensor? bias, int x)
+    {
+        var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
+        var (stride, padding, dilation, groups) = (conv.stride, conv.padding, conv.dilation, conv.groups);
+        return Add(x, v => F.conv2d(v, ownWeight, ownBias, stride, padding, dilation, groups));
+    }
+
+    private int Linear(Tensor weight, Tensor? bias, int x)
+    {
+        var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
+        return Add(x, v => F.linear(v, ownWeight, ownBias));
+    }
+
+    /// <summary>The layer whose output is that of the normalization: weights scaled, bias scaled and shifted. In float64, rounded once.</summary>
+    private static (Tensor Weight, Tensor Bias) Fold(Tensor weight, Tensor? bias, BatchNorm norm)
+    {
+        var scale = norm.running_var!.to(ScalarType.Float64).add(norm.eps).rsqrt();
+        if (norm.weight is not null)
+            scale = scale.mul(norm.weight.to(ScalarType.Float64));
+        var shift = norm.running_mean!.to(ScalarType.Float64).neg();
+        if (bias is not null)
+            shift = shift.add(bias.to(ScalarType.Float64));
+        shift = shift.mul(scale);
+        if (norm.bias is not null)
+            shift = shift.add(norm.bias.to(ScalarType.Float64));
+        long[] perOutput = [-1, .. Enumerable.Repeat(1L, (int)weight.ndim - 1)];
+        return (weight.to(ScalarType.Float64).mul(scale.reshape(perOutput)), shift);
+    }
+
+    private Tensor Keep(Tensor weight)
+    {
+        var own = weight.detach().to(_type).to(_device);
+        return Own(own.ndim == 4 ? own.ToChannelsLast() : own);
+    }
+
+    private Tensor? OwnOrNull(Tensor? weight) => weight is null ? null : Own(weight.detach().to(_device));
+
+    /// <summary>A copy, so that the plan outlives the network and knows nothing of its later changes.</summary>
+    private Tensor Own(Tensor weight)
+    {
+        var own = weight.detach().to(_device).clone().DetachFromDisposeScope();
+        _weights.Add(own);
+        return own;
+    }
+
+    private int Add(int x, Func<Tensor, Tensor> compute) => Add([x], values => compute(values[x]));
+
+    private int Add(int[] inputs, Func<Tensor[], Tensor> compute)
+    {
+        _steps.Add((compute, inputs));
+        return _steps.Count;
+    }
+
+    private InferencePlan ToPlan()
+    {
+        var lastUse = new int[_steps.Count + 1];
+        for (var i = 0; i < _steps.Count; i++)
+            foreach (var input in _steps[i].Inputs)
+                lastUse[input] = i;
+        var steps = _steps.Select((step, i) => new InferencePlan.Step(step.Compute, i + 1, [.. step.Inputs.Where(input => lastUse[input] == i).Distinct()]));
+        return new InferencePlan([.. steps], _steps.Count + 1, _weights);
+    }
+}

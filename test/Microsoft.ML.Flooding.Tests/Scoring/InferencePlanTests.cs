@@ -1,0 +1,76 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Scoring;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Scoring;
+
+[TestClass]
+public sealed class InferencePlanTests
+{
+    public static IEnumerable<object[]> Architectures => Architecture.All.Where(a => !a.Equals(Architecture.Auto)).Select(a => new object[]
+    {
+        a.Family.Scaling switch
+        {
+            Scaling.BaseWidth => a.WithBaseWidth(4).Name,
+            Scaling.Multiplier => a.WithWidthMultiplier(0.25).Name,
+            _ => a.Name,
+        },
+    });
+
+    [TestMethod]
+    [DynamicData(nameof(Architectures))]
+    public void Folded_networks_score_as_the_networks_do(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var shape = new ImageShape(32, 32, 3);
+        using var network = RandomModel.CreateNetwork(Architecture.Parse(name), shape);
+        network.eval();
+        using var plan = InferencePlanBuilder.Build(network, CPU, ScalarType.Float32);
+        var images = randn([4, 32, 32, 3]).permute(0, 3, 1, 2);
+
+        var expected = network.forward(images.clone()).softmax(1);
+        var actual = plan.Run(images.clone()).softmax(1);
+
+        Assert.IsLessThan(1e-5f, (expected - actual).abs().max().item<float>());
+        Assert.IsGreaterThan(1e-4f, (actual[0] - actual[1]).abs().max().item<float>(), "The scores must depend on the image.");
+    }
+
+    [TestMethod]
+    [DataRow("convnet-width8")]
+    [DataRow("mlp-50")]
+    [DataRow("resnet18-width8")]
+    public void BFloat16_scores_are_near(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var network = RandomModel.CreateNetwork(Architecture.Parse(name), new ImageShape(32, 32, 3));
+        network.eval();
+        using var plan = InferencePlanBuilder.Build(network, CPU, ScalarType.BFloat16);
+        var images = randn([4, 32, 32, 3]).permute(0, 3, 1, 2);
+
+        var expected = network.forward(images.clone()).softmax(1);
+        var actual = plan.Run(images.to(ScalarType.BFloat16)).softmax(1, ScalarType.Float32);
+
+        var difference = (expected - actual).abs().max().item<float>();
+        Assert.IsLessThan(0.05f, difference);
+        Assert.IsGreaterThan(0f, difference, "Not computed in bfloat16.");
+    }
+
+    [TestMethod]
+    public void A_plan_frees_every_value_and_outlives_its_network()
+    {
+        using var _ = no_grad();
+        var network = RandomModel.CreateNetwork(Architecture.ResNet18.WithBaseWidth(8), new ImageShape(32, 32, 3));
+        using var plan = InferencePlanBuilder.Build(network, CPU, ScalarType.Float32);
+        network.Dispose();
+        using var scope = NewDisposeScope();
+
+        var logits = plan.Run(randn([2, 32, 32, 3]).permute(0, 3, 1, 2));
+
+        // The logits, the input before permute, and what Run is given is freed.
+        Assert.AreEqual(2, scope.DisposablesCount);
+        Assert.AreEqual(RandomModel.Classes, logits.shape[1]);
+    }
+}

@@ -1,0 +1,54 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Flooding.Training;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Scoring;
+
+/// <summary>A model whose weights are drawn rather than trained: as good for scoring, and there at once.</summary>
+internal static class RandomModel
+{
+    public const int Classes = 5;
+
+    public static Network CreateNetwork(Architecture architecture, ImageShape shape, int classes = Classes, int seed = 1)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var generator = new Generator((ulong)seed);
+        var network = architecture.Create(shape, classes, generator);
+        foreach (var norm in network.modules().OfType<BatchNorm>())
+        {
+            norm.weight!.uniform_(0.5, 1.5, generator);
+            norm.bias!.normal_(0, 0.3, generator);
+        }
+
+        // Statistics that fit the weights: else the scores of a deep network are all alike.
+        network.DropoutGenerator = generator;
+        for (var pass = 0; pass < 20; pass++)
+            network.forward(randn([8, shape.Height, shape.Width, shape.Channels], generator: generator).permute(0, 3, 1, 2));
+        network.DropoutGenerator = null;
+        return network;
+    }
+
+    public static ModelDescription Describe(Architecture architecture, ImageShape shape, int classes = Classes) => new()
+    {
+        Architecture = architecture.Resolve(shape).Name,
+        Shape = shape,
+        Normalization = new Normalization([.. Enumerable.Repeat(120f, shape.Channels)], [.. Enumerable.Repeat(60f, shape.Channels)]),
+        Labels = new LabelKeys(nameof(UInt32), classes, "Text", [.. Enumerable.Range(0, classes).Select(i => $"class {i}")]),
+        FeatureColumn = "Features",
+        ScoreColumn = "Score",
+        PredictedLabelColumn = "PredictedLabel",
+        FloodLevel = 0.03f,
+        History = new TrainingHistory([], 0, false),
+    };
+
+    public static FloodedImageClassificationTransformer Create(
+        MLContext context, Architecture architecture, ImageShape shape, Func<ModelDescription, ModelDescription>? change = null, int classes = Classes)
+    {
+        var description = Describe(architecture, shape, classes);
+        return new(context, CreateNetwork(architecture, shape, classes), change is null ? description : change(description));
+    }
+}

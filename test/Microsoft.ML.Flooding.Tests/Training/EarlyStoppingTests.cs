@@ -1,0 +1,108 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Tests.Pipeline;
+using Microsoft.ML.Flooding.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Training;
+
+[TestClass]
+public sealed class EarlyStoppingTests
+{
+    private readonly MLContext _context = new(seed: 1);
+
+    [TestMethod]
+    public void A_run_ends_when_the_patience_is_spent()
+    {
+        var (best, last) = Follow(new EarlyStopping { Patience = 2 }, [1.0, 0.9, 0.95, 0.92, 0.5]);
+        Assert.AreEqual((2, 4), (best, last));
+    }
+
+    [TestMethod]
+    public void Every_improvement_renews_the_patience()
+    {
+        var (best, last) = Follow(new EarlyStopping { Patience = 2 }, [1.0, 1.1, 0.9, 1.1, 0.8, 1.1, 1.1]);
+        Assert.AreEqual((5, 7), (best, last));
+    }
+
+    [TestMethod]
+    public void An_improvement_below_the_minimum_gives_the_better_model_but_no_patience()
+    {
+        var (best, last) = Follow(new EarlyStopping { Patience = 2, MinimumChange = 0.1 }, [1.0, 0.95, 0.93, 0.5]);
+        Assert.AreEqual((3, 3), (best, last));
+    }
+
+    [TestMethod]
+    public void Accuracy_is_watched_where_it_is_asked_for()
+    {
+        var (best, last) = Follow(
+            new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = 2 }, [1.0, 0.5, 0.2, 0.1], [0.5, 0.7, 0.6, 0.7]);
+        Assert.AreEqual((2, 4), (best, last));
+    }
+
+    [TestMethod]
+    public void The_model_has_the_weights_of_the_best_epoch()
+    {
+        var (train, validation) = Noisy();
+        using var model = ShortRun.Fit(_context, train, o =>
+        {
+            (o.FloodLevel, o.Epochs, o.BatchSize, o.LearningRate) = (0, 60, 16, 0.1);
+            o.ValidationSet = validation;
+            o.EarlyStopping = new EarlyStopping { Patience = 3 };
+        });
+        var history = model.History;
+
+        Assert.HasCount(history.SelectedEpoch + 3, history.Epochs, "three epochs without an improvement end the run");
+        Assert.AreEqual(history.Epochs.Min(e => e.ValidationLoss), history.Epochs[history.SelectedEpoch - 1].ValidationLoss);
+        Assert.AreNotEqual(history.Epochs[^1].ValidationLoss!.Value, history.Epochs[history.SelectedEpoch - 1].ValidationLoss!.Value);
+        var metrics = _context.MulticlassClassification.Evaluate(model.Transform(validation));
+        Assert.AreEqual(history.Epochs[history.SelectedEpoch - 1].ValidationLoss!.Value, metrics.LogLoss, 1e-5);
+        Assert.AreEqual(history.Epochs[history.SelectedEpoch - 1].ValidationAccuracy!.Value, metrics.MicroAccuracy, 1e-9);
+    }
+
+    [TestMethod]
+    public void Averaged_weights_can_be_the_best_ones()
+    {
+        var (train, validation) = Noisy();
+        using var model = ShortRun.Fit(_context, train, o =>
+        {
+            (o.FloodLevel, o.Epochs, o.BatchSize, o.LearningRate) = (0.5f, 60, 16, 0.1);
+            o.ValidationSet = validation;
+            o.EarlyStopping = new EarlyStopping { Patience = 5 };
+        });
+        var best = model.History.Epochs[model.History.SelectedEpoch - 1];
+
+        Assert.IsTrue(model.History.AveragedWeights);
+        Assert.AreEqual(best.AveragedValidationLoss!.Value, _context.MulticlassClassification.Evaluate(model.Transform(validation)).LogLoss, 1e-5);
+    }
+
+    /// <summary>A third of the labels is another class's, so that plain training soon goes wrong.</summary>
+    private (IDataView Train, IDataView Validation) Noisy()
+    {
+        var rows = FashionMnistData.Rows("train", 300);
+        var noisy = rows.Select((row, i) => new FashionMnistData.Row { Features = row.Features, Id = row.Id, Class = i % 3 == 0 ? rows[i * 7 % 300].Class : row.Class });
+        var test = FashionMnistData.Test(_context, 200);
+        var data = _context.Data.LoadFromEnumerable(noisy);
+        var keys = _context.Transforms.Conversion.MapValueToKey("Label", "Class", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(data);
+        return (keys.Transform(data), keys.Transform(_context.Transforms.DropColumns("Label").Fit(test).Transform(test)));
+    }
+
+    /// <summary>The best epoch and the last one of a run with these figures.</summary>
+    private static (int Best, int Last) Follow(EarlyStopping stopping, double[] losses, double[]? accuracies = null)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        using var network = Architecture.Mlp.WithHiddenSizes().Create(new ImageShape(1, 1, 1), 2, generator);
+        using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
+        using var best = new BestWeights(stopping);
+        for (var epoch = 1; epoch <= losses.Length; epoch++)
+        {
+            using (no_grad())
+                weights.All[0].fill_(epoch);
+            best.Offer(epoch, new Evaluation(losses[epoch - 1], accuracies?[epoch - 1] ?? 0), null, weights, null);
+            Assert.AreEqual(best.Epoch, best.Values[0].flatten()[0].item<float>(), "the values are those of the best epoch");
+            if (best.Exhausted(epoch))
+                return (best.Epoch, epoch);
+        }
+        return (best.Epoch, losses.Length + 1);
+    }
+}

@@ -1,0 +1,112 @@
+using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Tests.Images;
+using Microsoft.ML.Flooding.Tests.Pipeline;
+using Microsoft.ML.Flooding.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Training;
+
+/// <summary>The loop itself: which rows it takes, when, and on what objective.</summary>
+[TestClass]
+public sealed class TrainingRunTests
+{
+    private const int Count = 50;
+
+    [TestMethod]
+    public void At_level_zero_the_flood_and_the_plain_loss_give_the_same_weights()
+    {
+        var plain = Run(new Recorder(loss => loss.Mean));
+        CollectionAssert.AreEqual(plain, Run(Flood.At(0)));
+        CollectionAssert.AreEqual(plain, Run(new Flood(0)), "|J - 0| + 0 is J");
+        CollectionAssert.AreNotEqual(plain, Run(new Flood(1.5)));
+    }
+
+    [TestMethod]
+    public void Each_epoch_takes_every_row_once_in_another_order()
+    {
+        var recorder = new Recorder(loss => loss.Mean);
+        Run(recorder, epochs: 3);
+        var orders = recorder.Rows.Chunk(Count).ToArray();
+        Assert.HasCount(3, orders);
+        foreach (var order in orders)
+            CollectionAssert.AreEqual(Enumerable.Range(0, Count).Select(i => (long)i).ToArray(), order.Order().ToArray());
+        CollectionAssert.AreNotEqual(orders[0], orders[1]);
+        CollectionAssert.AreNotEqual(orders[1], orders[2]);
+        CollectionAssert.AreNotEqual(orders[0], orders[0].Order().ToArray(), "the first epoch is shuffled as well");
+    }
+
+    [TestMethod]
+    public void The_order_follows_the_seed()
+    {
+        CollectionAssert.AreEqual(Order(1), Order(1));
+        CollectionAssert.AreNotEqual(Order(1), Order(2));
+
+        static long[] Order(long seed)
+        {
+            var recorder = new Recorder(loss => loss.Mean);
+            Run(recorder, seed: seed);
+            return [.. recorder.Rows];
+        }
+    }
+
+    [TestMethod]
+    public void The_initial_weights_follow_the_seed_alone()
+    {
+        // Without a learning rate worth the name the weights stay what they were.
+        CollectionAssert.AreEqual(Run(Flood.At(0), rate: 1e-38, seed: 1), Run(Flood.At(0.5), rate: 1e-38, seed: 1));
+        CollectionAssert.AreNotEqual(Run(Flood.At(0), rate: 1e-38, seed: 1), Run(Flood.At(0), rate: 1e-38, seed: 2));
+    }
+
+    [TestMethod]
+    public void A_run_ends_within_the_step_that_cancels_it()
+    {
+        var steps = 0;
+        var recorder = new Recorder(loss =>
+        {
+            steps++;
+            return loss.Mean;
+        });
+        Assert.ThrowsExactly<OperationCanceledException>(() => Run(recorder, epochs: 100, checkAlive: () =>
+        {
+            if (steps == 9)
+                throw new OperationCanceledException();
+        }));
+        Assert.AreEqual(9, steps);
+    }
+
+    [TestMethod]
+    public void A_single_image_left_over_is_left_out_of_the_epoch()
+    {
+        var recorder = new Recorder(loss => loss.Mean);
+        Run(recorder, epochs: 1, batchSize: 7);
+        Assert.HasCount(49, recorder.Rows);
+        Assert.HasCount(49, recorder.Rows.Distinct().ToArray());
+    }
+
+    private static float[] Run(
+        Objective objective, int epochs = 2, long seed = 1, double rate = 0.02, int batchSize = 10, Action? checkAlive = null)
+    {
+        using var scope = NewDisposeScope();
+        using var set = ImageSetTests.Load(FashionMnistData.Train(TestImages.Context, Count));
+        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.Weights, 0, CPU);
+        using var network = ShortRun.Options().Architecture.Create(set.Shape, 10, generator);
+        var options = new TrainingOptions { FloodLevel = 0, Epochs = epochs, BatchSize = batchSize, LearningRate = rate };
+        using var run = new TrainingRun(
+            network, objective, options, new TrainingData(set, arange(Count, ScalarType.Int64), null, null), new Normalization([73], [90]),
+            CPU, ScalarType.Float32, seed, checkAlive ?? (() => { }));
+        run.Fit(_ => { }, null);
+        return [.. run.State().Where(s => s.Value.dtype == ScalarType.Float32 && !s.Key.Contains("running", StringComparison.Ordinal))
+            .OrderBy(s => s.Key, StringComparer.Ordinal).SelectMany(s => s.Value.detach().contiguous().data<float>().ToArray())];
+    }
+
+    private sealed class Recorder(Func<BatchLoss, Tensor> minimised) : Objective
+    {
+        public List<long> Rows { get; } = [];
+
+        public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+        {
+            Rows.AddRange(loss.Rows.data<long>());
+            return (minimised(loss), null);
+        }
+    }
+}

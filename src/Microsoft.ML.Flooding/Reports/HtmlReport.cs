@@ -100,7 +100,7 @@ internal static partial class HtmlReport
         public override OxySize MeasureText(string text, string fontFamily, double fontSize, double fontWeight)
         {
             var size = base.MeasureText(text, fontFamily, fontSize, fontWeight);
-            return new OxySize(size.Width * 1.3, size.Height * 1.2);
+            return new OxySize(size.Width * 1.45, size.Height * 1.2);
         }
     }
 

@@ -7,6 +7,7 @@ using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding;
@@ -98,6 +99,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var architecture = Architecture.Parse(description.Architecture);
         var precision = _options.Precision.On(device);
         using var network = CreateNetwork(architecture, description, seed);
+        if (_options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
+            throw new ArgumentException($"{architecture.Name} normalizes over the images of a batch: {nameof(Options.BatchSize)} must be at least 2.");
         var objective = _options.Objective.At(_options.FloodLevel, FactsOf(description, data, device, seed, checkAlive));
         using var run = new TrainingRun(
             network, objective, _options, data, description.Normalization, device, precision, seed,

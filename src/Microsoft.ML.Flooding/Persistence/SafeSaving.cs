@@ -1,6 +1,8 @@
+using Microsoft.ML.Flooding.Persistence;
+
 namespace Microsoft.ML;
 
-/// <summary>Saving of models that leaves a good file behind, whatever happens.</summary>
+/// <summary>Saving of models that leaves a good file behind, whatever happens, and loading that finds damage first.</summary>
 public static class SafeSaving
 {
     /// <summary>
@@ -36,6 +38,35 @@ public static class SafeSaving
             TryDelete(temporary);
             throw;
         }
+    }
+
+    /// <summary>
+    /// Loads a model as <see cref="ModelOperationsCatalog.Load(Stream, out DataViewSchema)"/> does, once every entry of the file is found to be
+    /// what was saved. ML.NET itself does not look, and a damaged schema can keep it busy without end.
+    /// </summary>
+    /// <param name="catalog">The catalog: mlContext.Model.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="inputSchema">The schema that it was saved with, or null.</param>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    public static ITransformer LoadSafely(this ModelOperationsCatalog catalog, string path, out DataViewSchema? inputSchema)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        return catalog.LoadSafely(file, out inputSchema);
+    }
+
+    /// <inheritdoc cref="LoadSafely(ModelOperationsCatalog, string, out DataViewSchema?)"/>
+    /// <param name="catalog">The catalog: mlContext.Model.</param>
+    /// <param name="stream">The file; it must be seekable.</param>
+    /// <param name="inputSchema">The schema that it was saved with, or null.</param>
+    public static ITransformer LoadSafely(this ModelOperationsCatalog catalog, Stream stream, out DataViewSchema? inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(stream);
+        var start = stream.Position;
+        ArchiveCheck.Require(stream);
+        stream.Position = start;
+        return catalog.Load(stream, out inputSchema);
     }
 
     private static void TryDelete(string path)

@@ -67,7 +67,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     {
         var (projectionWeight, projectionBias) = (Keep(projection.weight!), projection.bias is null ? null : Keep(projection.bias));
         var (outputWeight, outputBias) = (Keep(output.weight!), output.bias is null ? null : Keep(output.bias));
-        return Add(x, v =>
+        return AddScoped(x, v =>
         {
             var (tokens, width) = (v.shape[1], v.shape[2]);
             var parts = F.linear(v, projectionWeight, projectionBias).reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
@@ -117,7 +117,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     private int Conv2d(Conv2d conv, Tensor weight, Tensor? bias, int x)
     {
         var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
-        return Add(x, v => Conv2dFunction.Apply(conv, v, ownWeight, ownBias));
+        return AddScoped(x, v => Conv2dFunction.Apply(conv, v, ownWeight, ownBias));
     }
 
     private int Linear(Tensor weight, Tensor? bias, int x)
@@ -157,6 +157,13 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         _weights.Add(own);
         return own;
     }
+
+    /// <summary>An operator that makes more tensors than the one it gives.</summary>
+    private int AddScoped(int x, Func<Tensor, Tensor> compute) => Add(x, v =>
+    {
+        using var scope = NewDisposeScope();
+        return compute(v).MoveToOuterDisposeScope();
+    });
 
     private int Add(int x, Func<Tensor, Tensor> compute) => Add([x], values => compute(values[x]));
 

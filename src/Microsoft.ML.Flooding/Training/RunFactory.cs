@@ -1,5 +1,6 @@
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -24,6 +25,11 @@ internal sealed record RunFactory(
         var identity = RunIdentity.Of(options, Architecture, Data, Normalization, Precision, Device, Seed);
         var objective = options.Objective.At(options.FloodLevel, Facts(options));
         var network = CreateNetwork();
+        if (options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
+        {
+            network.Dispose();
+            throw new ArgumentException($"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
+        }
         return new PreparedRun(
             network, new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive), identity,
             options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null);

@@ -20,6 +20,8 @@ internal static class RandomModel
         var network = architecture.Create(shape, classes, generator);
         foreach (var norm in network.modules().OfType<BatchNorm>())
         {
+            // MobileNet's own of 0.01 would need hundreds of passes.
+            norm.momentum = 0.3;
             norm.weight!.uniform_(0.5, 1.5, generator);
             norm.bias!.normal_(0, 0.3, generator);
         }
@@ -27,10 +29,15 @@ internal static class RandomModel
         // Statistics that fit the weights: else the scores of a deep network are all alike.
         network.DropoutGenerator = generator;
         for (var pass = 0; pass < 20; pass++)
-            network.forward(randn([8, shape.Height, shape.Width, shape.Channels], generator: generator).permute(0, 3, 1, 2));
+            network.forward(Images(8, shape, generator));
         network.DropoutGenerator = null;
         return network;
     }
+
+    /// <summary>Noise of different colours: global pooling makes noise of one colour all alike.</summary>
+    public static Tensor Images(int count, ImageShape shape, Generator generator) =>
+        randn([count, shape.Height, shape.Width, shape.Channels], generator: generator)
+            .add(randn([count, 1, 1, shape.Channels], generator: generator)).permute(0, 3, 1, 2);
 
     public static ModelDescription Describe(Architecture architecture, ImageShape shape, int classes = Classes) => new()
     {

@@ -1,0 +1,208 @@
+using System.Globalization;
+using System.IO.Compression;
+using System.Runtime.InteropServices;
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Flooding.Training;
+using SkiaSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Benchmarks;
+
+/// <summary>Scoring against bare forward passes and against a loop of Predict. Weights are as drawn: their values cost the same.</summary>
+internal static class ScoringRows
+{
+    private const int Rounds = 7;
+    private static readonly ImageShape Shape = new(32, 32, 3);
+
+    public static IEnumerable<Row> All =>
+    [
+        new Row("transform-loop", "ConvNet, 32 x 32: Transform / a loop of Predict, images/s", 4, true, () => TransformAgainstPredict(Architecture.ConvNet, Precision.Float32, 1024)),
+        new Row("transform-loop-bf16", "ResNet-18, bfloat16: Transform / a loop of Predict, images/s", 3, true, () => TransformAgainstPredict(Architecture.ResNet18, Precision.BFloat16, 128)),
+        new Row("transform-pixels", "ConvNet, pixel vectors: Transform / bare batched forward, images/s", 0.9, true, TransformAgainstForward),
+        new Row("transform-jpeg", "ConvNet, JPEG: Transform / the slower of decoding and forward, images/s", 0.9, true, TransformJpeg),
+        new Row("predict", "ConvNet: median of Predict / bare forward of one image", 1.15, false, PredictAgainstForward),
+        new Row("load", "ResNet-18: loading the .zip / reading its entries", 2, false, Load),
+    ];
+
+    private static Figure TransformAgainstPredict(Architecture architecture, Precision precision, int count)
+    {
+        var context = new MLContext();
+        using var model = Create(context, architecture, precision);
+        var rows = Draw(count);
+        var view = model.Transform(context.Data.LoadFromEnumerable(rows));
+        using var engine = CreateEngine(context, model);
+        var times = Alternation.Time(Rounds, () => Consume(view), () =>
+        {
+            foreach (var row in rows)
+                engine.Predict(row);
+        });
+        return new Figure(Alternation.MedianRatio(times[1], times[0]), Rate(count, times[0]), Rate(count, times[1]));
+    }
+
+    private static Figure TransformAgainstForward()
+    {
+        var context = new MLContext();
+        using var model = Create(context, Architecture.ConvNet, Precision.Float32);
+        using var forward = new BareForward(256);
+        var rows = Draw(2048);
+        var view = model.Transform(context.Data.LoadFromEnumerable(rows));
+        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(rows.Length / 256));
+        return new Figure(Alternation.MedianRatio(times[1], times[0]), Rate(rows.Length, times[0]), Rate(rows.Length, times[1]));
+    }
+
+    private static Figure TransformJpeg()
+    {
+        var context = new MLContext();
+        using var model = Create(context, Architecture.ConvNet, Precision.Float32);
+        using var forward = new BareForward(256);
+        var files = Draw(2048).Select(row => new EncodedRow { Features = Encode(row.Features) }).ToArray();
+        var view = model.Transform(context.Data.LoadFromEnumerable(files));
+        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 256), Decode);
+        var slower = times[1].Zip(times[2], Math.Max).ToArray();
+        return new Figure(Alternation.MedianRatio(slower, times[0]), Rate(files.Length, times[0]), Rate(files.Length, slower), Rate(files.Length, times[1]));
+
+        void Decode() => Parallel.ForEach(files, () => new byte[Shape.Length], (file, _, pixels) =>
+        {
+            if (!EncodedImage.TryDecode(file.Features, Shape, ImageColumn.DefaultMaxPixels, pixels, out var problem))
+                throw new InvalidOperationException(problem);
+            return pixels;
+        }, _ => { });
+    }
+
+    private static Figure PredictAgainstForward()
+    {
+        var context = new MLContext();
+        using var model = Create(context, Architecture.ConvNet, Precision.Float32);
+        using var engine = CreateEngine(context, model);
+        using var forward = new BareForward(1);
+        var row = Draw(1)[0];
+        var times = Alternation.Time(500, () => engine.Predict(row), () => forward.Run(1));
+        var (ours, bare) = (times[0].Median(), times[1].Median());
+        return new Figure(ours / bare, Milliseconds(ours), Milliseconds(bare));
+    }
+
+    private static Figure Load()
+    {
+        var context = new MLContext();
+        using var stream = new MemoryStream();
+        using (var model = Create(context, Architecture.ResNet18, Precision.Float32))
+            context.Model.Save(model, null, stream);
+        var times = Alternation.Time(Rounds, () =>
+        {
+            stream.Position = 0;
+            ((IDisposable)context.Model.Load(stream, out _)).Dispose();
+        }, ReadEntries);
+        return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0].Median()), Milliseconds(times[1].Median()));
+
+        void ReadEntries()
+        {
+            using var archive = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true);
+            foreach (var entry in archive.Entries)
+            {
+                using var content = entry.Open();
+                content.CopyTo(Stream.Null);
+            }
+        }
+    }
+
+    private static FloodedImageClassificationTransformer Create(MLContext context, Architecture architecture, Precision precision)
+    {
+        using var generator = new Generator(1);
+        return new(context, architecture.Create(Shape, 10, generator), new ModelDescription
+        {
+            Architecture = architecture.Name,
+            Shape = Shape,
+            ScoringPrecision = precision,
+            Normalization = new Normalization([120, 120, 120], [60, 60, 60]),
+            Labels = new LabelKeys(nameof(UInt32), 10, null, null),
+            FeatureColumn = nameof(PixelRow.Features),
+            ScoreColumn = nameof(Scores.Score),
+            PredictedLabelColumn = "PredictedLabel",
+            FloodLevel = 0,
+            History = new TrainingHistory([], 0, false),
+        });
+    }
+
+    private static PredictionEngine<PixelRow, Scores> CreateEngine(MLContext context, ITransformer model) =>
+        context.Model.CreatePredictionEngine<PixelRow, Scores>(model, new PredictionEngineOptions { OwnsTransformer = false });
+
+    private static void Consume(IDataView view)
+    {
+        foreach (var _ in view.GetColumn<VBuffer<float>>(nameof(Scores.Score)))
+        {
+        }
+    }
+
+    private static PixelRow[] Draw(int count)
+    {
+        var random = new Random(1);
+        return [.. Enumerable.Range(0, count).Select(_ =>
+        {
+            var row = new PixelRow();
+            random.NextBytes(row.Features);
+            return row;
+        })];
+    }
+
+    private static byte[] Encode(byte[] rgb)
+    {
+        var rgba = rgb.Chunk(3).SelectMany(p => new byte[] { p[0], p[1], p[2], 255 }).ToArray();
+        using var bitmap = new SKBitmap(new SKImageInfo(Shape.Width, Shape.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        Marshal.Copy(rgba, 0, bitmap.GetPixels(), rgba.Length);
+        using var data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);
+        return data.ToArray();
+    }
+
+    private static string Rate(int images, double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{images / seconds.Median():N0} images/s");
+
+    private static string Milliseconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1000:0.000} ms");
+
+    /// <summary>The plan on a tensor that is ready: the least that scoring can cost.</summary>
+    private sealed class BareForward : IDisposable
+    {
+        private readonly InferencePlan _plan;
+        private readonly Tensor _images;
+
+        public BareForward(int batchSize)
+        {
+            using var generator = new Generator(1);
+            using var network = Architecture.ConvNet.Create(Shape, 10, generator);
+            _plan = InferencePlanBuilder.Build(network, CPU, ScalarType.Float32);
+            _images = randn([batchSize, Shape.Height, Shape.Width, Shape.Channels]);
+        }
+
+        public void Run(int batches)
+        {
+            using var _ = no_grad();
+            for (var i = 0; i < batches; i++)
+            {
+                using var scope = NewDisposeScope();
+                _plan.Run(_images.permute(0, 3, 1, 2));
+            }
+        }
+
+        public void Dispose()
+        {
+            _plan.Dispose();
+            _images.Dispose();
+        }
+    }
+
+    private sealed class PixelRow
+    {
+        [VectorType(32, 32, 3)]
+        public byte[] Features { get; set; } = new byte[32 * 32 * 3];
+    }
+
+    private sealed class EncodedRow
+    {
+        public byte[] Features { get; set; } = [];
+    }
+
+    private sealed class Scores
+    {
+        public float[] Score { get; set; } = [];
+    }
+}

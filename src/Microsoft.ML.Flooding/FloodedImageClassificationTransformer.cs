@@ -123,6 +123,13 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         return new FloodedImageClassificationTransformer(_environment, copy, description);
     }
 
+    /// <summary>Scores at most so many images in one pass from here on; by default as many as suit the device.</summary>
+    internal FloodedImageClassificationTransformer WithBatchSize(int batchSize)
+    {
+        _classifier.BatchSize = batchSize;
+        return this;
+    }
+
     /// <summary>Releases the network, once the predictions that are at it have finished.</summary>
     public void Dispose() => _classifier.Dispose();
 }

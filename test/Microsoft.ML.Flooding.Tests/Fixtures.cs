@@ -3,6 +3,9 @@ namespace Microsoft.ML.Flooding.Tests;
 /// <summary>Where the tests' files are.</summary>
 internal static class Fixtures
 {
+    /// <summary>A model of each format version, with the scores it gave.</summary>
+    public static string Models { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "models");
+
     /// <summary>PyTorch's own numbers; another folder of such files can be checked by setting FLOODING_ORACLE.</summary>
     public static string Oracle { get; } =
         Environment.GetEnvironmentVariable("FLOODING_ORACLE") is { Length: > 0 } folder ? folder : Path.Combine(AppContext.BaseDirectory, "Fixtures", "oracle");

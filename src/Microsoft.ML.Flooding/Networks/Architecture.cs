@@ -280,6 +280,24 @@ public sealed class Architecture : IEquatable<Architecture>
         return network;
     }
 
+    /// <summary>
+    /// A number that the parameters of the network are not below, told from the sizes that its name gives and without making it: what a
+    /// file must hold at the least to be believed.
+    /// </summary>
+    internal double LeastParameters(ImageShape shape, int classes)
+    {
+        double[] sizes = Family.Scaling == Scaling.HiddenSizes ? [shape.Length, .. HiddenSizes.Select(size => (double)size), classes] : [];
+        var width = BaseWidth > 0 ? BaseWidth : Family.DefaultBaseWidth;
+        return classes + Family.Scaling switch
+        {
+            Scaling.HiddenSizes => sizes.Zip(sizes.Skip(1), (inputs, outputs) => inputs * outputs).Sum(),
+            // ConvNet's 279 weights a squared width are the fewest.
+            Scaling.BaseWidth => 250.0 * width * width,
+            Scaling.Multiplier when WidthMultiplier > 1 => 50_000 * WidthMultiplier * WidthMultiplier,
+            _ => 0,
+        };
+    }
+
     /// <summary>Whether images of a shape get the small stem.</summary>
     internal bool HasSmallStem(ImageShape shape) => Stem == Stem.Small || (Stem == Stem.Automatic && IsSmall(shape));
 

@@ -77,7 +77,12 @@ internal static class ModelFile
     {
         using var scope = torch.NewDisposeScope();
         using var file = SafetensorsFile.Read(weights);
-        var network = Architecture.Parse(description.Architecture).CreateEmpty(description.Shape, description.Labels.Count);
+        var architecture = Architecture.Parse(description.Architecture);
+        var held = file.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
+        // Before any memory is taken for a network that the file could not fill.
+        if (held < architecture.LeastParameters(description.Shape, description.Labels.Count))
+            throw new InvalidDataException($"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
+        var network = architecture.CreateEmpty(description.Shape, description.Labels.Count);
         try
         {
             network.LoadState(file.LoadAll());

@@ -30,6 +30,7 @@ internal sealed class ImageClassifier : IDisposable
         _type = description.ScoringPrecision.On(device);
         _plan = InferencePlanBuilder.Build(network, device, _type);
         _normalizer = description.Normalization.On(device);
+        BatchSize = device.type == DeviceType.CPU ? BatchOf(2_500_000, 256) : BatchOf(40_000_000, 1024);
         _lifetime = new SharedLifetime(typeof(FloodedImageClassificationTransformer), Release);
     }
 
@@ -38,7 +39,7 @@ internal sealed class ImageClassifier : IDisposable
     public int Classes => Description.Labels.Count;
 
     /// <summary>Images scored in one pass: enough to keep the device busy, and no more than is good for its memory.</summary>
-    public int BatchSize => _device.type == DeviceType.CPU ? BatchOf(2_500_000, 256) : BatchOf(40_000_000, 1024);
+    public int BatchSize { get; set; }
 
     /// <exception cref="ObjectDisposedException">The classifier was disposed of.</exception>
     public void ThrowIfDisposed() => _lifetime.ThrowIfEnded();

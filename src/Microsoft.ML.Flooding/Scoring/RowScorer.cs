@@ -55,11 +55,11 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
 
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
         {
-            if (!_schema.IsScored(column))
-                return _input.GetGetter<TValue>(_schema.Input[column.Index]);
-            if (_image is null)
+            if (!IsColumnActive(column))
                 throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this row was made for.");
-            return ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+            return !_schema.IsScored(column)
+                ? _input.GetGetter<TValue>(_schema.Input[column.Index])
+                : ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
         }
 
         protected override void Dispose(bool disposing)

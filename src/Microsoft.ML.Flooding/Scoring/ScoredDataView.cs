@@ -16,7 +16,7 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, Ima
         var columns = columnsNeeded.ToArray();
         var passed = Passed(columns);
         if (!columns.Any(schema.IsScored))
-            return new ScoringCursor(source.GetRowCursor(passed, rand), null, schema, classifier);
+            return new ScoringCursor(source.GetRowCursor(passed, rand), null, columns, schema, classifier);
         classifier.ThrowIfDisposed();
 
         // Two cursors in the same order: one serves the other columns row by row, one runs ahead for the images.
@@ -26,7 +26,7 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, Ima
         try
         {
             images = source.GetRowCursor([source.Schema[schema.Feature.Index]], Shuffle());
-            return new ScoringCursor(rows, CreateReader(images, isShuffled: seed is not null), schema, classifier);
+            return new ScoringCursor(rows, CreateReader(images, isShuffled: seed is not null), columns, schema, classifier);
         }
         catch
         {
@@ -44,7 +44,7 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, Ima
         var columns = columnsNeeded.ToArray();
         return columns.Any(schema.IsScored)
             ? [GetRowCursor(columns, rand)]
-            : Array.ConvertAll(source.GetRowCursorSet(Passed(columns), n, rand), rows => new ScoringCursor(rows, null, schema, classifier));
+            : Array.ConvertAll(source.GetRowCursorSet(Passed(columns), n, rand), rows => new ScoringCursor(rows, null, columns, schema, classifier));
     }
 
     private DataViewSchema.Column[] Passed(DataViewSchema.Column[] columns) =>

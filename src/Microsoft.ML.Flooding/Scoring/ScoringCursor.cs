@@ -1,5 +1,5 @@
-using Microsoft.ML.Data;
 using System.Runtime.ExceptionServices;
+using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
@@ -12,6 +12,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private readonly ImageReader? _reader;
     private readonly ScoringSchema _schema;
     private readonly ImageClassifier _classifier;
+    private readonly HashSet<int> _active;
     private readonly ValueGetter<DataViewRowId>? _rowId;
     private ImageRows? _scored;
     private int _index;
@@ -19,12 +20,14 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     /// <param name="rows">Over the source's columns that are asked for; owned from here on.</param>
     /// <param name="reader">Of the images in the same order, owned as well; null when no scored column is asked for.</param>
+    /// <param name="active">The columns that are asked for.</param>
     /// <param name="schema">Input and output.</param>
     /// <param name="classifier">Scores.</param>
-    public ScoringCursor(DataViewRowCursor rows, ImageReader? reader, ScoringSchema schema, ImageClassifier classifier)
+    public ScoringCursor(DataViewRowCursor rows, ImageReader? reader, IEnumerable<DataViewSchema.Column> active, ScoringSchema schema, ImageClassifier classifier)
     {
         _rows = rows;
         _reader = reader;
+        _active = [.. active.Select(c => c.Index)];
         _schema = schema;
         _classifier = classifier;
         _rowId = reader is null ? null : rows.GetIdGetter();
@@ -38,16 +41,15 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     public override ValueGetter<DataViewRowId> GetIdGetter() => _rows.GetIdGetter();
 
-    public override bool IsColumnActive(DataViewSchema.Column column) =>
-        _schema.IsScored(column) ? _reader is not null : _rows.IsColumnActive(_schema.Input[column.Index]);
+    public override bool IsColumnActive(DataViewSchema.Column column) => _active.Contains(column.Index);
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
-        if (!_schema.IsScored(column))
-            return _rows.GetGetter<TValue>(_schema.Input[column.Index]);
-        if (_reader is null)
+        if (!IsColumnActive(column))
             throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this cursor was made for.");
-        return ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+        return !_schema.IsScored(column)
+            ? _rows.GetGetter<TValue>(_schema.Input[column.Index])
+            : ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
     }
 
     public override bool MoveNext()
@@ -71,8 +73,14 @@ internal sealed class ScoringCursor : DataViewRowCursor
         if (disposing && !_disposed)
         {
             _disposed = true;
-            _reader?.Dispose();
-            _rows.Dispose();
+            try
+            {
+                _reader?.Dispose();
+            }
+            finally
+            {
+                _rows.Dispose();
+            }
         }
         base.Dispose(disposing);
     }

@@ -1,0 +1,141 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+
+namespace Microsoft.ML.Flooding.Tests.Scoring;
+
+[TestClass]
+public sealed class CursorTests
+{
+    private readonly MLContext _context = new();
+
+    [TestMethod]
+    public void Nothing_is_read_ahead_when_no_scored_column_is_active()
+    {
+        using var model = CreateModel();
+        var source = CreateView();
+        var view = model.Transform(source);
+
+        Assert.HasCount(1000, view.GetColumn<int>("Id").ToArray());
+
+        Assert.AreEqual(0, source.FeaturesRead);
+        Assert.AreEqual(0, source.OpenCursors);
+    }
+
+    [TestMethod]
+    public void Nothing_is_read_before_the_first_row_is_asked_for_and_little_beyond_it()
+    {
+        using var model = CreateModel();
+        var source = CreateView();
+        var view = model.WithBatchSize(16).Transform(source);
+        using (var cursor = view.GetRowCursor([view.Schema["Score"]]))
+        {
+            Assert.AreEqual(0, source.FeaturesRead);
+            Assert.IsTrue(cursor.MoveNext());
+            Thread.Sleep(100);
+            Assert.IsLessThanOrEqualTo(8 + 16 + 16, source.FeaturesRead);
+        }
+        Assert.AreEqual(0, source.OpenCursors);
+    }
+
+    [TestMethod]
+    public void Early_disposal_stops_the_background()
+    {
+        using var model = CreateModel();
+        var source = CreateView();
+        var view = model.Transform(source);
+        for (var taken = 0; taken < 30; taken++)
+        {
+            using var cursor = view.GetRowCursor(view.Schema);
+            for (var i = 0; i < taken; i++)
+                Assert.IsTrue(cursor.MoveNext());
+        }
+
+        Assert.AreEqual(0, source.OpenCursors);
+        var read = source.FeaturesRead;
+        Thread.Sleep(100);
+        Assert.AreEqual(read, source.FeaturesRead);
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(5)]
+    [DataRow(64)]
+    public void A_broken_row_is_named_when_its_turn_comes_and_the_rows_before_it_are_served(int batchSize)
+    {
+        using var model = CreateModel();
+        var source = new BreakableView(_context.Data.LoadFromEnumerable(PixelRow.Draw(100)), brokenEvery: 38);
+        var view = model.WithBatchSize(batchSize).Transform(source);
+        using var cursor = view.GetRowCursor([view.Schema["Score"]]);
+        for (var i = 0; i < 37; i++)
+            Assert.IsTrue(cursor.MoveNext());
+
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext());
+        var again = Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext());
+
+        StringAssert.Contains(error.Message, "'Features', row 37 (Name = 'row 37')", StringComparison.Ordinal);
+        StringAssert.Contains(error.Message, "broken on purpose", StringComparison.Ordinal);
+        Assert.AreEqual(error.Message, again.Message);
+    }
+
+    [TestMethod]
+    public void A_source_that_fails_fails_the_cursor_as_it_would_by_itself()
+    {
+        using var model = CreateModel();
+        var view = model.Transform(new BreakableView(_context.Data.LoadFromEnumerable(PixelRow.Draw(100)), 0, endsAt: 50));
+        using var cursor = view.GetRowCursor([view.Schema["Score"]]);
+        for (var i = 0; i < 50; i++)
+            Assert.IsTrue(cursor.MoveNext());
+
+        Assert.ThrowsExactly<IOException>(() => cursor.MoveNext());
+    }
+
+    [TestMethod]
+    public void A_source_that_gives_other_rows_each_time_is_refused()
+    {
+        using var model = CreateModel();
+        var view = model.Transform(new ReshuffledView(_context.Data.Cache(_context.Data.LoadFromEnumerable(PixelRow.Draw(100)))));
+
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => _ = view.GetColumn<float[]>("Score").Count());
+
+        StringAssert.Contains(error.Message, "mlContext.Data.Cache", StringComparison.Ordinal);
+    }
+
+    [TestMethod]
+    public void Evaluation_shuffling_and_caching_work_on_scored_rows()
+    {
+        using var model = CreateModel();
+        var view = model.Transform(_context.Data.LoadFromEnumerable(PixelRow.Draw(300)));
+        var scores = view.GetColumn<float[]>("Score").ToArray();
+
+        var shuffled = _context.Data.CreateEnumerable<ImagePrediction>(_context.Data.ShuffleRows(view, seed: 3), false).ToArray();
+        var cached = _context.Data.Cache(view).GetColumn<float[]>("Score").ToArray();
+
+        CollectionAssert.AreNotEqual(Enumerable.Range(0, 300).ToArray(), shuffled.Select(row => row.Id).ToArray());
+        foreach (var row in shuffled)
+            OneRowScorer.AssertNear(scores[row.Id], row.Score);
+        for (var i = 0; i < scores.Length; i++)
+            OneRowScorer.AssertNear(scores[i], cached[i]);
+    }
+
+    private FloodedImageClassificationTransformer CreateModel() => RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3));
+
+    /// <summary>Another order for every cursor.</summary>
+    private sealed class ReshuffledView(IDataView source) : IDataView
+    {
+        private int _cursors;
+
+        public bool CanShuffle => false;
+
+        public DataViewSchema Schema => source.Schema;
+
+        public long? GetRowCount() => source.GetRowCount();
+
+        public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null) =>
+            source.GetRowCursor(columnsNeeded, new Random(_cursors++));
+
+        public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+            [GetRowCursor(columnsNeeded, rand)];
+    }
+
+    private BreakableView CreateView() => new(_context.Data.LoadFromEnumerable(PixelRow.Draw(1000)), 0);
+}

@@ -1,5 +1,4 @@
 using CsCheck;
-using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
@@ -20,7 +19,7 @@ public sealed class CursorPropertyTests
         from filter in Gen.Bool
         from cursors in Gen.Int[0, 3]
         from brokenEvery in Gen.Int[0, 3].Select(i => BrokenEvery[i])
-        // ML.NET reads ahead before a filter, columns and all, and fails with its source.
+            // ML.NET reads ahead before a filter, columns and all, and fails with its source.
         select new Case(rows, seed, columns, shuffle < 0 ? null : shuffle, batchSize, filter, cursors, filter ? 0 : brokenEvery);
 
     [TestMethod]

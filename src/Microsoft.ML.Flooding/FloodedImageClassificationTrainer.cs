@@ -100,6 +100,19 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = runs.CreateNetwork();
+        try
+        {
+            return new FloodedImageClassificationTransformer(_environment, trained, TrainInto(trained, description, runs, channel, progress));
+        }
+        catch
+        {
+            trained.Dispose();
+            throw;
+        }
+    }
+
+    private ModelDescription TrainInto(Network trained, ModelDescription description, RunFactory runs, IChannel channel, IProgressChannel progress)
+    {
         if (_options.FloodLevels is { } levels)
         {
             var reporter = new ProgressReporter(channel, progress, _options.Epochs, (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * _options.Epochs);
@@ -119,7 +132,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         }
         if (_options.FitTemperature)
             description = description with { Temperature = FitTemperature(trained, runs, channel) };
-        return new FloodedImageClassificationTransformer(_environment, trained, description);
+        return description;
     }
 
     private Action<EpochMetrics> Watch(ProgressReporter reporter, float? level)

@@ -46,7 +46,7 @@ public sealed class CancellationTests
     public void A_cancelled_run_leaves_no_tensor()
     {
         var data = FashionMnistData.Train(_context, 50);
-        AssertLeavesNoTensor(networks: 1, context => Assert.ThrowsExactly<OperationCanceledException>(
+        AssertLeavesNoTensor(networks: 2, context => Assert.ThrowsExactly<OperationCanceledException>(
             () => ShortRun.Fit(context, data, o =>
             {
                 o.EarlyStopping = new EarlyStopping();
@@ -59,7 +59,7 @@ public sealed class CancellationTests
     public void A_callback_that_throws_ends_the_run_with_its_exception_and_leaves_no_tensor()
     {
         var data = FashionMnistData.Train(_context, 50);
-        AssertLeavesNoTensor(networks: 1, context =>
+        AssertLeavesNoTensor(networks: 2, context =>
         {
             var error = Assert.ThrowsExactly<NotSupportedException>(
                 () => ShortRun.Fit(context, data, o => o.MetricsCallback = _ => throw new NotSupportedException("mine")));
@@ -71,7 +71,7 @@ public sealed class CancellationTests
     public void A_run_whose_loss_explodes_says_what_to_do_and_leaves_no_tensor()
     {
         var data = FashionMnistData.Train(_context, 50);
-        AssertLeavesNoTensor(networks: 1, context =>
+        AssertLeavesNoTensor(networks: 2, context =>
         {
             var error = Assert.ThrowsExactly<InvalidOperationException>(() => ShortRun.Fit(context, data, o => (o.LearningRate, o.BatchSize, o.Epochs) = (1e30, 8, 5)));
             StringAssert.Contains(error.Message, "LearningRate");

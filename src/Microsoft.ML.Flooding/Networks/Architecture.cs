@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using TorchSharp;
@@ -79,6 +80,12 @@ public sealed class Architecture : IEquatable<Architecture>
 
     internal Family Family { get; }
 
+    /// <summary>What public weights of this architecture expect; null where there are none.</summary>
+    internal Preprocessing? Preprocessing => Family.Preprocessing;
+
+    /// <summary>What a model file has to hold beside the name; null for most.</summary>
+    internal byte[]? Content => Family.Content;
+
     internal int BaseWidth { get; private init; }
 
     internal double WidthMultiplier { get; private init; } = 1;
@@ -145,12 +152,82 @@ public sealed class Architecture : IEquatable<Architecture>
         return new(this) { Stem = stem };
     }
 
+    /// <summary>A network that a function of the application makes.</summary>
+    /// <param name="name">
+    /// What model files call it. A program that loads such a model has to call this method before, with the same name and a factory of
+    /// the same network. The latest factory of a name counts.
+    /// </param>
+    /// <param name="factory">
+    /// From the number of classes and of channels to a module that maps images [N, C, H, W] to logits [N, classes]. It is called more
+    /// than once, and has to make the same layers each time. Initial values that it draws from the global generator follow from the
+    /// seed of the training run.
+    /// </param>
+    /// <exception cref="ArgumentException"><paramref name="name"/> is null, empty or white space.</exception>
+    /// <exception cref="ArgumentNullException"><paramref name="factory"/> is null.</exception>
+    public static Architecture FromFactory(string name, Func<int, int, torch.nn.Module<torch.Tensor, torch.Tensor>> factory)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(factory);
+        return new(CustomArchitectures.Register(name, factory));
+    }
+
+    /// <summary>A TorchScript module, as <c>torch.jit.save</c> writes it: training goes on from its weights, and model files hold a copy of it.</summary>
+    /// <param name="path">The file. Run scripts only from sources you trust.</param>
+    /// <param name="inputSize">The side of the square images it was made for, at least 1.</param>
+    /// <param name="mean">Of each channel, for values from 0 to 1: subtracted. Default: that of ImageNet.</param>
+    /// <param name="deviation">Of each channel: divides. Above 0, as many as <paramref name="mean"/>. Default: that of ImageNet.</param>
+    /// <remarks>The module maps images [N, C, H, W] to logits [N, classes], for the classes of the data it is trained on.</remarks>
+    /// <exception cref="ArgumentException"><paramref name="mean"/> and <paramref name="deviation"/> do not go together, or a deviation is not above 0.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="inputSize"/> is below 1.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="InvalidDataException">The file is not a TorchScript module.</exception>
+    public static Architecture FromTorchScript(string path, int inputSize, IReadOnlyList<float>? mean = null, IReadOnlyList<float>? deviation = null)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        ArgumentOutOfRangeException.ThrowIfLessThan(inputSize, 1);
+        mean ??= Preprocessing.ImageNet.Mean;
+        deviation ??= Preprocessing.ImageNet.Deviation;
+        if (mean.Count != deviation.Count || !deviation.All(value => value > 0 && float.IsFinite(value)) || !mean.All(float.IsFinite))
+            throw new ArgumentException("There has to be a finite mean and a finite deviation above 0 for each channel.", nameof(deviation));
+        var script = File.ReadAllBytes(path);
+        try
+        {
+            torch.jit.load(script).Dispose();
+        }
+        catch (ExternalException e)
+        {
+            throw new InvalidDataException($"'{path}' is not a TorchScript module: {e.Message.Split('\n')[0]}", e);
+        }
+        return new(CustomArchitectures.OfScript(script, new Preprocessing(inputSize, inputSize, [.. mean], [.. deviation])));
+    }
+
+    /// <summary>Reads a <see cref="Name"/> and what a model file holds beside it.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="content"><see cref="Content"/>, or null when the file holds none.</param>
+    /// <exception cref="FormatException">No architecture has this name.</exception>
+    /// <exception cref="InvalidDataException">The content is missing, or another one than the name says.</exception>
+    internal static Architecture Load(string name, byte[]? content)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (!name.StartsWith(CustomArchitectures.ScriptPrefix, StringComparison.Ordinal))
+            return Parse(name);
+        if (content is null)
+            throw new InvalidDataException($"The script of the architecture '{name}' is missing.");
+        if (CustomArchitectures.NameOf(content) != name)
+            throw new InvalidDataException($"The script of the architecture '{name}' is another one.");
+        return new(CustomArchitectures.OfScript(content, preprocessing: null));
+    }
+
     /// <summary>Reads a <see cref="Name"/>.</summary>
     /// <exception cref="ArgumentNullException"><paramref name="name"/> is null.</exception>
     /// <exception cref="FormatException">No architecture has this name.</exception>
     public static Architecture Parse(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
+        if (name.StartsWith(CustomArchitectures.FactoryPrefix, StringComparison.Ordinal))
+            return CustomArchitectures.FindFactory(name) is { } custom ? new(custom) : throw NotRegistered(name);
+        if (name.StartsWith(CustomArchitectures.ScriptPrefix, StringComparison.Ordinal))
+            throw new FormatException($"The architecture '{name}' is a TorchScript module, which its name alone does not give back.");
         var parts = name.Split('-');
         if (Family.Find(parts[0]) is not { } family)
             throw NotAnArchitecture(name, null);
@@ -190,7 +267,6 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         var network = CreateEmpty(shape, classes);
         network.Initialize(generator);
-        network.ToChannelsLast();
         return network;
     }
 
@@ -199,7 +275,9 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
         var resolved = Resolve(shape);
-        return resolved.Family.Create(resolved, shape, classes);
+        var network = resolved.Family.Create(resolved, shape, classes);
+        network.ToChannelsLast();
+        return network;
     }
 
     /// <summary>
@@ -238,6 +316,10 @@ public sealed class Architecture : IEquatable<Architecture>
     private static bool IsSmall(ImageShape shape) => Math.Max(shape.Height, shape.Width) <= LongestSmallSide;
 
     private static int ParseInteger(string digits) => int.Parse(digits, NumberStyles.None, CultureInfo.InvariantCulture);
+
+    private static FormatException NotRegistered(string name) =>
+        new($"The architecture '{name}' is made by a factory that this program has not named yet: " +
+            $"call {nameof(Architecture)}.{nameof(FromFactory)}(\"{name[CustomArchitectures.FactoryPrefix.Length..]}\", ...) first.");
 
     private static FormatException NotAnArchitecture(string name, Exception? inner) =>
         new($"'{name}' is not an architecture. Known are {string.Join(", ", Family.All.Select(family => family.Name))}, " +

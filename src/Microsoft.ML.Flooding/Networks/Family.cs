@@ -11,6 +11,15 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public bool HasStem { get; init; }
 
+    /// <summary>Null where there are no public weights.</summary>
+    public Preprocessing? Preprocessing { get; init; }
+
+    /// <summary>What a model file has to hold beside the name; null for most.</summary>
+    public byte[]? Content { get; init; }
+
+    /// <summary>The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null where that does not tell the stem.</summary>
+    public (string[] Names, int ImageNetKernel)? StemWeight { get; init; }
+
     public static Family Auto { get; } = new("auto", (architecture, shape, classes) =>
         throw new InvalidOperationException("'auto' has to be resolved to an architecture first."));
 
@@ -32,7 +41,7 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public static Family MobileNetV2 { get; } = new("mobilenet_v2", (architecture, shape, classes) =>
         new MobileNetV2(architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
-    { Scaling = Scaling.Multiplier, HasStem = true };
+    { Scaling = Scaling.Multiplier, HasStem = true, Preprocessing = Preprocessing.ImageNet };
 
     public static Family MobileNetV3Small { get; } = MobileNetV3("mobilenet_v3_small", MobileNetV3Configuration.Small);
 
@@ -40,11 +49,11 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public static Family EfficientNetB0 { get; } = new("efficientnet_b0", (architecture, shape, classes) =>
         new EfficientNet(architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
-    { Scaling = Scaling.Multiplier, HasStem = true };
+    { Scaling = Scaling.Multiplier, HasStem = true, Preprocessing = Preprocessing.ImageNet };
 
     public static Family ConvNeXtTiny { get; } = new("convnext_tiny", (architecture, shape, classes) =>
         new ConvNeXt(ConvNeXtConfiguration.Tiny, architecture.HasSmallStem(shape), shape, classes))
-    { HasStem = true };
+    { HasStem = true, StemWeight = (["features.0.0.weight", "stem.0.weight"], 4), Preprocessing = Preprocessing.ImageNet with { Resize = 236 } };
 
     public static Family ViTTiny { get; } = VisionTransformer("vit_tiny", VisionTransformerConfiguration.Tiny);
 
@@ -60,15 +69,15 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     private static Family ResNet(string name, ResNetConfiguration configuration) => new(name, (architecture, shape, classes) =>
         new ResNet(configuration, WidthOf(architecture), architecture.HasSmallStem(shape), shape.Channels, classes))
-    { Scaling = Scaling.BaseWidth, DefaultBaseWidth = 64, HasStem = true };
+    { Scaling = Scaling.BaseWidth, DefaultBaseWidth = 64, HasStem = true, StemWeight = (["conv1.weight"], 7), Preprocessing = Preprocessing.ImageNet };
 
     private static Family MobileNetV3(string name, MobileNetV3Configuration configuration) => new(name, (architecture, shape, classes) =>
         new MobileNetV3(configuration, architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
-    { Scaling = Scaling.Multiplier, HasStem = true };
+    { Scaling = Scaling.Multiplier, HasStem = true, Preprocessing = Preprocessing.ImageNet };
 
     private static Family VisionTransformer(string name, VisionTransformerConfiguration configuration) => new(name, (architecture, shape, classes) =>
         new VisionTransformer(configuration, Networks.VisionTransformer.PatchOf(architecture.HasSmallStem(shape), shape), shape, classes))
-    { HasStem = true };
+    { HasStem = true, StemWeight = (["patch_embed.proj.weight"], 16), Preprocessing = Preprocessing.VisionTransformer };
 
     private static int WidthOf(Architecture architecture) =>
         architecture.BaseWidth > 0 ? architecture.BaseWidth : architecture.Family.DefaultBaseWidth;

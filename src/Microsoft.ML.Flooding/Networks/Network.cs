@@ -9,6 +9,9 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
     /// <summary>The last layer, from features to logits.</summary>
     public abstract Linear Head { get; }
 
+    /// <summary>Whether <see cref="Logits"/> takes interpreters other than <see cref="TensorOperators"/>.</summary>
+    public virtual bool IsInterpretable => true;
+
     /// <summary>What dropout and stochastic depth draw from in training, on the device of the network; the global generator when null.</summary>
     public Generator? DropoutGenerator { get; set; }
 
@@ -21,7 +24,7 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
     public override Tensor forward(Tensor x) => Logits(new TensorOperators(training, DropoutGenerator), x);
 
     /// <summary>Draws every initial value anew, module by module in the order of registration.</summary>
-    public void Initialize(Generator generator)
+    public virtual void Initialize(Generator generator)
     {
         using var _ = no_grad();
         Initialize(this, generator);

@@ -41,7 +41,7 @@ internal sealed class VisionTransformer : Network
     // Looked up each time, since moving a module to a device or type replaces its parameters.
     private Parameter ClassToken => get_parameter("cls_token")!;
 
-    private Parameter Positions => get_parameter("pos_embed")!;
+    public Parameter Positions => get_parameter("pos_embed")!;
 
     /// <summary>The side of a patch of the images' own resolution, by the stem.</summary>
     public static int PatchOf(bool smallStem, ImageShape shape) => smallStem ? Math.Max(shape.Height, shape.Width) <= 32 ? 4 : 8 : 16;

@@ -117,7 +117,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     private int Conv2d(Conv2d conv, Tensor weight, Tensor? bias, int x)
     {
         var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
-        return AddScoped(x, v => Networks.Convolution.Apply(conv, v, ownWeight, ownBias));
+        return AddScoped(x, v => Conv2dFunction.Apply(conv, v, ownWeight, ownBias));
     }
 
     private int Linear(Tensor weight, Tensor? bias, int x)

@@ -1,5 +1,5 @@
-using Microsoft.ML.Data;
 using System.Runtime.ExceptionServices;
+using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Scoring;
 

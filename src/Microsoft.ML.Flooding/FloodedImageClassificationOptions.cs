@@ -41,6 +41,22 @@ public sealed partial class FloodedImageClassificationTrainer
         public int? ImageHeight { get; set; }
 
         /// <summary>
+        /// Levels to choose <see cref="TrainingOptions.FloodLevel"/> from: a run is trained at each, and the one that the validation set prefers is the model.
+        /// <see cref="TrainingOptions.MetricsCallback"/> is called for the epochs of every run. Default (null): no search.
+        /// </summary>
+        public FloodLevels? FloodLevels { get; set; }
+
+        /// <summary>
+        /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
+        /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
+        /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set. Default: false.
+        /// </summary>
+        public bool FitTemperature { get; set; }
+
+        /// <summary>A folder for TensorBoard event files; a search writes a folder a level in it. Default (null): none.</summary>
+        public string? TensorBoardDirectory { get; set; }
+
+        /// <summary>
         /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
         /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free.
         /// </summary>
@@ -74,6 +90,9 @@ public sealed partial class FloodedImageClassificationTrainer
         internal override void Validate()
         {
             base.Validate();
+            if (FloodLevels is not null && !Objective.UsesFloodLevel)
+                throw new ArgumentException($"There is no level to search for: {Objective} has levels of its own.", nameof(FloodLevels));
+            Require(FloodLevels is null || Enum.IsDefined(FloodLevels.Metric), "FloodLevels.Metric", FloodLevels?.Metric, "LogLoss or Accuracy");
             ArgumentException.ThrowIfNullOrWhiteSpace(LabelColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);

@@ -2,12 +2,13 @@ using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
-using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Reports;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
-using TorchSharp.Modules;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding;
@@ -90,41 +91,59 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         };
         channel.Info(MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {labels.Count} classes, flood level {_options.FloodLevel}.");
-        return Train(description, data, device, seed, channel, progress, CheckAlive);
+        var runs = new RunFactory(
+            architecture, labels.Count, data, description.Normalization, device, _options.Precision.On(device), seed, CheckAlive);
+        return Train(description, runs, channel, progress);
     }
 
-    private FloodedImageClassificationTransformer Train(
-        ModelDescription description, TrainingData data, Device device, long seed, IChannel channel, IProgressChannel progress, Action checkAlive)
+    private FloodedImageClassificationTransformer Train(ModelDescription description, RunFactory runs, IChannel channel, IProgressChannel progress)
     {
-        var architecture = Architecture.Parse(description.Architecture);
-        var precision = _options.Precision.On(device);
-        using var network = CreateNetwork(architecture, description, seed);
-        if (_options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
-            throw new ArgumentException($"{architecture.Name} normalizes over the images of a batch: {nameof(Options.BatchSize)} must be at least 2.");
-        var objective = _options.Objective.At(_options.FloodLevel, FactsOf(description, data, device, seed, checkAlive));
-        using var run = new TrainingRun(
-            network, objective, _options, data, description.Normalization, device, precision, seed,
-            checkAlive);
-        var reporter = new ProgressReporter(channel, progress, _options.Epochs);
-        var checkpoints = _options.CheckpointDirectory is { } folder
-            ? new CheckpointStore(folder, RunIdentity.Of(_options, architecture, data, description.Normalization, precision, device, seed))
-            : null;
-        var history = run.Fit(reporter.Report, checkpoints);
-
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
-        var trained = CreateNetwork(architecture, description, seed);
-        trained.LoadState(run.State());
-        return new FloodedImageClassificationTransformer(_environment, trained, description with { History = history });
+        var trained = runs.CreateNetwork();
+        if (_options.FloodLevels is { } levels)
+        {
+            var reporter = new ProgressReporter(channel, progress, _options.Epochs, (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * _options.Epochs);
+            using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
+            var history = search.Run();
+            channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Chose flood level {history.FloodLevel} of {history.Trials.Count}."));
+            trained.LoadState(search.BestState);
+            description = description with { FloodLevel = history.FloodLevel, History = history };
+        }
+        else
+        {
+            using var prepared = runs.Create(_options);
+            var reporter = new ProgressReporter(channel, progress, _options.Epochs, _options.Epochs);
+            var history = prepared.Run.Fit(Watch(reporter, null), prepared.Checkpoints);
+            trained.LoadState(prepared.Run.State());
+            description = description with { History = history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity } };
+        }
+        if (_options.FitTemperature)
+            description = description with { Temperature = FitTemperature(trained, runs, channel) };
+        return new FloodedImageClassificationTransformer(_environment, trained, description);
     }
 
-    private ObjectiveFacts FactsOf(ModelDescription description, TrainingData data, Device device, long seed, Action checkAlive)
+    private Action<EpochMetrics> Watch(ProgressReporter reporter, float? level)
     {
-        var architecture = Architecture.Parse(description.Architecture);
-        var labels = data.Training.Labels.index_select(0, data.TrainingRows);
-        var heldOut = new HeldOutPredictions(
-            _options, architecture, data, description.Normalization, device, _options.Precision.On(device), seed,
-            s => CreateNetwork(architecture, description, s), checkAlive);
-        return new ObjectiveFacts(bincount(labels, minlength: description.Labels.Count).data<long>().ToArray(), heldOut.LabelProbabilities, device);
+        if (_options.TensorBoardDirectory is not { } folder)
+            return reporter.Report;
+        var log = new TensorBoardLog(level is { } l ? Path.Combine(folder, FormattableString.Invariant($"level-{l}")) : folder);
+        return metrics =>
+        {
+            reporter.Report(metrics);
+            log.Write(metrics);
+        };
+    }
+
+    private static float FitTemperature(Network trained, RunFactory runs, IChannel channel)
+    {
+        using var normalizer = runs.Normalization.On(runs.Device);
+        trained.to(runs.Device);
+        var (logits, labels) = Inference.Of(
+            trained, ScalarType.Float32, runs.Data.Validation!, runs.Data.ValidationRows!, normalizer, runs.Device, runs.CheckAlive);
+        trained.to(CPU);
+        var temperature = Temperature.Fit(logits, labels);
+        channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature:0.###}."));
+        return (float)temperature;
     }
 
     /// <summary>Without a seed every run has another one, but a run that continues must have the one it began with.</summary>
@@ -132,15 +151,10 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         if ((_options.Seed ?? HostSettings.SeedOf(_environment)) is { } seed)
             return seed;
-        return _options.CheckpointDirectory is { } folder && CheckpointStore.Peek(folder, RunIdentity.SeedKey) is { } begun
+        var checkpoints = _options is { FloodLevels: not null, CheckpointDirectory: { } search } ? LevelSearch.PlainFolder(search) : _options.CheckpointDirectory;
+        return checkpoints is { } folder && CheckpointStore.Peek(folder, RunIdentity.SeedKey) is { } begun
             ? long.Parse(begun, CultureInfo.InvariantCulture)
             : Random.Shared.Next();
-    }
-
-    private static Network CreateNetwork(Architecture architecture, ModelDescription description, long seed)
-    {
-        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.Weights, 0, CPU);
-        return architecture.Create(description.Shape, description.Labels.Count, generator);
     }
 
     private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
@@ -178,9 +192,13 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         if (data.TrainingRows.shape[0] < 2)
             throw new InvalidOperationException($"There is {data.TrainingRows.shape[0]} image to train on; at least 2 are needed.");
-        if (_options.EarlyStopping is not null && data.Validation is null)
-            throw new InvalidOperationException($"{nameof(Options.EarlyStopping)} needs a {nameof(Options.ValidationSet)} or a {nameof(Options.ValidationSetFraction)} that holds at least one image.");
-        if (labels.Count > 1 && _options.FloodLevel >= Math.Log(labels.Count))
+        var needsValidation = _options.EarlyStopping is not null ? nameof(Options.EarlyStopping)
+            : _options.FloodLevels is not null ? nameof(Options.FloodLevels)
+            : _options.FitTemperature ? nameof(Options.FitTemperature)
+            : null;
+        if (needsValidation is not null && data.Validation is null)
+            throw new InvalidOperationException($"{needsValidation} needs a {nameof(Options.ValidationSet)} or a {nameof(Options.ValidationSetFraction)} that holds at least one image.");
+        if (_options.FloodLevels is null && labels.Count > 1 && _options.FloodLevel >= Math.Log(labels.Count))
             channel.Warning(MessageSensitivity.None,
                 $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");
     }

@@ -1,8 +1,10 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
+using Microsoft.ML.Flooding.Reports;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Runtime;
@@ -46,6 +48,14 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
     public float FloodLevel => Description.FloodLevel;
+
+    /// <summary>
+    /// The runs of the search that the level was chosen by, in ascending order of the level; empty where it was given.
+    /// </summary>
+    public IReadOnlyList<FloodTrial> Trials => History.Trials;
+
+    /// <summary>What logits are divided by before they become probabilities; 1 unless it was fitted.</summary>
+    public float Temperature => Description.Temperature;
 
     /// <summary>The course of the training.</summary>
     public TrainingHistory History => Description.History;
@@ -128,6 +138,34 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     {
         _classifier.BatchSize = batchSize;
         return this;
+    }
+
+    /// <summary>
+    /// The loss around the trained weights along random directions, and how sharply it rises: flooding is said to lead to flat minima.
+    /// </summary>
+    /// <param name="data">With the image column that the model was trained on and a label with the same keys; of a training or a test set.</param>
+    /// <param name="labelColumnName">The label column, a key.</param>
+    /// <param name="options">How it is taken; a line of 21 points if not given.</param>
+    /// <exception cref="ArgumentException">A column is missing or of the wrong type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    public LossLandscape LossLandscape(IDataView data, string labelColumnName = "Label", LossLandscapeOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        options ??= new LossLandscapeOptions();
+        options.Validate();
+        var label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ArgumentException($"The data has no column '{labelColumnName}'.", nameof(labelColumnName));
+        var feature = data.Schema.GetColumnOrNull(Description.FeatureColumn) ?? throw new ArgumentException($"The data has no column '{Description.FeatureColumn}'.", nameof(data));
+        if (label.Type is not KeyDataViewType || !LabelKeys.Of(label).Equals(Description.Labels))
+            throw new ArgumentException($"Column '{labelColumnName}' does not have the keys that the model was trained with.", nameof(labelColumnName));
+        var host = _environment.Register(nameof(LossLandscape));
+        void CheckAlive() => HostSettings.ThrowIfCanceled(host);
+        using var channel = host.Start(nameof(LossLandscape));
+        var column = ImageColumn.Create(feature, ImageWidth, ImageHeight, data, Description.MaxPixels);
+        using var images = ImageSet.Load(host, data, Description.FeatureColumn, labelColumnName, column, new ImageSetOptions(), CheckAlive);
+        using var copy = Architecture.CreateEmpty(Description.Shape, Description.Labels.Count);
+        _classifier.Read(network => copy.LoadState(network.State().ToDictionary(entry => entry.Name, entry => entry.Tensor)));
+        return LandscapeSurvey.Of(copy, images, Description.Normalization, DeviceSelection.Choose(_environment, channel), options, CheckAlive);
     }
 
     /// <summary>Releases the network, once the predictions that are at it have finished.</summary>

@@ -27,6 +27,30 @@ public static class FloodingCatalog
         return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
     }
 
+    /// <summary>
+    /// Trains an image classifier at each of several flood levels and keeps the one that the validation set prefers. What the runs have in common
+    /// is trained once.
+    /// </summary>
+    /// <param name="catalog">The transforms catalog.</param>
+    /// <param name="levels">The levels to choose from; plain training, b = 0, is always among them.</param>
+    /// <param name="labelColumnName">The label column, a key.</param>
+    /// <param name="featureColumnName">
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
+    /// of pixels in height x width x channels order.
+    /// </param>
+    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
+    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
+    /// <param name="validationSet">Data to choose by; when null, a tenth of the training data is set aside.</param>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this TransformsCatalog catalog, FloodLevels levels, string labelColumnName = "Label",
+        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
+        IDataView? validationSet = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(levels);
+        return Create(HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet, levels);
+    }
+
     /// <summary>Trains an image classifier with every option at hand.</summary>
     /// <param name="catalog">The transforms catalog.</param>
     /// <param name="options">The options; a copy is taken.</param>
@@ -59,6 +83,30 @@ public static class FloodingCatalog
         return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
     }
 
+    /// <summary>
+    /// Trains an image classifier at each of several flood levels and keeps the one that the validation set prefers. What the runs have in common
+    /// is trained once.
+    /// </summary>
+    /// <param name="catalog">The multiclass trainers' catalog.</param>
+    /// <param name="levels">The levels to choose from; plain training, b = 0, is always among them.</param>
+    /// <param name="labelColumnName">The label column, a key.</param>
+    /// <param name="featureColumnName">
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
+    /// of pixels in height x width x channels order.
+    /// </param>
+    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
+    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
+    /// <param name="validationSet">Data to choose by; when null, a tenth of the training data is set aside.</param>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, FloodLevels levels, string labelColumnName = "Label",
+        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
+        IDataView? validationSet = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(levels);
+        return Create(HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet, levels);
+    }
+
     /// <summary>Trains an image classifier with every option at hand.</summary>
     /// <param name="catalog">The multiclass trainers' catalog.</param>
     /// <param name="options">The options; a copy is taken.</param>
@@ -71,10 +119,12 @@ public static class FloodingCatalog
     }
 
     private static FloodedImageClassificationTrainer Create(
-        IHostEnvironment environment, float b, string label, string feature, string score, string predictedLabel, IDataView? validationSet) =>
+        IHostEnvironment environment, float b, string label, string feature, string score, string predictedLabel, IDataView? validationSet,
+        FloodLevels? levels = null) =>
         new(environment, new FloodedImageClassificationTrainer.Options
         {
             FloodLevel = b,
+            FloodLevels = levels,
             LabelColumnName = label,
             FeatureColumnName = feature,
             ScoreColumnName = score,

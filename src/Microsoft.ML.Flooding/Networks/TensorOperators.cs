@@ -12,7 +12,7 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
     /// <summary>For scoring.</summary>
     public static TensorOperators Instance { get; } = new(false, null);
 
-    public Tensor Conv2d(Conv2d conv, Tensor x) => Conv2dFunction.Apply(conv, x, conv.weight, conv.bias);
+    public Tensor Conv2d(Conv2d conv, Tensor x) => Networks.Convolution.Apply(conv, x, conv.weight, conv.bias);
 
     public Tensor BatchNorm(BatchNorm norm, Tensor x) => norm.forward(x);
 

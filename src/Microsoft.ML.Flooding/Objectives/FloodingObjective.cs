@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding;
 /// <summary>What training minimises in place of the mean loss: the flood of Ishida et al. and its successors.</summary>
 /// <remarks>
 /// All but <see cref="Flood"/> and <see cref="ClassWise()"/> hold every sample, not the mean, at its level, and so leave a network under-confident by design:
-/// a temperature fitted on validation data gives its probabilities back.
+/// <see cref="FloodedImageClassificationTrainer.Options.FitTemperature"/> gives its probabilities back.
 /// </remarks>
 public abstract record FloodingObjective
 {

@@ -9,21 +9,25 @@ internal sealed class ProgressReporter
     private readonly IChannel _channel;
     private readonly IProgressChannel _progress;
     private readonly int _epochs;
-    private int _epoch;
+    private int _done;
 
-    public ProgressReporter(IChannel channel, IProgressChannel progress, int epochs)
+    /// <param name="channel">The log.</param>
+    /// <param name="progress">Where the share done is shown.</param>
+    /// <param name="epochs">Of one run.</param>
+    /// <param name="total">Epochs of all runs together, at most.</param>
+    public ProgressReporter(IChannel channel, IProgressChannel progress, int epochs, int total)
     {
         _channel = channel;
         _progress = progress;
         _epochs = epochs;
         progress.SetHeader(
             new ProgressHeader(["Training loss", "Flooded share", "Validation loss", "Validation accuracy", "Learning rate", "Images/s"], ["epochs"]),
-            entry => entry.SetProgress(0, _epoch, _epochs));
+            entry => entry.SetProgress(0, _done, total));
     }
 
     public void Report(EpochMetrics metrics)
     {
-        _epoch = metrics.Epoch;
+        _done++;
         _progress.Checkpoint(
             metrics.TrainingLoss, metrics.FloodedShare, metrics.ValidationLoss, metrics.ValidationAccuracy, metrics.LearningRate,
             metrics.ImagesPerSecond, metrics.Epoch);

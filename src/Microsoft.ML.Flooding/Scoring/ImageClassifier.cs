@@ -55,6 +55,8 @@ internal sealed class ImageClassifier : IDisposable
         using var _ = no_grad();
         var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
         var logits = _plan.Run(_type == ScalarType.Float32 ? input : input.to(_type));
+        if (Description.Temperature != 1)
+            logits = logits.to(ScalarType.Float32) / Description.Temperature;
         var scores = logits.softmax(1, ScalarType.Float32);
         (_device.type == DeviceType.CPU ? scores : scores.cpu()).data<float>().CopyTo(probabilities);
     }

@@ -41,6 +41,9 @@ internal sealed record ModelDescription
     /// <summary>The flood level that the model was trained with.</summary>
     public required float FloodLevel { get; init; }
 
+    /// <summary>What logits are divided by before they become probabilities.</summary>
+    public float Temperature { get; init; } = 1;
+
     /// <summary>The course of its training.</summary>
     public required TrainingHistory History { get; init; }
 
@@ -56,6 +59,8 @@ internal sealed record ModelDescription
             throw new InvalidDataException($"Images of {Shape} are larger than a model can have: {MostValues:N0} values.");
         if (Normalization?.Mean?.Length != Shape.Channels || Normalization.Deviation?.Length != Shape.Channels)
             throw new InvalidDataException($"The normalisation is not for {Shape.Channels} channels.");
+        if (!(Temperature > 0 && float.IsFinite(Temperature)))
+            throw new InvalidDataException($"A temperature of {Temperature} is not possible.");
         if (Labels is null || History is null)
             throw new InvalidDataException("The labels or the training history are missing.");
         Labels.Validate();

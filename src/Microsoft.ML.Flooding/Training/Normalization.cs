@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -7,6 +8,10 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
 {
     /// <summary>A constant channel has no deviation to divide by.</summary>
     private const float SmallestDeviation = 1e-3f;
+
+    /// <summary>What a difference from the mean is multiplied by.</summary>
+    [JsonIgnore]
+    public float[] Scale => [.. Deviation.Select(d => 1 / Math.Max(d, SmallestDeviation))];
 
     /// <summary>The map on <paramref name="device"/>, with the scale as a factor.</summary>
     public PixelNormalizer On(Device device) => new(this, device);
@@ -20,7 +25,7 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
         {
             using var scope = NewDisposeScope();
             var channels = normalization.Mean.Length;
-            _scale = tensor(normalization.Deviation.Select(d => 1 / Math.Max(d, SmallestDeviation)).ToArray(), device: device)
+            _scale = tensor(normalization.Scale, device: device)
                 .reshape(1, channels, 1, 1).DetachFromDisposeScope();
             _shift = tensor(normalization.Mean, device: device).reshape(1, channels, 1, 1).DetachFromDisposeScope();
         }

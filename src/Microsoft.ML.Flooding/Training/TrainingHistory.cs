@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace Microsoft.ML.Flooding;
 
 /// <summary>The course of a training run: it travels with the model and is there again after loading.</summary>
-public sealed class TrainingHistory
+public sealed record TrainingHistory
 {
     [JsonConstructor]
     internal TrainingHistory(IReadOnlyList<EpochMetrics> epochs, int selectedEpoch, bool averagedWeights)
@@ -21,4 +21,30 @@ public sealed class TrainingHistory
 
     /// <summary>Whether the model has the averaged weights rather than the raw ones.</summary>
     public bool AveragedWeights { get; }
+
+    /// <summary>The flood level b of the run; 0 for plain training.</summary>
+    [JsonInclude]
+    public float FloodLevel { get; internal init; }
+
+    /// <summary>The options that the run was trained with, as text by name.</summary>
+    [JsonInclude]
+    public IReadOnlyDictionary<string, string> Settings { get; internal init; } = new Dictionary<string, string>();
+
+    /// <summary>The runs of the search for the level, this one among them, by ascending level; empty where the level was given.</summary>
+    [JsonInclude]
+    public IReadOnlyList<FloodTrial> Trials { get; internal init; } = [];
+
+    /// <summary>The stages of overfitting that the run went through, and what to do about them.</summary>
+    [JsonIgnore]
+    public OverfittingStages Stages => OverfittingStages.Of(Epochs, FloodLevel);
+
+    /// <summary>Mean cross-entropy on the validation set of the weights that the model has; null without a validation set.</summary>
+    [JsonIgnore]
+    public double? ValidationLoss => AveragedWeights ? Selected?.AveragedValidationLoss : Selected?.ValidationLoss;
+
+    /// <summary>Accuracy on the validation set of the weights that the model has, in [0, 1]; null without a validation set.</summary>
+    [JsonIgnore]
+    public double? ValidationAccuracy => AveragedWeights ? Selected?.AveragedValidationAccuracy : Selected?.ValidationAccuracy;
+
+    private EpochMetrics? Selected => SelectedEpoch > 0 ? Epochs[SelectedEpoch - 1] : null;
 }

@@ -84,16 +84,12 @@ public class TrainingOptions
     /// <summary>The learning rate in effect once defaults are applied.</summary>
     internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
 
-    /// <summary>The same way of training without a flood, without averaging and without validation: every epoch is trained, nothing is called back.</summary>
-    internal TrainingOptions Plain()
+    /// <summary>A copy with changes.</summary>
+    internal TrainingOptions With(Action<TrainingOptions> change)
     {
-        var options = (TrainingOptions)MemberwiseClone();
-        options.FloodLevel = 0;
-        options.Objective = FloodingObjective.Flood;
-        options.WeightAveraging = Flooding.WeightAveraging.None;
-        options.EarlyStopping = null;
-        options.MetricsCallback = null;
-        return options;
+        var copy = (TrainingOptions)MemberwiseClone();
+        change(copy);
+        return copy;
     }
 
     /// <summary>Throws for the first option that is out of its range.</summary>
@@ -105,6 +101,10 @@ public class TrainingOptions
         ArgumentNullException.ThrowIfNull(Architecture);
         ArgumentNullException.ThrowIfNull(Schedule);
         ArgumentNullException.ThrowIfNull(Augmentation);
+        if (Augmentation.MixupAlpha > 0 && !Objective.AllowsMixup)
+            throw new ArgumentException(
+                $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
+                $"it does not go with {Objective}, whose levels belong to a class or a sample: a mixed image has two.", nameof(Objective));
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");

@@ -64,19 +64,32 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Trains to the end, continuing from the newest checkpoint; the network then has the selected weights.</summary>
     /// <param name="report">Called after each epoch.</param>
     /// <param name="checkpoints">Where checkpoints go; null: nowhere.</param>
-    public TrainingHistory Fit(Action<EpochMetrics> report, CheckpointStore? checkpoints)
+    /// <param name="stop">Asked before each epoch: whether the run ends there.</param>
+    public TrainingHistory Fit(Action<EpochMetrics> report, CheckpointStore? checkpoints, Func<bool>? stop = null)
     {
-        using (var checkpoint = checkpoints?.LoadNewest())
-            if (checkpoint is not null)
-                Restore(checkpoint);
-        while (!Finished)
+        Resume(checkpoints);
+        while (!Finished && stop?.Invoke() != true)
         {
             TrainEpoch();
-            checkpoints?.Save(LiveState());
-            report(_epochs[^1]);
-            _options.MetricsCallback?.Invoke(_epochs[^1]);
+            FinishEpoch(report, checkpoints);
         }
         return SelectWeights();
+    }
+
+    /// <summary>Continues from the newest checkpoint, if there is one.</summary>
+    public void Resume(CheckpointStore? checkpoints)
+    {
+        using var checkpoint = checkpoints?.LoadNewest();
+        if (checkpoint is not null)
+            Restore(checkpoint);
+    }
+
+    /// <summary>Saves and tells of the epoch that was trained.</summary>
+    public void FinishEpoch(Action<EpochMetrics> report, CheckpointStore? checkpoints)
+    {
+        checkpoints?.Save(LiveState());
+        report(_epochs[^1]);
+        _options.MetricsCallback?.Invoke(_epochs[^1]);
     }
 
     /// <summary>A copy of all that the run carries from epoch to epoch, on the run's device.</summary>

@@ -5,7 +5,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>Two-dimensional convolution.</summary>
-internal static class Conv2dFunction
+internal static class Convolution
 {
     /// <summary>What a module computes, with weights of its own or others of their shape.</summary>
     /// <remarks>

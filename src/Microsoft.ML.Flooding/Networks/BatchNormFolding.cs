@@ -1,0 +1,24 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Networks;
+
+/// <summary>A layer and the batch norm after it, made one.</summary>
+internal static class BatchNormFolding
+{
+    /// <summary>The layer whose output is that of the normalization: weights scaled, bias scaled and shifted. In float64, to be rounded once.</summary>
+    public static (Tensor Weight, Tensor Bias) Fold(Tensor weight, Tensor? bias, BatchNorm norm)
+    {
+        var scale = norm.running_var!.to(ScalarType.Float64).add(norm.eps).rsqrt();
+        if (norm.weight is not null)
+            scale = scale.mul(norm.weight.to(ScalarType.Float64));
+        var shift = norm.running_mean!.to(ScalarType.Float64).neg();
+        if (bias is not null)
+            shift = shift.add(bias.to(ScalarType.Float64));
+        shift = shift.mul(scale);
+        if (norm.bias is not null)
+            shift = shift.add(norm.bias.to(ScalarType.Float64));
+        long[] perOutput = [-1, .. Enumerable.Repeat(1L, (int)weight.ndim - 1)];
+        return (weight.to(ScalarType.Float64).mul(scale.reshape(perOutput)), shift);
+    }
+}

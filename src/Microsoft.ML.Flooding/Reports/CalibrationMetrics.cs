@@ -1,0 +1,82 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// How far a classifier's confidence, the probability of its most probable class, is from its accuracy. Compute it with
+/// <c>mlContext.MulticlassClassification.EvaluateCalibration</c>.
+/// </summary>
+public sealed record CalibrationMetrics
+{
+    private CalibrationMetrics(IReadOnlyList<ReliabilityBin> bins) => Bins = bins;
+
+    /// <summary>Bins of equal width over the confidence, ascending, empty ones included.</summary>
+    public IReadOnlyList<ReliabilityBin> Bins { get; }
+
+    /// <summary>The rows that were looked at.</summary>
+    public long Count => Bins.Sum(b => b.Count);
+
+    /// <summary>
+    /// The mean over the rows of the distance between confidence and accuracy of their bin, in [0, 1] (Naeini et al., 2015; Guo et al., 2017). 0 is
+    /// perfect.
+    /// </summary>
+    public double ExpectedCalibrationError => Count == 0 ? double.NaN : Bins.Sum(b => b.Count * Distance(b)) / Count;
+
+    /// <summary>The largest distance between confidence and accuracy of a bin with rows, in [0, 1].</summary>
+    public double MaximumCalibrationError => Count == 0 ? double.NaN : Bins.Where(b => b.Count > 0).Max(Distance);
+
+    /// <summary>The mean confidence less the accuracy: above 0 the classifier is over-confident, below 0 under-confident.</summary>
+    public double Overconfidence => Count == 0 ? double.NaN : Bins.Where(b => b.Count > 0).Sum(b => b.Count * (b.Confidence - b.Accuracy)) / Count;
+
+    /// <summary>Bins the rows of scored data.</summary>
+    /// <param name="data">With a key label and a score vector of a probability each class.</param>
+    /// <param name="labelColumnName">The label column.</param>
+    /// <param name="scoreColumnName">The score column.</param>
+    /// <param name="bins">The number of bins, at least 1.</param>
+    internal static CalibrationMetrics Of(IDataView data, string labelColumnName, string scoreColumnName, int bins)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(bins, 1);
+        var label = Column(data, labelColumnName);
+        var score = Column(data, scoreColumnName);
+        if (score.Type is not VectorDataViewType { ItemType: NumberDataViewType { RawType: var item } } || item != typeof(float))
+            throw new ArgumentException($"The score column '{scoreColumnName}' must be a vector of Single; it is {score.Type}.", nameof(scoreColumnName));
+        var counts = new long[bins];
+        var correct = new long[bins];
+        var confidences = new double[bins];
+        using var cursor = data.GetRowCursor([label, score]);
+        var readLabel = LabelReader.CreateGetter(cursor, labelColumnName);
+        var readScore = cursor.GetGetter<VBuffer<float>>(score);
+        var buffer = default(VBuffer<float>);
+        while (cursor.MoveNext())
+        {
+            var actual = readLabel();
+            readScore(ref buffer);
+            var (predicted, confidence) = buffer.DenseValues().Select((p, i) => (i, p)).MaxBy(s => s.p);
+            if (actual < 0 || float.IsNaN(confidence))
+                continue;
+            // A bin has its upper bound, as in Guo et al.
+            var bin = Math.Clamp((int)Math.Ceiling(confidence * bins) - 1, 0, bins - 1);
+            counts[bin]++;
+            confidences[bin] += confidence;
+            if (predicted == actual)
+                correct[bin]++;
+        }
+        return new CalibrationMetrics([.. Enumerable.Range(0, bins).Select(i => new ReliabilityBin(
+            (double)i / bins, (double)(i + 1) / bins, counts[i],
+            counts[i] == 0 ? double.NaN : confidences[i] / counts[i], counts[i] == 0 ? double.NaN : (double)correct[i] / counts[i]))]);
+    }
+
+    private static double Distance(ReliabilityBin bin) => bin.Count == 0 ? 0 : Math.Abs(bin.Accuracy - bin.Confidence);
+
+    private static DataViewSchema.Column Column(IDataView data, string name) =>
+        data.Schema.GetColumnOrNull(name) ?? throw new ArgumentException($"The data has no column '{name}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}.");
+}
+
+/// <summary>The rows whose confidence lies in a range.</summary>
+/// <param name="LowerBound">Of the confidence, exclusive.</param>
+/// <param name="UpperBound">Of the confidence, inclusive.</param>
+/// <param name="Count">Rows in the bin.</param>
+/// <param name="Confidence">Their mean confidence, in [0, 1]; NaN when there are none.</param>
+/// <param name="Accuracy">The share of them that is classified correctly, in [0, 1]; NaN when there are none.</param>
+public readonly record struct ReliabilityBin(double LowerBound, double UpperBound, long Count, double Confidence, double Accuracy);

@@ -1,0 +1,73 @@
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// The loss around a trained network along random directions whose filters have the norms of the network's own (Li et al., "Visualizing the Loss
+/// Landscape of Neural Nets", NeurIPS 2018): distances compare between networks whatever the scale of their weights. Biases and normalisation
+/// parameters stay as they are.
+/// </summary>
+public sealed record LossLandscape
+{
+    internal LossLandscape(IReadOnlyList<double> offsets, IReadOnlyList<IReadOnlyList<double>> losses)
+    {
+        Offsets = offsets;
+        Losses = losses;
+    }
+
+    /// <summary>Steps along a direction, ascending from minus to plus the radius, 0 in the middle; at 1 a filter has moved by its own norm.</summary>
+    public IReadOnlyList<double> Offsets { get; }
+
+    /// <summary>
+    /// Mean cross-entropy at each offset along the first direction (inner list), for each offset along the second (outer list); in one dimension
+    /// the outer list has one entry.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<double>> Losses { get; }
+
+    /// <summary>1 or 2.</summary>
+    public int Dimensions => Losses.Count == 1 ? 1 : 2;
+
+    /// <summary>The loss of the network itself.</summary>
+    public double Loss => Losses[Losses.Count / 2][Offsets.Count / 2];
+
+    /// <summary>
+    /// The mean loss at the two ends of each direction, a radius away from the network, less the loss of the network itself: the rise to expect
+    /// from a random step of that length. The flatter the minimum, the smaller.
+    /// </summary>
+    public double Sharpness
+    {
+        get
+        {
+            var row = Losses[Losses.Count / 2];
+            double[] ends = Dimensions == 1
+                ? [row[0], row[^1]]
+                : [row[0], row[^1], Losses[0][Offsets.Count / 2], Losses[^1][Offsets.Count / 2]];
+            return ends.Average() - Loss;
+        }
+    }
+}
+
+/// <summary>How a <see cref="LossLandscape"/> is taken.</summary>
+public sealed record LossLandscapeOptions
+{
+    /// <summary>1 for a line, 2 for a plane, which takes as many passes over the data as it has points. Default: 1.</summary>
+    public int Dimensions { get; init; } = 1;
+
+    /// <summary>Points along a direction, odd, at least 3. Default: 21.</summary>
+    public int Points { get; init; } = 21;
+
+    /// <summary>The largest step along a direction, greater than 0; at 1 a filter moves by its own norm. Default: 1.</summary>
+    public double Radius { get; init; } = 1;
+
+    /// <summary>Of the directions. Default: 0.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Throws for the first option that is out of its range.</summary>
+    internal void Validate()
+    {
+        if (Dimensions is not (1 or 2))
+            throw new ArgumentOutOfRangeException(nameof(Dimensions), Dimensions, "There are 1 or 2 dimensions.");
+        if (Points < 3 || Points % 2 == 0)
+            throw new ArgumentOutOfRangeException(nameof(Points), Points, "The points along a direction are odd, so that one is the network itself, and at least 3.");
+        if (!(Radius > 0 && double.IsFinite(Radius)))
+            throw new ArgumentOutOfRangeException(nameof(Radius), Radius, "The radius is finite and greater than 0.");
+    }
+}

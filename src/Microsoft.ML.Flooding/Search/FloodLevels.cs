@@ -1,0 +1,87 @@
+namespace Microsoft.ML.Flooding;
+
+/// <summary>
+/// The flood levels b to choose from on the validation set. Plain training, b = 0, is always among them. In a search
+/// <see cref="TrainingOptions.WeightAveraging"/> left null means <see cref="WeightAveraging.Exponential"/> at every level, 0 included, so that levels are
+/// compared on equal terms.
+/// </summary>
+public sealed record FloodLevels
+{
+    private FloodLevels(IReadOnlyList<float>? values) => Values = values;
+
+    /// <summary>The levels in ascending order, 0 first; null where they are found from the plain run.</summary>
+    public IReadOnlyList<float>? Values { get; }
+
+    /// <summary>What is compared: the lower log-loss or the higher accuracy; of equals the smaller level. Default: log-loss.</summary>
+    public FloodLevelMetric Metric { get; init; } = FloodLevelMetric.LogLoss;
+
+    /// <summary>
+    /// Whether a run is stopped once half of its epochs are over and its best figure so far is worse than the median of the other runs' best at that epoch
+    /// (the median rule of Golovin et al., 2017). Default: false, every run is trained to its end.
+    /// </summary>
+    public bool Pruning { get; init; }
+
+    /// <summary>
+    /// Levels that suit the task, from a plain run: the training loss that it had when its validation loss was lowest, and fractions of that, 1/2
+    /// to 1/16. Clean labels give levels of some hundredths, noisy ones far larger. Costs the plain run a second time where runs share it.
+    /// </summary>
+    public static FloodLevels Adaptive { get; } = new((IReadOnlyList<float>?)null);
+
+    /// <summary>The given levels, and 0.</summary>
+    /// <param name="levels">Finite and at least 0; repetitions are dropped.</param>
+    /// <exception cref="ArgumentException">There are none, or one is negative or not finite.</exception>
+    public static FloodLevels Of(params IReadOnlyList<float> levels)
+    {
+        ArgumentNullException.ThrowIfNull(levels);
+        if (levels.Count == 0 || levels.Any(l => !float.IsFinite(l) || l < 0))
+            throw new ArgumentException("Flood levels are finite and at least 0, and there must be one.", nameof(levels));
+        return new FloodLevels([.. levels.Append(0).Distinct().Order()]);
+    }
+
+    /// <summary>The levels from <paramref name="first"/> to <paramref name="last"/>, both included, and 0.</summary>
+    /// <param name="first">The smallest level, at least 0.</param>
+    /// <param name="last">The largest level, at least <paramref name="first"/>.</param>
+    /// <param name="step">The distance between levels, greater than 0; at most 1,000 levels.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
+    public static FloodLevels Range(float first, float last, float step)
+    {
+        if (!(first >= 0 && float.IsFinite(first)))
+            throw new ArgumentOutOfRangeException(nameof(first), first, "The first level must be finite and at least 0.");
+        if (!(last >= first && float.IsFinite(last)))
+            throw new ArgumentOutOfRangeException(nameof(last), last, "The last level must be finite and at least the first.");
+        // Steps are counted in decimal, so that 0 to 0.1 by 0.01 has eleven levels, and the third is 0.02 rather than 0.01999.
+        var count = step > 0 ? ((decimal)last - (decimal)first) / (decimal)step : decimal.MaxValue;
+        if (count >= 1000)
+            throw new ArgumentOutOfRangeException(nameof(step), step, "The step must be greater than 0 and give at most 1,000 levels.");
+        return Of([.. Enumerable.Range(0, (int)count + 1).Select(i => (float)((decimal)first + i * (decimal)step))]);
+    }
+
+    /// <summary>The levels that <see cref="For"/> gives at most, 0 among them.</summary>
+    internal const int AdaptiveCount = 6;
+
+    /// <summary>The levels that suit a task, by its plain run.</summary>
+    internal static IReadOnlyList<float> For(TrainingHistory plain)
+    {
+        var best = plain.Epochs.MinBy(e => e.ValidationLoss ?? double.PositiveInfinity)!;
+        return Of([.. new[] { 0.0625, 0.125, 0.25, 0.5, 1 }.Select(f => Round(f * best.TrainingLoss))]).Values!;
+    }
+
+    /// <summary>To two significant digits: a level's others are noise.</summary>
+    private static float Round(double level)
+    {
+        if (level <= 0)
+            return 0;
+        var unit = Math.Pow(10, Math.Floor(Math.Log10(level)) - 1);
+        return (float)(Math.Round(level / unit) * unit);
+    }
+}
+
+/// <summary>The validation figure that a flood level is chosen by.</summary>
+public enum FloodLevelMetric
+{
+    /// <summary>Mean cross-entropy on the validation set; lower is better.</summary>
+    LogLoss,
+
+    /// <summary>Share of the validation set that is classified correctly; higher is better.</summary>
+    Accuracy,
+}

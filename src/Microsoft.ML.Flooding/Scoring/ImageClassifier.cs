@@ -27,7 +27,8 @@ internal sealed class ImageClassifier : IDisposable
         _network = network;
         Description = description;
         _device = device;
-        _type = description.ScoringPrecision.On(device);
+        // A network whose insides are not known computes in the type of its weights, and those are kept as they were trained.
+        _type = network.IsInterpretable ? description.ScoringPrecision.On(device) : ScalarType.Float32;
         _plan = InferencePlanBuilder.Build(network, device, _type);
         _normalizer = description.Normalization.On(device);
         BatchSize = device.type == DeviceType.CPU ? BatchOf(2_500_000, 256) : BatchOf(40_000_000, 1024);

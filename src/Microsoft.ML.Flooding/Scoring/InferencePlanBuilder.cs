@@ -20,13 +20,19 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     }
 
     /// <summary>The plan of a network's logits.</summary>
-    /// <param name="network">Its weights are copied, and stay as they are.</param>
+    /// <param name="network">Its weights are copied, and stay as they are; one that cannot be interpreted is moved to the device and run itself.</param>
     /// <param name="device">Where the plan computes.</param>
     /// <param name="type">What it computes in.</param>
     public static InferencePlan Build(Network network, Device device, ScalarType type)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
+        if (!network.IsInterpretable)
+        {
+            network.to(device);
+            network.eval();
+            return new InferencePlan([new InferencePlan.Step(values => network.forward(values[0]), 1, [0])], 2, []);
+        }
         var builder = new InferencePlanBuilder(device, type);
         network.Logits(builder, 0);
         return builder.ToPlan();

@@ -33,9 +33,12 @@ public sealed class InferencePlanTests
 
         var expected = network.forward(images.clone()).softmax(1);
         var actual = plan.Run(images.clone()).softmax(1);
+        network.to(ScalarType.Float64);
+        var exact = network.forward(images.to(ScalarType.Float64)).softmax(1);
 
-        // float32 rounding adds up over a hundred layers.
-        Assert.IsLessThan(name.StartsWith("resnet101", StringComparison.Ordinal) ? 2e-5f : 1e-5f, (expected - actual).abs().max().item<float>());
+        // A hundred layers of drawn weights amplify rounding: there, folding may add no more of it than there is without.
+        var rounding = (expected - exact).abs().max().item<double>();
+        Assert.IsLessThan(Math.Max(1e-5, 2 * rounding), (actual - exact).abs().max().item<double>(), $"Rounding without folding: {rounding}.");
         Assert.IsGreaterThan(1e-4f, (actual[0] - actual[1]).abs().max().item<float>(), "The scores must depend on the image.");
     }
 

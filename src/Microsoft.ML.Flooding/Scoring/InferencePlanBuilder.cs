@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Networks;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;

@@ -43,7 +43,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int ConvBatchNorm(Conv2d conv, BatchNorm2d norm, int x)
     {
-        var (weight, bias) = Fold(conv.weight, conv.bias, norm);
+        var (weight, bias) = BatchNormFolding.Fold(conv.weight, conv.bias, norm);
         return Conv2d(conv, weight, bias, x);
     }
 
@@ -59,7 +59,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int LinearBatchNorm(Linear linear, BatchNorm1d norm, int x)
     {
-        var (weight, bias) = Fold(linear.weight!, linear.bias, norm);
+        var (weight, bias) = BatchNormFolding.Fold(linear.weight!, linear.bias, norm);
         return Linear(weight, bias, x);
     }
 
@@ -131,22 +131,6 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     {
         var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
         return Add(x, v => F.linear(v, ownWeight, ownBias));
-    }
-
-    /// <summary>The layer whose output is that of the normalization: weights scaled, bias scaled and shifted. In float64, rounded once.</summary>
-    private static (Tensor Weight, Tensor Bias) Fold(Tensor weight, Tensor? bias, BatchNorm norm)
-    {
-        var scale = norm.running_var!.to(ScalarType.Float64).add(norm.eps).rsqrt();
-        if (norm.weight is not null)
-            scale = scale.mul(norm.weight.to(ScalarType.Float64));
-        var shift = norm.running_mean!.to(ScalarType.Float64).neg();
-        if (bias is not null)
-            shift = shift.add(bias.to(ScalarType.Float64));
-        shift = shift.mul(scale);
-        if (norm.bias is not null)
-            shift = shift.add(norm.bias.to(ScalarType.Float64));
-        long[] perOutput = [-1, .. Enumerable.Repeat(1L, (int)weight.ndim - 1)];
-        return (weight.to(ScalarType.Float64).mul(scale.reshape(perOutput)), shift);
     }
 
     private Tensor Keep(Tensor weight)

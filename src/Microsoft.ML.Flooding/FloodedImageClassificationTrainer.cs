@@ -52,8 +52,33 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <returns>The trained transformer; dispose of it when done.</returns>
     /// <exception cref="ArgumentException">A column is missing or of the wrong type, or an image is of the wrong size.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, an image cannot be read, or the loss is no longer finite.</exception>
+    /// <exception cref="InvalidDataException">The file of <see cref="TrainingOptions.PretrainedWeights"/> is malformed, or of another architecture.</exception>
+    /// <exception cref="IOException">The file of <see cref="TrainingOptions.PretrainedWeights"/> cannot be read.</exception>
     /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
-    public FloodedImageClassificationTransformer Fit(IDataView input)
+    public FloodedImageClassificationTransformer Fit(IDataView input) => Fit(input, (FloodedImageClassificationTransformer?)null);
+
+    /// <summary>
+    /// Trains a model further. Its network, image size and normalisation are kept. The classes are those of the label column, with those of the
+    /// model that the column does not have behind: a class that the model knows, by its value, keeps what it learned.
+    /// </summary>
+    /// <param name="input">Rows with the label and the image column.</param>
+    /// <param name="pretrained">
+    /// A <see cref="FloodedImageClassificationTransformer"/>, or a chain that holds one, as Model.Load returns it. It stays as it is.
+    /// </param>
+    /// <returns>The trained transformer, with a network of its own; dispose of it when done.</returns>
+    /// <exception cref="ArgumentException">
+    /// The model holds no such transformer or has another architecture, image size or type of label values; or as with <see cref="Fit(IDataView)"/>.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">There are no rows, an image cannot be read, or the loss is no longer finite.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
+    /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
+    public FloodedImageClassificationTransformer Fit(IDataView input, ITransformer pretrained)
+    {
+        ArgumentNullException.ThrowIfNull(pretrained);
+        return Fit(input, FloodedImageClassificationTransformer.In(pretrained));
+    }
+
+    private FloodedImageClassificationTransformer Fit(IDataView input, FloodedImageClassificationTransformer? pretrained)
     {
         ArgumentNullException.ThrowIfNull(input);
         GetOutputSchema(SchemaShape.Create(input.Schema));
@@ -64,23 +89,26 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         void CheckAlive() => HostSettings.ThrowIfCanceled(host);
         using var scope = NewDisposeScope();
 
+        var feature = input.Schema[_options.FeatureColumnName];
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
-        var column = ImageColumn.Create(input.Schema[_options.FeatureColumnName], _options.ImageWidth, _options.ImageHeight, input, _options.MaxPixels);
+        using var start = pretrained is not null ? StartingPoint.Of(pretrained, labels, _options) : StartingPoint.Of(labels, ImageColumn.Resizes(feature), _options);
+        var column = ImageColumn.Create(feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels);
+        column = column with { CenterCrop = start.CenterCrop };
         using var images = Load(host, input, column);
         using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
         var seed = ChooseSeed();
         var data = Split(images, validationImages, seed);
         Warn(channel, labels, data);
 
-        var (mean, deviation) = images.ChannelStatistics(data.TrainingRows);
-        var architecture = _options.Architecture.Resolve(column.Shape);
+        var architecture = start.Architecture.Resolve(column.Shape);
         var description = new ModelDescription
         {
             Architecture = architecture.Name,
             Shape = column.Shape,
+            CenterCrop = column.CenterCrop,
             MaxPixels = column.MaxPixels,
-            Normalization = new Normalization(mean.data<float>().ToArray(), deviation.data<float>().ToArray()),
-            Labels = labels,
+            Normalization = start.NormalizationFor(column.Shape.Channels) ?? NormalizationOf(data),
+            Labels = start.Labels,
             FeatureColumn = _options.FeatureColumnName,
             ScoreColumn = _options.ScoreColumnName,
             PredictedLabelColumn = _options.PredictedLabelColumnName,
@@ -90,18 +118,25 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             History = new TrainingHistory([], 0, false),
         };
         channel.Info(MessageSensitivity.None,
-            $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {labels.Count} classes, flood level {_options.FloodLevel}.");
+            $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, flood level {_options.FloodLevel}.");
         var runs = new RunFactory(
-            architecture, labels.Count, data, description.Normalization, device, _options.Precision.On(device), seed, CheckAlive);
-        return Train(description, runs, channel, progress);
+            architecture, start.Labels.Count, data, description.Normalization, device, _options.Precision.On(device), seed, CheckAlive, start.Load);
+        return Train(description, runs, start, channel, progress);
     }
 
-    private FloodedImageClassificationTransformer Train(ModelDescription description, RunFactory runs, IChannel channel, IProgressChannel progress)
+    private FloodedImageClassificationTransformer Train(
+        ModelDescription description, RunFactory runs, StartingPoint start, IChannel channel, IProgressChannel progress)
     {
+        using var heap = HeapRetention.Begin();
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = runs.CreateNetwork();
         try
         {
+            if (start.Report is { } report)
+            {
+                channel.Info(MessageSensitivity.None, $"Weights of '{_options.PretrainedWeights}': {report}");
+                description = description with { PretrainedWeights = report };
+            }
             return new FloodedImageClassificationTransformer(_environment, trained, TrainInto(trained, description, runs, channel, progress));
         }
         catch
@@ -109,6 +144,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             trained.Dispose();
             throw;
         }
+    }
+
+    private static Normalization NormalizationOf(TrainingData data)
+    {
+        var (mean, deviation) = data.Training.ChannelStatistics(data.TrainingRows);
+        return new Normalization(mean.data<float>().ToArray(), deviation.data<float>().ToArray());
     }
 
     private ModelDescription TrainInto(Network trained, ModelDescription description, RunFactory runs, IChannel channel, IProgressChannel progress)

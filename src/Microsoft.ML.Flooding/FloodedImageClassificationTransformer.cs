@@ -4,6 +4,7 @@ using Microsoft.ML.Flooding;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
+using Microsoft.ML.Flooding.Persistence.Onnx;
 using Microsoft.ML.Flooding.Reports;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
@@ -33,6 +34,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     {
         _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
+        Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
     }
 
@@ -43,6 +45,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         var (description, network) = ModelFile.Load(channel, context);
+        Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
     }
 
@@ -60,8 +63,13 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     /// <summary>The course of the training.</summary>
     public TrainingHistory History => Description.History;
 
+    /// <summary>
+    /// What became of the weights of <see cref="TrainingOptions.PretrainedWeights"/>; null when training started from random weights or from a model.
+    /// </summary>
+    public PretrainedWeightsReport? PretrainedWeights => Description.PretrainedWeights;
+
     /// <summary>The network that was trained, never <see cref="Architecture.Auto"/>.</summary>
-    public Architecture Architecture => Architecture.Parse(Description.Architecture);
+    public Architecture Architecture { get; }
 
     /// <summary>The values of the label, in the order of Score's slots; numbers from 1 where the label column had no key values.</summary>
     public IReadOnlyList<string> Labels => Description.Labels.Names;
@@ -84,7 +92,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => true;
 
-    private ModelDescription Description => _classifier.Description;
+    internal ModelDescription Description => _classifier.Description;
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The image column is missing or of a type that images cannot be read from.</exception>
@@ -128,9 +136,41 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         if (!Enum.IsDefined(precision))
             throw new ArgumentOutOfRangeException(nameof(precision), precision, "Not a precision.");
         var description = Description with { ScoringPrecision = precision };
-        var copy = Architecture.CreateEmpty(description.Shape, description.Labels.Count);
-        _classifier.Read(network => copy.LoadState(network.State().ToDictionary(entry => entry.Name, entry => entry.Tensor)));
-        return new FloodedImageClassificationTransformer(_environment, copy, description);
+        return new FloodedImageClassificationTransformer(_environment, CopyNetwork(), description);
+    }
+
+    /// <summary>The transformer within a model: the model itself, or one in a chain of any depth.</summary>
+    /// <exception cref="ArgumentException">There is none, or more than one.</exception>
+    internal static FloodedImageClassificationTransformer In(ITransformer model)
+    {
+        var found = Find(model).ToArray();
+        return found.Length == 1
+            ? found[0]
+            : throw new ArgumentException($"The model has {(found.Length == 0 ? "no" : "more than one")} {nameof(FloodedImageClassificationTransformer)} in it.", nameof(model));
+
+        static IEnumerable<FloodedImageClassificationTransformer> Find(ITransformer model) => model switch
+        {
+            FloodedImageClassificationTransformer one => [one],
+            IEnumerable<ITransformer> chain => chain.SelectMany(Find),
+            _ => [],
+        };
+    }
+
+    /// <summary>A network with the same weights that belongs to the caller, on the CPU.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    internal Network CopyNetwork()
+    {
+        var copy = Architecture.CreateEmpty(Description.Shape, Description.Labels.Count);
+        try
+        {
+            _classifier.Read(network => copy.LoadState(network.State().ToDictionary(entry => entry.Name, entry => entry.Tensor)));
+            return copy;
+        }
+        catch
+        {
+            copy.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Scores at most so many images in one pass from here on; by default as many as suit the device.</summary>
@@ -161,12 +201,36 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         var host = _environment.Register(nameof(LossLandscape));
         void CheckAlive() => HostSettings.ThrowIfCanceled(host);
         using var channel = host.Start(nameof(LossLandscape));
-        var column = ImageColumn.Create(feature, ImageWidth, ImageHeight, data, Description.MaxPixels);
+        var column = ImageColumn.Create(feature, ImageWidth, ImageHeight, data, Description.MaxPixels) with { CenterCrop = Description.CenterCrop };
         using var images = ImageSet.Load(host, data, Description.FeatureColumn, labelColumnName, column, new ImageSetOptions(), CheckAlive);
-        using var copy = Architecture.CreateEmpty(Description.Shape, Description.Labels.Count);
-        _classifier.Read(network => copy.LoadState(network.State().ToDictionary(entry => entry.Name, entry => entry.Tensor)));
+        using var copy = CopyNetwork();
         return LandscapeSurvey.Of(copy, images, Description.Normalization, DeviceSelection.Choose(_environment, channel), options, CheckAlive);
     }
+
+    /// <summary>
+    /// Saves the network as an ONNX file (opset 17), for ONNX Runtime or ApplyOnnxModel: from the input "image", float32 [N, C, H, W] with N free, to
+    /// the output "probabilities", float32 [N, classes]. Batch norm is folded in, the softmax and <see cref="Temperature"/> are inside. The metadata
+    /// has the <see cref="Labels"/> as a JSON array named "labels".
+    /// </summary>
+    /// <param name="path">Where to; an existing file is replaced once the new one is whole.</param>
+    /// <param name="includeNormalization">
+    /// Whether the input is pixels, 0 to 255 (red first), or is to be normalized already, by the "mean" and "deviation" of the metadata.
+    /// </param>
+    /// <exception cref="NotSupportedException">The network came from a factory or from TorchScript: nothing is known of its layers.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    public void SaveAsOnnx(string path, bool includeNormalization = true) =>
+        _classifier.Read(network => AtomicFile.Write(path, stream => OnnxModel.Save(stream, network, Description, includeNormalization)));
+
+    /// <summary>
+    /// Saves the weights as a safetensors file in torchvision's names, float32: for Python, or as <see cref="TrainingOptions.PretrainedWeights"/>, for
+    /// which the file says how images are prepared. Labels and options are not in it.
+    /// </summary>
+    /// <param name="path">Where to; an existing file is replaced once the new one is whole.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    public void SaveAsSafetensors(string path) =>
+        _classifier.Read(network => AtomicFile.Write(path, stream => Safetensors.Write(stream, network.State(), WeightsOrigin.Describe(Description))));
 
     /// <summary>Releases the network, once the predictions that are at it have finished.</summary>
     public void Dispose() => _classifier.Dispose();

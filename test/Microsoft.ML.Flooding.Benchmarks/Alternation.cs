@@ -8,7 +8,10 @@ internal static class Alternation
     /// <summary>The seconds of every round, an array an action.</summary>
     /// <param name="rounds">Rounds that count; one more before them warms up.</param>
     /// <param name="actions">Each is one measured unit.</param>
-    public static double[][] Time(int rounds, params Action[] actions)
+    public static double[][] Time(int rounds, params Action[] actions) => Time(rounds, [.. actions.Select(a => new Contender(a))]);
+
+    /// <inheritdoc cref="Time(int, Action[])"/>
+    public static double[][] Time(int rounds, params Contender[] actions)
     {
         var seconds = actions.Select(_ => new double[rounds]).ToArray();
         for (var round = -1; round < rounds; round++)
@@ -16,8 +19,9 @@ internal static class Alternation
             for (var i = 0; i < actions.Length; i++)
             {
                 var action = round % 2 == 0 ? i : actions.Length - 1 - i;
+                using var conditions = actions[action].Prepare?.Invoke();
                 var start = Stopwatch.GetTimestamp();
-                actions[action]();
+                actions[action].Run();
                 if (round >= 0)
                     seconds[action][round] = Stopwatch.GetElapsedTime(start).TotalSeconds;
             }
@@ -33,3 +37,8 @@ internal static class Alternation
     /// <summary>The median of the rounds' ratios: within a round both saw the same machine.</summary>
     public static double MedianRatio(double[] numerator, double[] denominator) => numerator.Zip(denominator, (n, d) => n / d).Median();
 }
+
+/// <summary>What is timed.</summary>
+/// <param name="Run">One measured unit.</param>
+/// <param name="Prepare">Called before, off the clock: brings about the conditions that a long run works under, for as long as its result lives.</param>
+internal sealed record Contender(Action Run, Func<IDisposable>? Prepare = null);

@@ -65,7 +65,7 @@ internal static class ScoringRows
 
         void Decode() => Parallel.ForEach(files, () => new byte[Shape.Length], (file, _, pixels) =>
         {
-            if (!EncodedImage.TryDecode(file.Features, Shape, ImageColumn.DefaultMaxPixels, pixels, out var problem))
+            if (!EncodedImage.TryDecode(file.Features, Shape, null, ImageColumn.DefaultMaxPixels, pixels, out var problem))
                 throw new InvalidOperationException(problem);
             return pixels;
         }, _ => { });

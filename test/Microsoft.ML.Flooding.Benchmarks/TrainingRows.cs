@@ -11,8 +11,8 @@ internal static class TrainingRows
 
     public static IEnumerable<Row> All =>
     [
-        Throughput("resnet18-float32", "ResNet-18, 32x32x3, SGD, Float32", 1.25, () => new Workload(Architecture.ResNet18, Small, 2), Precision.Float32, 5),
-        Throughput("resnet18-bfloat16", "ResNet-18, 32x32x3, SGD, BFloat16", 2.5, () => new Workload(Architecture.ResNet18, Small, 2), Precision.BFloat16, 5),
+        Throughput("resnet18-float32", "ResNet-18, 32x32x3, SGD, Float32", 1.25, () => new Workload(Architecture.ResNet18, Small, 2), Precision.Float32, 3),
+        Throughput("resnet18-bfloat16", "ResNet-18, 32x32x3, SGD, BFloat16", 2.5, () => new Workload(Architecture.ResNet18, Small, 2), Precision.BFloat16, 3),
         Throughput("convnet-float32", "ConvNet, 28x28x1, SGD, Float32", 1.0, () => new Workload(Architecture.ConvNet, Digit, 6), Precision.Float32, 7),
         Throughput("convnet-bfloat16", "ConvNet, 28x28x1, SGD, BFloat16", 1.6, () => new Workload(Architecture.ConvNet, Digit, 6), Precision.BFloat16, 7),
         Throughput("mlp-float32", "MLP 784-1000-1000-10, SGD, Float32", 1.05, () => new Workload(Mlp, Digit, 40), Precision.Float32, 11),

@@ -1,6 +1,7 @@
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
+using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Training;
 using static TorchSharp.torch;
 
@@ -41,9 +42,10 @@ internal sealed class Workload : IDisposable
     /// The loop that a TorchSharp user writes: a module, cross_entropy, backward, an optimizer of torch.optim, loss.item() each step; float32
     /// images that were normalised before, [N, C, H, W] in memory.
     /// </summary>
-    public Action ByHand()
+    public Contender ByHand()
     {
         var network = Own(CreateNetwork());
+        ToRowMajor(network);
         var parameters = network.parameters();
         optim.Optimizer optimizer = Own(_optimizer switch
         {
@@ -51,7 +53,7 @@ internal sealed class Workload : IDisposable
             _ => (optim.Optimizer)optim.Adam(parameters, Options().EffectiveLearningRate),
         });
         var (images, labels) = ReadyTensors(channelsLast: false);
-        return () =>
+        return new Contender(() =>
         {
             var total = 0.0;
             for (var i = 0; i < _steps; i++)
@@ -63,29 +65,29 @@ internal sealed class Workload : IDisposable
                 optimizer.step();
                 total += loss.item<float>();
             }
-        };
+        });
     }
 
     /// <summary>One epoch of the library's own run: gathering, normalisation, the step, its bookkeeping.</summary>
-    public Action Ours(Precision precision, float floodLevel = 0)
+    public Contender Ours(Precision precision, float floodLevel = 0)
     {
         var options = Options();
         options.FloodLevel = floodLevel;
         var run = Own(new TrainingRun(
             Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU, TypeOf(precision), 1,
             () => { }));
-        return run.TrainEpoch;
+        return InFit(run.TrainEpoch);
     }
 
     /// <summary>The floor: forward, backward and the fused update on tensors that lie ready; nothing else can be cheaper with this libtorch.</summary>
-    public Action Bare(Precision precision)
+    public Contender Bare(Precision precision)
     {
         var weights = Own(new WorkingWeights(Own(CreateNetwork()), CPU, TypeOf(precision)));
         var optimizer = Own(FusedOptimizer.Create(weights.Masters, Options(), Options().WeightDecay));
         var (images, labels) = ReadyTensors(channelsLast: true);
         var typed = Own(images.to(TypeOf(precision)).DetachFromDisposeScope());
         var rate = Options().EffectiveLearningRate;
-        return () =>
+        return InFit(() =>
         {
             for (var i = 0; i < _steps; i++)
             {
@@ -97,7 +99,7 @@ internal sealed class Workload : IDisposable
                 optimizer.Step(gradients, rate);
                 weights.Publish();
             }
-        };
+        });
     }
 
     public void Dispose()
@@ -106,6 +108,22 @@ internal sealed class Workload : IDisposable
             owned.Dispose();
         _rows.Dispose();
         _set.Dispose();
+    }
+
+    /// <summary>As in a Fit that has begun: memory is retained, and what a step needs has been taken once.</summary>
+    private static Contender InFit(Action run) => new(run, () =>
+    {
+        var heap = HeapRetention.Begin();
+        run();
+        return heap;
+    });
+
+    /// <summary>The library makes networks with channels last; one who writes the module has it as TorchSharp makes it.</summary>
+    private static void ToRowMajor(Network network)
+    {
+        using var _ = no_grad();
+        foreach (var parameter in network.parameters().Where(p => p.dim() == 4))
+            parameter.set_(parameter.contiguous());
     }
 
     private static ScalarType TypeOf(Precision precision) => precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;

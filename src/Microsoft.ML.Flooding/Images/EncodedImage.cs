@@ -27,9 +27,9 @@ internal static unsafe class EncodedImage
         }
     }
 
-    /// <summary>Decodes, turns upright, and resizes to <paramref name="shape"/>.</summary>
+    /// <summary>Decodes, turns upright, and resizes the <see cref="SourceArea"/> to <paramref name="shape"/>.</summary>
     public static bool TryDecode(
-        ReadOnlySpan<byte> file, ImageShape shape, long maxPixels, Span<byte> rgb, [NotNullWhen(false)] out string? problem)
+        ReadOnlySpan<byte> file, ImageShape shape, double? centerCrop, long maxPixels, Span<byte> rgb, [NotNullWhen(false)] out string? problem)
     {
         fixed (byte* start = file)
         {
@@ -42,7 +42,8 @@ internal static unsafe class EncodedImage
             // As stored, an image lying on its side has the target's sides swapped.
             var origin = codec.EncodedOrigin;
             var (width, height) = origin >= SKEncodedOrigin.LeftTop ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
-            var size = DecodedSize(codec, stored, width, height);
+            var size = DecodedSize(codec, stored, centerCrop, width, height);
+            var area = SourceArea.Of(size.Width, size.Height, centerCrop, width, height);
             var info = new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888,
                 stored.AlphaType == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
 
@@ -59,12 +60,12 @@ internal static unsafe class EncodedImage
 
                 if (origin == SKEncodedOrigin.TopLeft)
                 {
-                    Resampler.Resize(rgba, size.Width, size.Height, isBgra: false, rgb, width, height);
+                    Resampler.Resize(rgba, size.Width, area, isBgra: false, rgb, width, height);
                 }
                 else
                 {
                     var lying = new byte[shape.Length];
-                    Resampler.Resize(rgba, size.Width, size.Height, isBgra: false, lying, width, height);
+                    Resampler.Resize(rgba, size.Width, area, isBgra: false, lying, width, height);
                     Orientation.Upright(lying, origin, rgb, shape.Width, shape.Height);
                 }
 
@@ -98,9 +99,13 @@ internal static unsafe class EncodedImage
         return problem is null;
     }
 
-    private static SKSizeI DecodedSize(SKCodec codec, SKImageInfo stored, int width, int height)
+    private static SKSizeI DecodedSize(SKCodec codec, SKImageInfo stored, double? centerCrop, int width, int height)
     {
-        bool IsEnough(SKSizeI size) => size.Width >= ScaledDecodeMargin * width && size.Height >= ScaledDecodeMargin * height;
+        bool IsEnough(SKSizeI size)
+        {
+            var area = SourceArea.Of(size.Width, size.Height, centerCrop, width, height);
+            return area.Width >= ScaledDecodeMargin * width && area.Height >= ScaledDecodeMargin * height;
+        }
 
         if (IsEnough(stored.Size) && codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
         {

@@ -26,6 +26,9 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     /// <summary>Encoded images of more pixels than this are invalid.</summary>
     public long MaxPixels { get; init; } = DefaultMaxPixels;
 
+    /// <summary>The share of an image's shorter side that is cut from its middle, in (0, 1]; null where images are stretched as a whole.</summary>
+    public double? CenterCrop { get; init; }
+
     /// <summary>Works out the shape: from the type, from the size asked for, or from the first image of <paramref name="data"/>.</summary>
     public static ImageColumn Create(
         DataViewSchema.Column column, int? imageWidth, int? imageHeight, IDataView? data, long maxPixels = DefaultMaxPixels)
@@ -44,6 +47,9 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
             : FirstShape(column, data ?? throw new ArgumentNullException(nameof(data)), maxPixels);
         return new ImageColumn(column.Name, shape) { MaxPixels = maxPixels };
     }
+
+    /// <summary>Whether images of the column are brought to any size, as vectors of pixels are not.</summary>
+    public static bool Resizes(DataViewSchema.Column column) => KindOf(column.Name, column.Type) is ImageKind.Encoded or ImageKind.Bitmap;
 
     /// <summary>Throws unless images can be read from a column of this type.</summary>
     public static void CheckType(string columnName, DataViewType type) => KindOf(columnName, type);
@@ -92,12 +98,14 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
         switch (raw.Kind)
         {
             case ImageKind.Encoded:
-                return EncodedImage.TryDecode(raw.Bytes.GetValues(), Shape, MaxPixels, pixels, out problem);
+                return EncodedImage.TryDecode(raw.Bytes.GetValues(), Shape, CenterCrop, MaxPixels, pixels, out problem);
             case ImageKind.Bitmap:
                 if (raw.Width == 0)
                     problem = "there is no image (null)";
                 else
-                    Resampler.Resize(raw.Bytes.GetValues(), raw.Width, raw.Height, raw.IsBgra, pixels, Shape.Width, Shape.Height);
+                    Resampler.Resize(
+                        raw.Bytes.GetValues(), raw.Width, SourceArea.Of(raw.Width, raw.Height, CenterCrop, Shape.Width, Shape.Height), raw.IsBgra, pixels,
+                        Shape.Width, Shape.Height);
                 break;
             case ImageKind.Bytes:
                 if (raw.Bytes.Length != Shape.Length)

@@ -8,35 +8,41 @@ namespace Microsoft.ML.Flooding.Images;
 /// </summary>
 internal static unsafe class Resampler
 {
-    /// <inheritdoc cref="Resize(byte*, int, int, bool, Span{byte}, int, int)"/>
-    public static void Resize(ReadOnlySpan<byte> source, int sourceWidth, int sourceHeight, bool isBgra, Span<byte> rgb, int width, int height)
+    /// <inheritdoc cref="Resize(byte*, int, SourceArea, bool, Span{byte}, int, int)"/>
+    public static void Resize(ReadOnlySpan<byte> source, int sourceWidth, SourceArea area, bool isBgra, Span<byte> rgb, int width, int height)
     {
-        if (source.Length != (long)sourceWidth * sourceHeight * 4)
+        if (source.Length < ((((area.Y + area.Height - 1L) * sourceWidth) + area.X + area.Width) * 4))
             throw new ArgumentException("Four bytes a pixel are expected.", nameof(source));
         fixed (byte* pixels = source)
-            Resize(pixels, sourceWidth, sourceHeight, isBgra, rgb, width, height);
+            Resize(pixels, sourceWidth, area, isBgra, rgb, width, height);
     }
 
-    /// <summary>Resizes RGBA or BGRA pixels, the rows of which follow each other without a gap.</summary>
-    public static void Resize(byte* source, int sourceWidth, int sourceHeight, bool isBgra, Span<byte> rgb, int width, int height)
+    /// <summary>Resizes an area of RGBA or BGRA pixels, whose rows of <paramref name="sourceWidth"/> pixels follow each other without a gap.</summary>
+    public static void Resize(byte* source, int sourceWidth, SourceArea area, bool isBgra, Span<byte> rgb, int width, int height)
     {
         if (rgb.Length != width * height * 3)
             throw new ArgumentException("Three bytes a pixel are expected.", nameof(rgb));
+        var stride = (long)sourceWidth * 4;
+        source += (area.Y * stride) + ((long)area.X * 4);
         var (red, blue) = isBgra ? (2, 0) : (0, 2);
-        if (sourceWidth == width && sourceHeight == height)
+        if (area.Width == width && area.Height == height)
         {
             fixed (byte* start = rgb)
             {
                 var target = start;
-                for (var i = width * height; i > 0; i--, source += 4, target += 3)
-                    (target[0], target[1], target[2]) = (source[red], source[1], source[blue]);
+                for (var y = 0; y < height; y++)
+                {
+                    var pixel = source + (y * stride);
+                    for (var i = width; i > 0; i--, pixel += 4, target += 3)
+                        (target[0], target[1], target[2]) = (pixel[red], pixel[1], pixel[blue]);
+                }
             }
 
             return;
         }
 
-        var columns = new Filter(sourceWidth, width);
-        var rows = new Filter(sourceHeight, height);
+        var columns = new Filter(area.Width, width);
+        var rows = new Filter(area.Height, height);
         var ring = new RowRing(rows.Taps, width);
         var next = 0;
         for (var y = 0; y < height; y++)
@@ -44,7 +50,7 @@ internal static unsafe class Resampler
             var first = rows.First(y);
             var weights = rows.Weights(y);
             for (next = Math.Max(next, first); next < first + weights.Length; next++)
-                Shrink(source + ((long)next * sourceWidth * 4), columns, ring[next]);
+                Shrink(source + (next * stride), columns, ring[next]);
 
             var target = rgb.Slice(y * width * 3, width * 3);
             for (var x = 0; x < width; x++)

@@ -12,6 +12,9 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
     /// <summary>Whether <see cref="Logits"/> takes interpreters other than <see cref="TensorOperators"/>.</summary>
     public virtual bool IsInterpretable => true;
 
+    /// <summary>What a model file has to hold beside the name of the architecture and the weights; null for most.</summary>
+    public virtual byte[]? Content => null;
+
     /// <summary>What dropout and stochastic depth draw from in training, on the device of the network; the global generator when null.</summary>
     public Generator? DropoutGenerator { get; set; }
 

@@ -9,6 +9,9 @@ namespace Microsoft.ML.Flooding.Networks;
 /// <param name="Deviation">Of each channel: it divides.</param>
 internal sealed record Preprocessing(int Resize, int Crop, ImmutableArray<float> Mean, ImmutableArray<float> Deviation)
 {
+    /// <summary>The share of the shorter side that is kept.</summary>
+    public double CenterCrop => (double)Crop / Resize;
+
     /// <summary>torchvision's, by the statistics of ImageNet.</summary>
     public static Preprocessing ImageNet { get; } = new(256, 224, [0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]);
 

@@ -8,9 +8,11 @@ namespace Microsoft.ML.Flooding.Networks;
 internal sealed class ScriptNetwork : ModuleNetwork
 {
     private readonly jit.ScriptModule<Tensor, Tensor> _script;
+    private readonly byte[] _content;
 
     public ScriptNetwork(string name, byte[] script, ImageShape shape, int classes) : base(name)
     {
+        _content = script;
         _script = jit.load<Tensor, Tensor>(script);
         // Not the script itself: it makes its children anew whenever it is asked for them.
         foreach (var (parameterName, parameter) in _script.named_parameters())
@@ -19,6 +21,8 @@ internal sealed class ScriptNetwork : ModuleNetwork
             register_buffer(bufferName, buffer);
         Check(shape, classes);
     }
+
+    public override byte[]? Content => _content;
 
     public override bool training => _script.training;
 

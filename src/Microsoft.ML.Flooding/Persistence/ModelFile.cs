@@ -10,7 +10,8 @@ namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
 /// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the two
-/// entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names.
+/// entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript network has
+/// its script in <c>Network.pt</c>: its SHA-256 is the name of the architecture.
 /// </summary>
 internal static class ModelFile
 {
@@ -19,6 +20,7 @@ internal static class ModelFile
 
     private const string DescriptionEntry = "Model.json";
     private const string WeightsEntry = "Weights.safetensors";
+    private const string NetworkEntry = "Network.pt";
 
     // Raise `written` with every change of the format, and `readable` when older libraries cannot read the new format.
     private static readonly VersionInfo Version = new(
@@ -51,6 +53,8 @@ internal static class ModelFile
         WriteSeal(context.Writer, weightBytes);
         context.SaveBinaryStream(DescriptionEntry, writer => writer.Write(json));
         context.SaveBinaryStream(WeightsEntry, writer => writer.Write(weights.GetBuffer(), 0, (int)weights.Length));
+        if (network.Content is { } content)
+            context.SaveBinaryStream(NetworkEntry, writer => writer.Write(content));
     }
 
     /// <summary>Reads a model.</summary>
@@ -65,7 +69,7 @@ internal static class ModelFile
             var description = JsonSerializer.Deserialize<ModelDescription>(ReadEntry(context, DescriptionEntry, descriptionSeal), Json)
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
-            return (description, LoadNetwork(description, ReadEntry(context, WeightsEntry, weightsSeal)));
+            return (description, LoadNetwork(description, ReadContent(context), ReadEntry(context, WeightsEntry, weightsSeal)));
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
         {
@@ -73,11 +77,11 @@ internal static class ModelFile
         }
     }
 
-    private static Network LoadNetwork(ModelDescription description, byte[] weights)
+    private static Network LoadNetwork(ModelDescription description, byte[]? content, byte[] weights)
     {
         using var scope = torch.NewDisposeScope();
         using var file = SafetensorsFile.Read(weights);
-        var architecture = Architecture.Parse(description.Architecture);
+        var architecture = Architecture.Load(description.Architecture, content);
         var held = file.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
         // Before any memory is taken for a network that the file could not fill.
         if (held < architecture.LeastParameters(description.Shape, description.Labels.Count))
@@ -93,6 +97,13 @@ internal static class ModelFile
             network.Dispose();
             throw;
         }
+    }
+
+    private static byte[]? ReadContent(ModelLoadContext context)
+    {
+        byte[]? content = null;
+        context.TryLoadBinaryStream(NetworkEntry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
+        return content;
     }
 
     private static void WriteSeal(BinaryWriter writer, ReadOnlySpan<byte> content)

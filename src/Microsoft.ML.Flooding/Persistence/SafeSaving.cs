@@ -21,23 +21,7 @@ public static class SafeSaving
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(model);
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        var target = Path.GetFullPath(path);
-        var temporary = $"{target}.{Path.GetRandomFileName()}.tmp";
-        try
-        {
-            using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
-            {
-                catalog.Save(model, inputSchema, file);
-                file.Flush(flushToDisk: true);
-            }
-            File.Move(temporary, target, overwrite: true);
-        }
-        catch
-        {
-            TryDelete(temporary);
-            throw;
-        }
+        AtomicFile.Write(path, file => catalog.Save(model, inputSchema, file));
     }
 
     /// <summary>
@@ -67,17 +51,5 @@ public static class SafeSaving
         ArchiveCheck.Require(stream);
         stream.Position = start;
         return catalog.Load(stream, out inputSchema);
-    }
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // What went wrong before matters more.
-        }
     }
 }

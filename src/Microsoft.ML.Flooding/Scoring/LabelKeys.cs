@@ -40,6 +40,24 @@ internal sealed record LabelKeys(string RawType, int Count, string? ValueType, I
             : new LabelKeys(key.RawType.Name, (int)key.Count, null, null);
     }
 
+    /// <summary>These classes, with those of an earlier model that are not among them behind.</summary>
+    /// <param name="earlier">The classes of the model.</param>
+    /// <returns>The union, and for each of its classes the number in <paramref name="earlier"/>; null: it is new.</returns>
+    /// <exception cref="ArgumentException">The values are of another type, so that no two are the same.</exception>
+    public (LabelKeys Labels, IReadOnlyList<int?> Origins) With(LabelKeys earlier)
+    {
+        if (ValueType != earlier.ValueType)
+            throw new ArgumentException(
+                $"The label values are {ValueType ?? "not named"}, those of the pretrained model {earlier.ValueType ?? "not named"}: which classes are the same cannot be told. " +
+                "Give the label column values of the same type.");
+        var places = earlier.Names.Index().ToDictionary(name => name.Item, name => name.Index);
+        var own = Names;
+        var missing = earlier.Names.Except(own).ToArray();
+        var names = own.Concat(missing).ToArray();
+        return (this with { Count = names.Length, Values = Values is null ? null : names },
+            [.. names.Select(name => places.TryGetValue(name, out var place) ? place : (int?)null)]);
+    }
+
     /// <summary>What to tell a user whose label column is not a key.</summary>
     public static string Remedy(string column) => $"Put mlContext.Transforms.Conversion.MapValueToKey(\"{column}\") before the trainer.";
 

@@ -14,6 +14,9 @@ internal sealed record ModelDescription
     /// <summary>The shape that images are brought to.</summary>
     public required ImageShape Shape { get; init; }
 
+    /// <summary><see cref="ImageColumn.CenterCrop"/>.</summary>
+    public double? CenterCrop { get; init; }
+
     /// <summary>Encoded images of more pixels are refused.</summary>
     public long MaxPixels { get; init; } = ImageColumn.DefaultMaxPixels;
 
@@ -44,6 +47,9 @@ internal sealed record ModelDescription
     /// <summary>What logits are divided by before they become probabilities.</summary>
     public float Temperature { get; init; } = 1;
 
+    /// <summary>What became of the weights that training started from; null when they were random or a model's.</summary>
+    public PretrainedWeightsReport? PretrainedWeights { get; init; }
+
     /// <summary>The course of its training.</summary>
     public required TrainingHistory History { get; init; }
 
@@ -53,6 +59,8 @@ internal sealed record ModelDescription
     {
         if (MaxPixels < 1)
             throw new InvalidDataException($"A limit of {MaxPixels} pixels is not possible.");
+        if (CenterCrop is not (null or > 0 and <= 1))
+            throw new InvalidDataException($"A crop to {CenterCrop} of an image is not possible.");
         if (Shape.Height is < 1 or > ushort.MaxValue || Shape.Width is < 1 or > ushort.MaxValue || Shape.Channels is < 1 or > 1024)
             throw new InvalidDataException($"Images of {Shape} are not possible.");
         if ((long)Shape.Height * Shape.Width * Shape.Channels > MostValues)

@@ -11,7 +11,7 @@ internal sealed class ScoringSchema
         Input = input;
         Feature = input.GetColumnOrNull(description.FeatureColumn)
             ?? throw new ArgumentOutOfRangeException(nameof(input), $"The data has no column '{description.FeatureColumn}', which the model reads images from. Its columns: {string.Join(", ", input.Select(c => c.Name))}.");
-        ImageColumn = new ImageColumn(description.FeatureColumn, description.Shape) { MaxPixels = description.MaxPixels };
+        ImageColumn = new ImageColumn(description.FeatureColumn, description.Shape) { MaxPixels = description.MaxPixels, CenterCrop = description.CenterCrop };
         OnInvalidImage = description.OnInvalidImage;
         ImageColumn.CheckType(Feature.Name, Feature.Type);
         var builder = new DataViewSchema.Builder();

@@ -9,7 +9,7 @@ internal readonly record struct Evaluation(double Loss, double Accuracy)
     private const int BatchSize = 256;
 
     /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
-    public static Evaluation Of(WorkingWeights weights, ImageSet set, Tensor rows, Normalization.PixelNormalizer normalizer, Device device, Action checkAlive)
+    public static Evaluation Of(WorkingWeights weights, NetworkPart part, ImageSet set, Tensor rows, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -24,7 +24,7 @@ internal readonly record struct Evaluation(double Loss, double Accuracy)
                 break;
             checkAlive();
             var batch = batches.Current;
-            var logits = weights.Network.forward(normalizer.Apply(batch.Pixels).to(weights.Precision)).to(ScalarType.Float32);
+            var logits = part.Logits(part.Prepare(batch.Pixels));
             losses.add_(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum));
             correct.add_(logits.argmax(1).eq(batch.Labels).sum());
         }

@@ -14,32 +14,57 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="Precision">The type that they compute in.</param>
 /// <param name="Seed">Of everything random.</param>
 /// <param name="CheckAlive">Called before each step; throws to cancel.</param>
+/// <param name="Start">Gives a network that has its random weights those that training starts from; null: it starts from the random ones.</param>
 internal sealed record RunFactory(
     Architecture Architecture, int Classes, TrainingData Data, Normalization Normalization, Device Device, ScalarType Precision, long Seed,
-    Action CheckAlive)
+    Action CheckAlive, Action<Network>? Start = null)
 {
     /// <summary>A run from its beginning.</summary>
     /// <param name="options">Checked already.</param>
     public PreparedRun Create(TrainingOptions options)
     {
-        var identity = RunIdentity.Of(options, Architecture, Data, Normalization, Precision, Device, Seed);
         var objective = options.Objective.At(options.FloodLevel, Facts(options));
         var network = CreateNetwork();
-        if (options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
+        try
+        {
+            Check(network, options);
+            var identity = RunIdentity.Of(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
+            return new PreparedRun(
+                network, new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive), identity,
+                options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null);
+        }
+        catch
         {
             network.Dispose();
-            throw new ArgumentException($"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
+            throw;
         }
-        return new PreparedRun(
-            network, new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive), identity,
-            options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null);
     }
 
     /// <summary>A network with its first weights.</summary>
     public Network CreateNetwork()
     {
         using var generator = RandomStreams.Create(Seed, RandomStreams.Purpose.Weights, 0, CPU);
-        return Architecture.Create(Data.Training.Shape, Classes, generator);
+        var network = Architecture.Create(Data.Training.Shape, Classes, generator);
+        try
+        {
+            Start?.Invoke(network);
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    private void Check(Network network, TrainingOptions options)
+    {
+        if (options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
+            throw new ArgumentException($"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
+        if (!network.IsInterpretable && (options.FreezeBackboneEpochs > 0 || options.FreezeBatchNorm))
+            throw new ArgumentException(
+                $"{nameof(TrainingOptions.FreezeBackboneEpochs)} and {nameof(TrainingOptions.FreezeBatchNorm)} need to know the layers of a network. " +
+                $"Those of {Architecture.Name} are not known: it was made by a factory or loaded from TorchScript.");
     }
 
     private ObjectiveFacts Facts(TrainingOptions options)

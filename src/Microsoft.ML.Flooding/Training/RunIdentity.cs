@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -13,11 +14,15 @@ internal static class RunIdentity
     public const string SeedKey = nameof(TrainingOptions.Seed);
 
     /// <summary>Options that say where and how a run is watched, not what it computes.</summary>
-    private static readonly string[] Irrelevant = [nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.CheckpointDirectory)];
+    private static readonly string[] Irrelevant =
+    [
+        nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.PretrainedWeights),
+    ];
 
-    /// <summary>Every option and the digest of the data, as text.</summary>
+    /// <summary>Every option and the digests of the data and of the network at its beginning, as text.</summary>
     public static IReadOnlyDictionary<string, string> Of(
-        TrainingOptions options, Architecture architecture, TrainingData data, Normalization normalization, ScalarType precision, Device device, long seed)
+        TrainingOptions options, Architecture architecture, Network network, TrainingData data, Normalization normalization, ScalarType precision,
+        Device device, long seed)
     {
         var identity = typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance)
             .Where(p => !Irrelevant.Contains(p.Name))
@@ -25,6 +30,7 @@ internal static class RunIdentity
         identity[SeedKey] = seed.ToString(CultureInfo.InvariantCulture);
         identity[nameof(TrainingOptions.Architecture)] = architecture.Name;
         identity[nameof(TrainingOptions.Precision)] = precision.ToString();
+        identity["initial weights"] = Digest(network);
         identity["device"] = device.type.ToString();
         identity["image shape"] = data.Training.Shape.ToString();
         // Every pixel has its part in the statistics, which are at hand.
@@ -46,6 +52,17 @@ internal static class RunIdentity
         LearningRateSchedule => value.GetType().Name + JsonSerializer.Serialize(value, value.GetType()),
         _ => JsonSerializer.Serialize(value, value.GetType()),
     };
+
+    private static string Digest(Network network)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (_, tensor) in network.State())
+        {
+            using var contiguous = tensor.detach().contiguous();
+            hash.AppendData(contiguous.bytes);
+        }
+        return Convert.ToHexString(hash.GetHashAndReset(), 0, 8);
+    }
 
     private static string Digest(Tensor tensor)
     {

@@ -17,6 +17,30 @@ public class TrainingOptions
     /// <summary>The network. Default: <see cref="Architecture.Auto"/>.</summary>
     public Architecture Architecture { get; set; } = Architecture.Auto;
 
+    /// <summary>
+    /// A safetensors file of weights to start from, in the names of torchvision or timm: the head is replaced where the number of classes differs, and
+    /// images are prepared as they were for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from the seed.
+    /// </summary>
+    public string? PretrainedWeights { get; set; }
+
+    /// <summary>
+    /// The epochs at the beginning, at least 0, in which the last layer alone is trained. The layers before it work as in scoring then: batch norm by
+    /// its running statistics, no dropout. Without <see cref="Augmentation"/> their results are computed once for all of those epochs.
+    /// At <see cref="Epochs"/> or more they are never trained. Default: 0.
+    /// </summary>
+    public int FreezeBackboneEpochs { get; set; }
+
+    /// <summary>
+    /// What the learning rate of each layer is multiplied by for every layer after it, in (0, 1]: the early layers of a pretrained network then change
+    /// least (Howard and Ruder, ACL 2018, arXiv:1801.06146; Clark et al., ICLR 2020, arXiv:2003.10555). Default: 1, one rate for all.
+    /// </summary>
+    public double LayerDecay { get; set; } = 1;
+
+    /// <summary>
+    /// Whether batch norm keeps the statistics and parameters that it begins with: for pretrained weights and few images. Default: false.
+    /// </summary>
+    public bool FreezeBatchNorm { get; set; }
+
     /// <summary>Passes over the training set, at least 1. Default: 60.</summary>
     public int Epochs { get; set; } = 60;
 
@@ -99,6 +123,8 @@ public class TrainingOptions
         Require(float.IsFinite(FloodLevel) && FloodLevel >= 0, nameof(FloodLevel), FloodLevel, "finite and at least 0");
         ArgumentNullException.ThrowIfNull(Objective);
         ArgumentNullException.ThrowIfNull(Architecture);
+        if (PretrainedWeights is not null)
+            ArgumentException.ThrowIfNullOrWhiteSpace(PretrainedWeights);
         ArgumentNullException.ThrowIfNull(Schedule);
         ArgumentNullException.ThrowIfNull(Augmentation);
         if (Augmentation.MixupAlpha > 0 && !Objective.AllowsMixup)
@@ -106,6 +132,8 @@ public class TrainingOptions
                 $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
                 $"it does not go with {Objective}, whose levels belong to a class or a sample: a mixed image has two.", nameof(Objective));
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
+        Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
+        Require(LayerDecay is > 0 and <= 1, nameof(LayerDecay), LayerDecay, "in (0, 1]");
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");
         Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "Float32, BFloat16 or Auto");

@@ -20,14 +20,16 @@ internal sealed class TrainingRun : IDisposable
     private readonly long _seed;
     private readonly Action _checkAlive;
     private readonly WorkingWeights _weights;
-    private readonly TrainingStep _trainingStep;
+    private readonly Phase _whole;
+    private readonly Phase? _head;
     private readonly WeightAverage? _average;
     private readonly BestWeights? _best;
     private readonly int _stepsPerEpoch;
+    private CachedFeatures? _features;
     private List<EpochMetrics> _epochs = [];
     private long _step;
 
-    /// <param name="network">[N, C, H, W] to logits [N, K]; trained in place.</param>
+    /// <param name="network">[N, C, H, W] to logits [N, K]; trained in place. A <see cref="Network"/> where layers are to be frozen.</param>
     /// <param name="objective">What is minimised.</param>
     /// <param name="options">Checked already.</param>
     /// <param name="data">Where the images come from.</param>
@@ -48,7 +50,11 @@ internal sealed class TrainingRun : IDisposable
         _stepsPerEpoch = StepsPerEpoch(data.TrainingRows.shape[0], options.BatchSize);
         _normalizer = normalization.On(device);
         _weights = new WorkingWeights(network, device, precision);
-        _trainingStep = new TrainingStep(_weights, objective, _normalizer, options);
+        _whole = new Phase(_weights, objective, new WholeNetwork(_weights, _normalizer, options.FreezeBatchNorm), options);
+        // Without augmentation an image has the same features in every epoch.
+        if (options.FreezeBackboneEpochs > 0)
+            _head = new Phase(
+                _weights, objective, new HeadOnly(_weights, (Network)network, _normalizer, takesFeatures: options.Augmentation == Augmentation.None), options);
         if (options.EffectiveAveraging is { Enabled: true } averaging)
             _average = new WeightAverage(_weights, averaging, (long)_stepsPerEpoch * options.Epochs);
         if (options.EarlyStopping is { } stopping)
@@ -129,7 +135,9 @@ internal sealed class TrainingRun : IDisposable
 
     public void Dispose()
     {
-        _trainingStep.Dispose();
+        _whole.Step.Dispose();
+        _head?.Step.Dispose();
+        _features?.Dispose();
         _average?.Dispose();
         _best?.Dispose();
         _weights.Dispose();
@@ -148,7 +156,8 @@ internal sealed class TrainingRun : IDisposable
         var weights = _weights.Masters.Select((t, i) => ($"weights.{_weights.Names[i]}", t));
         var buffers = _weights.Network.named_buffers().Select(b => ($"buffers.{b.name}", b.buffer));
         var average = (_average?.Values ?? []).Select((t, i) => ($"average.{i}", t));
-        var optimizer = _trainingStep.State.Select(s => ($"optimizer.{s.Name}", s.Value));
+        var optimizer = _whole.Step.State.Select(s => ($"optimizer.{s.Name}", s.Value))
+            .Concat((_head?.Step.State ?? []).Select(s => ($"head-optimizer.{s.Name}", s.Value)));
         var best = (_best?.Values ?? []).Select((t, i) => ($"{BestPrefix}{i}", t));
         return new RunState(new RunProgress(_step, [.. _epochs], _best?.State), [.. weights, .. buffers, .. average, .. optimizer, .. best]);
     }
@@ -164,21 +173,22 @@ internal sealed class TrainingRun : IDisposable
         using var dropoutGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, number, _device);
         if (_weights.Network is Network network)
             network.DropoutGenerator = dropoutGenerator;
+        var (phase, data) = PhaseOf(number);
         var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
         var flooded = new List<Tensor>(_stepsPerEpoch);
         var gradientNorm = zeros([], ScalarType.Float32, _device);
         var rate = 0.0;
-        _weights.Network.train();
-        using (var batches = _data.Training.Read(order, _options.BatchSize, _device))
+        phase.Part.Train();
+        using (var batches = data.Training.Read(order, _options.BatchSize, _device))
             for (var i = 0; i < _stepsPerEpoch; i++)
             {
                 _checkAlive();
                 rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_step, _stepsPerEpoch, _options.Epochs);
                 using var step = NewDisposeScope();
                 batches.MoveNext();
-                var (loss, share, gradients) = _trainingStep.Take(batches.Current, rate, augmentationGenerator);
-                _average?.Update(_step);
+                var (loss, share, gradients) = phase.Step.Take(batches.Current, rate, augmentationGenerator);
+                _average?.Update(_step, phase.Part.Changed);
                 _step++;
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
                 if (share is not null)
@@ -190,8 +200,8 @@ internal sealed class TrainingRun : IDisposable
         var batchLosses = stack(losses).to(CPU).data<float>().ToArray();
         ThrowIfNotFinite(batchLosses, number);
         var seconds = watch.Elapsed.TotalSeconds;
-        var raw = Validate();
-        var averaged = ValidateAverage();
+        var raw = Validate(phase.Part, data);
+        var averaged = ValidateAverage(phase.Part, data);
         if (raw is { } validation)
             _best?.Offer(number, validation, averaged, _weights, _average);
         _epochs.Add(new EpochMetrics
@@ -210,18 +220,31 @@ internal sealed class TrainingRun : IDisposable
         });
     }
 
-    private Evaluation? Validate() =>
-        _data is { Validation: { } set, ValidationRows: { } rows }
-            ? Evaluation.Of(_weights, set, rows, _normalizer, _device, _checkAlive)
-            : null;
+    /// <summary>What an epoch trains, and on which form of the data.</summary>
+    private (Phase Phase, TrainingData Data) PhaseOf(int epoch)
+    {
+        if (_head is not { Part: HeadOnly head } || epoch > _options.FreezeBackboneEpochs)
+        {
+            _features?.Dispose();
+            _features = null;
+            return (_whole, _data);
+        }
+        if (!head.TakesFeatures)
+            return (_head, _data);
+        _features ??= CachedFeatures.Of(_data, head, _device, _checkAlive);
+        return (_head, _features.Data);
+    }
 
-    private Evaluation? ValidateAverage()
+    private Evaluation? Validate(NetworkPart part, TrainingData data) =>
+        data is { Validation: { } set, ValidationRows: { } rows } ? Evaluation.Of(_weights, part, set, rows, _device, _checkAlive) : null;
+
+    private Evaluation? ValidateAverage(NetworkPart part, TrainingData data)
     {
         if (_average is null || _data.Validation is null)
             return null;
         var raw = _weights.Snapshot();
         _weights.Assign(_average.Values);
-        var evaluation = Validate();
+        var evaluation = Validate(part, data);
         _weights.Assign(raw);
         foreach (var tensor in raw)
             tensor.Dispose();
@@ -251,5 +274,13 @@ internal sealed class TrainingRun : IDisposable
         if (averaged)
             _weights.Assign(_average!.Values);
         return new TrainingHistory(_epochs, last.Epoch, averaged);
+    }
+
+    /// <summary>What is trained, and the step that does it.</summary>
+    private sealed class Phase(WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options)
+    {
+        public NetworkPart Part { get; } = part;
+
+        public TrainingStep Step { get; } = new(weights, objective, part, options);
     }
 }

@@ -11,25 +11,31 @@ internal sealed class TrainingStep : IDisposable
 {
     private readonly WorkingWeights _weights;
     private readonly Objective _objective;
-    private readonly Normalization.PixelNormalizer _normalizer;
+    private readonly NetworkPart _part;
     private readonly Augmentation? _augmentation;
     private readonly double? _maxGradientNorm;
     private readonly Tensor[] _trained;
-    private readonly (FusedOptimizer Optimizer, int[] Gradients)[] _groups;
+    private readonly (FusedOptimizer Optimizer, double RateFactor, int[] Gradients)[] _groups;
 
-    public TrainingStep(WorkingWeights weights, Objective objective, Normalization.PixelNormalizer normalizer, TrainingOptions options, bool foreachKernels = false)
+    /// <param name="weights">Of the network.</param>
+    /// <param name="objective">What is minimised.</param>
+    /// <param name="part">What is trained.</param>
+    /// <param name="options">Checked already.</param>
+    /// <param name="foreachKernels">Whether to do without the fused kernels.</param>
+    public TrainingStep(WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false)
     {
         _weights = weights;
         _objective = objective;
-        _normalizer = normalizer;
+        _part = part;
         _augmentation = options.Augmentation == Augmentation.None ? null : options.Augmentation;
         _maxGradientNorm = options.MaxGradientNorm;
-        var trained = Enumerable.Range(0, weights.Parameters.Length).Where(i => weights.Parameters[i].requires_grad).ToArray();
-        _trained = [.. trained.Select(i => weights.Parameters[i])];
-        var masters = trained.Select(i => weights.Masters[i]).ToArray();
+        _trained = [.. part.Trained.Select(i => weights.Parameters[i])];
+        var masters = part.Trained.Select(i => weights.Masters[i]).ToArray();
+        var factors = LayerWiseDecay.Factors(weights, options.LayerDecay);
         // Biases and normalisation parameters are the vectors; matrices and convolutions have two dimensions or more.
-        var groups = Enumerable.Range(0, masters.Length).GroupBy(i => options.DecayBiasAndNorm || masters[i].dim() > 1 ? options.WeightDecay : 0);
-        _groups = [.. groups.Select(g => (FusedOptimizer.Create([.. g.Select(i => masters[i])], options, g.Key, foreachKernels), g.ToArray()))];
+        var groups = Enumerable.Range(0, masters.Length)
+            .GroupBy(i => (Decay: options.DecayBiasAndNorm || masters[i].dim() > 1 ? options.WeightDecay : 0, Factor: factors[part.Trained[i]]));
+        _groups = [.. groups.Select(g => (FusedOptimizer.Create([.. g.Select(i => masters[i])], options, g.Key.Decay, foreachKernels), g.Key.Factor, g.ToArray()))];
     }
 
     /// <summary>The optimizers' own tensors, for checkpoints.</summary>
@@ -43,7 +49,7 @@ internal sealed class TrainingStep : IDisposable
     public (BatchLoss Loss, Tensor? Flooded, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
-        var logits = _weights.Network.forward(images.to(_weights.Precision)).to(ScalarType.Float32);
+        var logits = _part.Logits(images);
         var perSample = functional.cross_entropy(logits, batch.Labels, reduction: Reduction.None);
         if (mixup is { } mix)
             perSample = mix.MixLosses(perSample, functional.cross_entropy(logits, batch.Labels.index_select(0, mix.Partners), reduction: Reduction.None));
@@ -57,7 +63,7 @@ internal sealed class TrainingStep : IDisposable
 
     public void Dispose()
     {
-        foreach (var (optimizer, _) in _groups)
+        foreach (var (optimizer, _, _) in _groups)
             optimizer.Dispose();
     }
 
@@ -65,8 +71,8 @@ internal sealed class TrainingStep : IDisposable
     private (Tensor Images, Mixup? Mixup) Prepare(Tensor pixels, Generator generator)
     {
         if (_augmentation is null)
-            return (_normalizer.Apply(pixels), null);
-        var images = _normalizer.ApplyInPlace(_augmentation.Apply(Normalization.PixelNormalizer.ToFloat(pixels), generator));
+            return (_part.Prepare(pixels), null);
+        var images = _part.Normalizer.ApplyInPlace(_augmentation.Apply(Normalization.PixelNormalizer.ToFloat(pixels), generator));
         var mixup = _augmentation.DrawMixup(images.shape[0], generator);
         return (mixup?.MixImages(images) ?? images, mixup);
     }
@@ -78,8 +84,8 @@ internal sealed class TrainingStep : IDisposable
             using var limit = maximum.ToScalar();
             TensorListKernels.Invoke("clip", gradients, limit);
         }
-        foreach (var (optimizer, members) in _groups)
-            optimizer.Step(members.Length == gradients.Length ? gradients : [.. members.Select(i => gradients[i])], learningRate);
+        foreach (var (optimizer, factor, members) in _groups)
+            optimizer.Step(members.Length == gradients.Length ? gradients : [.. members.Select(i => gradients[i])], learningRate * factor);
         _weights.Publish();
     }
 }

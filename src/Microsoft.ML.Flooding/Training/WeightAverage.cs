@@ -10,11 +10,15 @@ internal sealed class WeightAverage(WorkingWeights weights, WeightAveraging aver
     public Tensor[] Values { get; } = weights.Snapshot();
 
     /// <summary>Takes in the weights after step number <paramref name="step"/> (from 0).</summary>
-    public void Update(long step)
+    /// <param name="step">From 0.</param>
+    /// <param name="changed">Numbers of the values that may have changed since the last step; null: any.</param>
+    public void Update(long step, int[]? changed)
     {
         using var _ = no_grad();
         using var weight = (1 - averaging.DecayAt(step, totalSteps)).ToScalar();
-        TensorListKernels.Invoke("lerp", Values, weights.All, weight);
+        TensorListKernels.Invoke("lerp", Chosen(Values), Chosen(weights.All), weight);
+
+        Tensor[] Chosen(Tensor[] tensors) => changed is null ? tensors : [.. changed.Select(i => tensors[i])];
     }
 
     public void Dispose()

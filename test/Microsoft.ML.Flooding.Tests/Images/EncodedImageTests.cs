@@ -159,7 +159,7 @@ public class EncodedImageTests
                 var garbled = file.ToArray();
                 for (var j = random.Next(1, 8); j > 0; j--)
                     garbled[random.Next(garbled.Length)] = (byte)random.Next(256);
-                EncodedImage.TryDecode(garbled, new ImageShape(8, 8, 3), 1_000_000, new byte[192], out _);
+                EncodedImage.TryDecode(garbled, new ImageShape(8, 8, 3), null, 1_000_000, new byte[192], out _);
             }
         }
     }
@@ -167,13 +167,13 @@ public class EncodedImageTests
     private static byte[] Decode(byte[] file, int width, int height)
     {
         var rgb = new byte[width * height * 3];
-        Assert.IsTrue(EncodedImage.TryDecode(file, new ImageShape(height, width, 3), long.MaxValue, rgb, out var problem), problem);
+        Assert.IsTrue(EncodedImage.TryDecode(file, new ImageShape(height, width, 3), null, long.MaxValue, rgb, out var problem), problem);
         return rgb;
     }
 
     private static string Problem(byte[] file, long maxPixels = 1000)
     {
-        Assert.IsFalse(EncodedImage.TryDecode(file, new ImageShape(8, 8, 3), maxPixels, new byte[192], out var problem));
+        Assert.IsFalse(EncodedImage.TryDecode(file, new ImageShape(8, 8, 3), null, maxPixels, new byte[192], out var problem));
         return problem;
     }
 

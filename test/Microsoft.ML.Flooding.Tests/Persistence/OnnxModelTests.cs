@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Persistence.Onnx;
+using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Networks;
+using Microsoft.ML.Flooding.Tests.Scoring;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -35,7 +37,8 @@ public class OnnxModelTests
             var normalization = new Normalization(
                 [.. Enumerable.Range(0, shape.Channels).Select(c => 100f + c)], [.. Enumerable.Range(0, shape.Channels).Select(c => 50f + c)]);
             using var file = new MemoryStream();
-            OnnxModel.Save(file, network, shape, Labels, normalization, name);
+            var description = Describe(name, shape) with { Normalization = normalization, Temperature = 1.7f };
+            OnnxModel.Save(file, network, description, includeNormalization: true);
             using var session = new InferenceSession(file.ToArray());
             Assert.AreEqual(name, session.ModelMetadata.CustomMetadataMap["architecture"]);
             CollectionAssert.AreEqual(Labels, JsonSerializer.Deserialize<string[]>(session.ModelMetadata.CustomMetadataMap["labels"]));
@@ -44,7 +47,7 @@ public class OnnxModelTests
             foreach (var samples in new[] { 1, 3 })
             {
                 var pixels = randint(0, 256, [samples, shape.Height, shape.Width, shape.Channels], ScalarType.Byte);
-                var expected = network.forward(normalizer.Apply(pixels)).softmax(1);
+                var expected = (network.forward(normalizer.Apply(pixels)) / 1.7f).softmax(1);
                 var input = new DenseTensor<float>(
                     pixels.permute(0, 3, 1, 2).contiguous().to(ScalarType.Float32).data<float>().ToArray(), [samples, shape.Channels, shape.Height, shape.Width]);
                 using var results = session.Run([NamedOnnxValue.CreateFromTensor("image", input)]);
@@ -63,7 +66,10 @@ public class OnnxModelTests
             nn.Sequential(nn.Flatten(), nn.Linear(16 * channels, classes)));
         using var network = ArchitectureTests.Create(architecture, new(4, 4, 1), classes: 3);
         StringAssert.Contains(
-            Assert.ThrowsExactly<NotSupportedException>(() => OnnxModel.Save(new MemoryStream(), network, new(4, 4, 1), Labels, null, "x")).Message,
+            Assert.ThrowsExactly<NotSupportedException>(() => OnnxModel.Save(new MemoryStream(), network, Describe("x", new(4, 4, 1)), true)).Message,
             "factory");
     }
+
+    private static ModelDescription Describe(string name, ImageShape shape) =>
+        RandomModel.Describe(Architecture.Mlp, shape) with { Architecture = name, Labels = new LabelKeys(nameof(UInt32), 3, "Text", Labels) };
 }

@@ -1,8 +1,7 @@
 using System.Text.Json;
 using Google.Protobuf;
-using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
-using Microsoft.ML.Flooding.Training;
+using Microsoft.ML.Flooding.Scoring;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Persistence.Onnx;
@@ -17,28 +16,25 @@ internal static class OnnxModel
     private const long Opset = 17;
     private const long IrVersion = 8;
     private const string Batch = "N";
+    private const string Input = "image";
+    private const string Output = "probabilities";
 
     /// <param name="stream">What is written to.</param>
     /// <param name="network">Its running statistics are used, whatever its mode.</param>
-    /// <param name="shape">Of the images.</param>
-    /// <param name="labels">One for each class; in the metadata as a JSON array named "labels".</param>
-    /// <param name="normalization">From pixels to the network's input; null when the input is to be normalized already.</param>
-    /// <param name="architecture">For the metadata.</param>
-    /// <param name="input">The name of the input.</param>
-    /// <param name="output">The name of the output.</param>
+    /// <param name="description">Of the model.</param>
+    /// <param name="includeNormalization">Whether the input is pixels; else it is to be normalized already.</param>
     /// <exception cref="NotSupportedException">The network came from a factory or from TorchScript: nothing is known of its layers.</exception>
-    public static void Save(
-        Stream stream, Network network, ImageShape shape, IReadOnlyList<string> labels, Normalization? normalization, string architecture,
-        string input = "image", string output = "probabilities")
+    public static void Save(Stream stream, Network network, ModelDescription description, bool includeNormalization)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var graph = new GraphProto { Name = architecture };
+        var (shape, labels, normalization) = (description.Shape, description.Labels.Names, description.Normalization);
+        var graph = new GraphProto { Name = description.Architecture };
         var op = new OnnxOperators(graph);
-        var x = normalization is null ? input : op.Normalize(normalization.Mean, normalization.Scale, input);
-        op.Softmax(network.Logits(op, x), output);
-        graph.Input.Add(Value(input, shape.Channels, shape.Height, shape.Width));
-        graph.Output.Add(Value(output, labels.Count));
+        var x = includeNormalization ? op.Normalize(normalization.Mean, normalization.Scale, Input) : Input;
+        op.Softmax(network.Logits(op, x), description.Temperature, Output);
+        graph.Input.Add(Value(Input, shape.Channels, shape.Height, shape.Width));
+        graph.Output.Add(Value(Output, labels.Count));
         var model = new ModelProto
         {
             IrVersion = IrVersion,
@@ -49,7 +45,9 @@ internal static class OnnxModel
             MetadataProps =
             {
                 new StringStringEntryProto { Key = "labels", Value = JsonSerializer.Serialize(labels) },
-                new StringStringEntryProto { Key = "architecture", Value = architecture },
+                new StringStringEntryProto { Key = "architecture", Value = description.Architecture },
+                new StringStringEntryProto { Key = "mean", Value = JsonSerializer.Serialize(normalization.Mean) },
+                new StringStringEntryProto { Key = "deviation", Value = JsonSerializer.Serialize(normalization.Scale.Select(s => 1 / s)) },
             },
         };
         model.WriteTo(stream);

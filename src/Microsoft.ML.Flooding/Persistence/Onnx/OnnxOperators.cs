@@ -102,8 +102,9 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         return Node("Mul", [Node("Sub", [x, Weight(tensor(mean).reshape(shape))]), Weight(tensor(scale).reshape(shape))]);
     }
 
-    /// <summary>Over the last axis.</summary>
-    public string Softmax(string x, string name) => Node("Softmax", [x], name, Attribute("axis", -1L));
+    /// <summary>Over the last axis, of the values divided by a temperature.</summary>
+    public string Softmax(string x, float temperature, string name) =>
+        Node("Softmax", [temperature == 1 ? x : Node("Div", [x, Number(temperature)])], name, Attribute("axis", -1L));
 
     private static AttributeProto Attribute(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
 

@@ -1,0 +1,108 @@
+using Microsoft.ML.Flooding.Tests.Pipeline;
+
+namespace Microsoft.ML.Flooding.Tests.Transfer;
+
+/// <summary>Training that starts from the weights of a file.</summary>
+[TestClass]
+public sealed class StartingWeightsTests
+{
+    private static readonly Architecture Network = Architecture.ConvNet.WithBaseWidth(8);
+
+    private readonly MLContext _context = new(seed: 1);
+
+    [TestMethod]
+    public void Weights_of_a_model_are_what_another_run_starts_from()
+    {
+        using var file = new TemporaryFile(".safetensors");
+        var data = FashionMnistData.Train(_context, 200);
+        using var first = ShortRun.Fit(_context, data, o => o.Architecture = Network);
+        first.SaveAsSafetensors(file.Path);
+        // A rate of next to nothing leaves the weights as they were.
+        using var second = ShortRun.Fit(_context, data, o => (o.Architecture, o.PretrainedWeights, o.LearningRate, o.WeightAveraging, o.Epochs, o.FreezeBatchNorm)
+            = (Network, file.Path, 1e-12, WeightAveraging.None, 1, true));
+        CollectionAssert.AreEqual(SavedModel.Weights(_context, first, data.Schema), SavedModel.Weights(_context, second, data.Schema));
+        var report = second.PretrainedWeights!;
+        Assert.IsEmpty(report.Missing);
+        Assert.IsEmpty(report.Skipped);
+        Assert.IsNotEmpty(report.Loaded);
+        Assert.IsNull(first.PretrainedWeights);
+    }
+
+    [TestMethod]
+    public void Head_of_other_classes_is_replaced_and_told_of()
+    {
+        using var file = new TemporaryFile(".safetensors");
+        using (var ten = ShortRun.Fit(_context, FashionMnistData.Train(_context, 200), o => o.Architecture = Network))
+            ten.SaveAsSafetensors(file.Path);
+        var two = Classes(FashionMnistData.Rows("train", 200), "Bag", "Boot");
+        using var model = ShortRun.Fit(_context, two, o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path));
+        CollectionAssert.AreEqual(new[] { "fc.weight", "fc.bias" }, model.PretrainedWeights!.Missing.ToArray());
+        Assert.HasCount(2, model.PretrainedWeights.Skipped);
+        Assert.HasCount(2, model.Labels);
+        var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(_context, model, two.Schema));
+        CollectionAssert.AreEqual(model.PretrainedWeights.Missing.ToArray(), loaded.PretrainedWeights!.Missing.ToArray());
+        loaded.Dispose();
+    }
+
+    [TestMethod]
+    public void Images_are_prepared_as_they_were_for_the_weights()
+    {
+        using var file = new TemporaryFile(".safetensors");
+        var data = FashionMnistData.Train(_context, 200);
+        using (var first = ShortRun.Fit(_context, data, o => o.Architecture = Network))
+            first.SaveAsSafetensors(file.Path);
+        using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 300), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path));
+        using var same = ShortRun.Fit(_context, data, o => o.Architecture = Network);
+        CollectionAssert.AreEqual(same.Description.Normalization.Mean, model.Description.Normalization.Mean);
+    }
+
+    [TestMethod]
+    public void Public_weights_bring_their_size_crop_mean_and_deviation()
+    {
+        using var file = new TemporaryFile(".safetensors");
+        var architecture = Architecture.ResNet18.WithBaseWidth(4).WithStem(Stem.ImageNet);
+        using (var network = Scoring.RandomModel.CreateNetwork(architecture, new(64, 64, 3), classes: 1000))
+        using (var stream = File.Create(file.Path))
+            Flooding.Networks.Safetensors.Write(stream, Flooding.Networks.NetworkState.State(network));
+        using var files = new ImageFiles(20, marginOf: i => i % 3);
+        var view = _context.Data.LoadFromEnumerable(files.Rows);
+        var data = _context.Transforms.Conversion.MapValueToKey("Label", nameof(ImageFiles.Row.Class))
+            .Append(_context.Transforms.LoadRawImageBytes("Features", files.Folder, nameof(ImageFiles.Row.ImagePath))).Fit(view).Transform(view);
+        using var model = ShortRun.Fit(_context, data, o => (o.Architecture, o.PretrainedWeights, o.Epochs) = (Architecture.ResNet18.WithBaseWidth(4), file.Path, 1));
+        Assert.AreEqual((224, 224), (model.ImageWidth, model.ImageHeight));
+        Assert.AreEqual("resnet18-width4-imagenet", model.Architecture.Name);
+        Assert.AreEqual(224.0 / 256, model.Description.CenterCrop);
+        Assert.AreEqual(0.485f * 255, model.Description.Normalization.Mean[0]);
+        Assert.AreEqual(0.225f * 255, model.Description.Normalization.Deviation[2]);
+    }
+
+    [TestMethod]
+    public void File_of_another_network_is_refused_with_its_names()
+    {
+        using var file = new TemporaryFile(".safetensors");
+        using (var mlp = ShortRun.Fit(_context, FashionMnistData.Train(_context, 200)))
+            mlp.SaveAsSafetensors(file.Path);
+        var e = Assert.ThrowsExactly<InvalidDataException>(() =>
+            ShortRun.Fit(_context, FashionMnistData.Train(_context, 200), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path)));
+        StringAssert.Contains(e.Message, file.Path);
+        StringAssert.Contains(e.Message, "layers.0");
+    }
+
+    [TestMethod]
+    public void Missing_file_and_open_architecture_are_told()
+    {
+        StringAssert.Contains(
+            Assert.ThrowsExactly<FileNotFoundException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 20), o => o.PretrainedWeights = "nowhere.safetensors")).Message,
+            "nowhere.safetensors");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 20),
+                o => (o.Architecture, o.PretrainedWeights) = (Architecture.Auto, "nowhere.safetensors"))).Message,
+            nameof(TrainingOptions.Architecture));
+    }
+
+    private IDataView Classes(IEnumerable<FashionMnistData.Row> rows, params string[] classes)
+    {
+        var view = _context.Data.LoadFromEnumerable(rows.Where(r => classes.Contains(r.Class)).ToArray());
+        return _context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(view).Transform(view);
+    }
+}

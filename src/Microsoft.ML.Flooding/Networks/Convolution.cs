@@ -28,7 +28,8 @@ internal static class Convolution
             return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups);
         if (conv.kernel_size[0] == 1)
             return Product(conv.stride[0], x, weight, bias);
-        if (x.size(0) == 1 && x.dtype == ScalarType.Float32 && RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64)
+        // oneDNN by name has no gradient.
+        if (x.size(0) == 1 && !is_grad_enabled() && x.dtype == ScalarType.Float32 && RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64)
             return ConvolveOne(conv, x, weight, bias);
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation);
     }

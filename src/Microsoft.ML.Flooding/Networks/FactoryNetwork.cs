@@ -13,6 +13,9 @@ internal sealed class FactoryNetwork : ModuleNetwork
     {
         _factory = () => factory(classes, shape.Channels) ?? throw new InvalidOperationException($"The factory of the architecture {name} gave null.");
         _module = this.Register("module", _factory());
+        // Modules of an application may have made them in the scope that is open.
+        foreach (var (_, tensor) in _module.State())
+            tensor.DetachFromDisposeScope();
         Check(shape, classes);
     }
 

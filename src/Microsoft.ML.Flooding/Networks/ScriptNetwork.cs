@@ -16,9 +16,9 @@ internal sealed class ScriptNetwork : ModuleNetwork
         _script = jit.load<Tensor, Tensor>(script);
         // Not the script itself: it makes its children anew whenever it is asked for them.
         foreach (var (parameterName, parameter) in _script.named_parameters())
-            register_parameter(parameterName, parameter);
+            this.Register(parameterName, parameter);
         foreach (var (bufferName, buffer) in _script.named_buffers())
-            register_buffer(bufferName, buffer);
+            register_buffer(bufferName, buffer.DetachFromDisposeScope());
         Check(shape, classes);
     }
 

@@ -45,10 +45,10 @@ internal static class ScoringRows
     {
         var context = new MLContext();
         using var model = Create(context, Architecture.ConvNet, Precision.Float32);
-        using var forward = new BareForward(256);
+        using var forward = new BareForward(128);
         var rows = Draw(2048);
         var view = model.Transform(context.Data.LoadFromEnumerable(rows));
-        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(rows.Length / 256));
+        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(rows.Length / 128));
         return new Figure(Alternation.MedianRatio(times[1], times[0]), Rate(rows.Length, times[0]), Rate(rows.Length, times[1]));
     }
 
@@ -56,10 +56,10 @@ internal static class ScoringRows
     {
         var context = new MLContext();
         using var model = Create(context, Architecture.ConvNet, Precision.Float32);
-        using var forward = new BareForward(256);
+        using var forward = new BareForward(128);
         var files = Draw(2048).Select(row => new EncodedRow { Features = Encode(row.Features) }).ToArray();
         var view = model.Transform(context.Data.LoadFromEnumerable(files));
-        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 256), Decode);
+        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 128), Decode);
         var slower = times[1].Zip(times[2], Math.Max).ToArray();
         return new Figure(Alternation.MedianRatio(slower, times[0]), Rate(files.Length, times[0]), Rate(files.Length, slower), Rate(files.Length, times[1]));
 

@@ -1,28 +1,22 @@
 using System.Globalization;
-using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
 /// <summary>Training throughput beside the hand-written loop.</summary>
 internal static class TrainingRows
 {
-    private static readonly ImageShape Small = new(32, 32, 3);
-    private static readonly ImageShape Digit = new(28, 28, 1);
-
     public static IEnumerable<Row> All =>
     [
-        Throughput("resnet18-float32", "ResNet-18, 32x32x3, SGD, Float32", 1.25, () => new Workload(Architecture.ResNet18, Small, 2), Precision.Float32, 3),
-        Throughput("resnet18-bfloat16", "ResNet-18, 32x32x3, SGD, BFloat16", 2.5, () => new Workload(Architecture.ResNet18, Small, 2), Precision.BFloat16, 3),
-        Throughput("convnet-float32", "ConvNet, 28x28x1, SGD, Float32", 1.0, () => new Workload(Architecture.ConvNet, Digit, 6), Precision.Float32, 7),
-        Throughput("convnet-bfloat16", "ConvNet, 28x28x1, SGD, BFloat16", 1.6, () => new Workload(Architecture.ConvNet, Digit, 6), Precision.BFloat16, 7),
-        Throughput("mlp-float32", "MLP 784-1000-1000-10, SGD, Float32", 1.05, () => new Workload(Mlp, Digit, 40), Precision.Float32, 11),
-        Throughput("mlp-bfloat16", "MLP 784-1000-1000-10, SGD, BFloat16", 2.0, () => new Workload(Mlp, Digit, 40), Precision.BFloat16, 11),
-        Throughput("mlp-adam", "MLP 784-1000-1000-10, Adam, Float32", 1.3, () => new Workload(Mlp, Digit, 40, Optimizer.Adam), Precision.Float32, 11),
+        Throughput("resnet18-float32", "ResNet-18, 32x32x3, SGD, Float32", 1.25, () => Workload.ResNet18(2), Precision.Float32, 3),
+        Throughput("resnet18-bfloat16", "ResNet-18, 32x32x3, SGD, BFloat16", 2.5, () => Workload.ResNet18(2), Precision.BFloat16, 3),
+        Throughput("convnet-float32", "ConvNet, 28x28x1, SGD, Float32", 1.0, () => Workload.ConvNet(6), Precision.Float32, 7),
+        Throughput("convnet-bfloat16", "ConvNet, 28x28x1, SGD, BFloat16", 1.6, () => Workload.ConvNet(6), Precision.BFloat16, 7),
+        Throughput("mlp-float32", "MLP 784-1000-1000-10, SGD, Float32", 1.05, () => Workload.Mlp(40), Precision.Float32, 11),
+        Throughput("mlp-bfloat16", "MLP 784-1000-1000-10, SGD, BFloat16", 2.0, () => Workload.Mlp(40), Precision.BFloat16, 11),
+        Throughput("mlp-adam", "MLP 784-1000-1000-10, Adam, Float32", 1.3, () => Workload.Mlp(40, Optimizer.Adam), Precision.Float32, 11),
         new Row("step", "Fit per step / bare forward + backward + fused step (MLP)", 1.03, false, Step),
         new Row("flood", "Flooded / plain step (ConvNet)", 1.01, false, FloodedAgainstPlain),
     ];
-
-    private static Architecture Mlp => Architecture.Mlp.WithHiddenSizes(1000, 1000);
 
     private static Row Throughput(string name, string workload, double floor, Func<Workload> create, Precision precision, int rounds) =>
         new(name, workload, floor, true, () =>
@@ -35,14 +29,14 @@ internal static class TrainingRows
 
     private static Figure Step()
     {
-        using var work = new Workload(Mlp, Digit, 20);
+        using var work = Workload.Mlp(20);
         var times = Alternation.Time(41, work.Ours(Precision.Float32), work.Bare(Precision.Float32));
         return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0], 20), Milliseconds(times[1], 20));
     }
 
     private static Figure FloodedAgainstPlain()
     {
-        using var work = new Workload(Architecture.ConvNet, Digit, 4);
+        using var work = Workload.ConvNet(4);
         var times = Alternation.Time(41, work.Ours(Precision.Float32, 0.03f), work.Ours(Precision.Float32));
         return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0], 4), Milliseconds(times[1], 4));
     }

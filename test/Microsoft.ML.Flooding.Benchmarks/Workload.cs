@@ -14,6 +14,7 @@ internal sealed class Workload : IDisposable
     private const int Batch = 128;
 
     private readonly Architecture _architecture;
+    private readonly Func<nn.Module<Tensor, Tensor>> _byHand;
     private readonly ImageShape _shape;
     private readonly Optimizer _optimizer;
     private readonly int _steps;
@@ -21,9 +22,10 @@ internal sealed class Workload : IDisposable
     private readonly Tensor _rows;
     private readonly List<IDisposable> _owned = [];
 
-    public Workload(Architecture architecture, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd)
+    private Workload(Architecture architecture, Func<nn.Module<Tensor, Tensor>> byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd)
     {
         _architecture = architecture;
+        _byHand = byHand;
         _shape = shape;
         _optimizer = optimizer;
         _steps = steps;
@@ -36,6 +38,13 @@ internal sealed class Workload : IDisposable
         _rows = arange(steps * Batch).DetachFromDisposeScope();
     }
 
+    public static Workload ResNet18(int steps) => new(Architecture.ResNet18, () => HandWritten.ResNet18(3, Classes), new ImageShape(32, 32, 3), steps);
+
+    public static Workload ConvNet(int steps) => new(Architecture.ConvNet, () => HandWritten.ConvNet(1, Classes), new ImageShape(28, 28, 1), steps);
+
+    public static Workload Mlp(int steps, Optimizer optimizer = Optimizer.Sgd) =>
+        new(Architecture.Mlp.WithHiddenSizes(1000, 1000), () => HandWritten.Mlp(28 * 28, Classes), new ImageShape(28, 28, 1), steps, optimizer);
+
     public int Images => _steps * Batch;
 
     /// <summary>
@@ -44,8 +53,7 @@ internal sealed class Workload : IDisposable
     /// </summary>
     public Contender ByHand()
     {
-        var network = Own(CreateNetwork());
-        ToRowMajor(network);
+        var network = Own(_byHand());
         var parameters = network.parameters();
         optim.Optimizer optimizer = Own(_optimizer switch
         {
@@ -117,14 +125,6 @@ internal sealed class Workload : IDisposable
         run();
         return heap;
     });
-
-    /// <summary>The library makes networks with channels last; one who writes the module has it as TorchSharp makes it.</summary>
-    private static void ToRowMajor(Network network)
-    {
-        using var _ = no_grad();
-        foreach (var parameter in network.parameters().Where(p => p.dim() == 4))
-            parameter.set_(parameter.contiguous());
-    }
 
     private static ScalarType TypeOf(Precision precision) => precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 

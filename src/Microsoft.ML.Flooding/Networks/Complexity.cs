@@ -16,6 +16,9 @@ internal sealed class Complexity : IOperators<long[]>
     /// <summary>Multiplications with an addition in convolutions, linear layers and attention for one image; elementwise work is not counted.</summary>
     public long MultiplyAdds { get; private set; }
 
+    /// <summary>Values of the largest result of a layer for one image.</summary>
+    public long LargestResult { get; private set; }
+
     public static Complexity Of(Network network, ImageShape shape)
     {
         var complexity = new Complexity { Parameters = network.parameters().Sum(parameter => parameter.numel()) };
@@ -28,6 +31,7 @@ internal sealed class Complexity : IOperators<long[]>
         var shape = conv.weight.shape;
         var (height, width) = (Extent(0, x[2]), Extent(1, x[3]));
         MultiplyAdds += height * width * shape[0] * shape[1] * shape[2] * shape[3];
+        LargestResult = Math.Max(LargestResult, shape[0] * height * width);
         return [x[0], shape[0], height, width];
 
         long Extent(int axis, long size) => Networks.Extent.Of(size, conv.kernel_size[axis], conv.stride[axis], conv.padding![axis]);
@@ -38,6 +42,7 @@ internal sealed class Complexity : IOperators<long[]>
     public long[] Linear(Linear linear, long[] x)
     {
         MultiplyAdds += x.Aggregate(1L, (product, size) => product * size) * linear.out_features;
+        LargestResult = Math.Max(LargestResult, x[1..^1].Aggregate(linear.out_features, (product, size) => product * size));
         return [.. x[..^1], linear.out_features];
     }
 

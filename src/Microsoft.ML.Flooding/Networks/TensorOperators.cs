@@ -16,7 +16,7 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
 
     public Tensor BatchNorm(BatchNorm norm, Tensor x) => norm.forward(x);
 
-    public Tensor Linear(Linear linear, Tensor x) => F.linear(x, linear.weight, linear.bias);
+    public Tensor Linear(Linear linear, Tensor x) => LinearLayer.Apply(x, linear.weight!, linear.bias);
 
     public Tensor LayerNorm(LayerNorm norm, Tensor x) => norm.forward(x);
 

@@ -31,7 +31,7 @@ internal sealed class ImageClassifier : IDisposable
         _type = network.IsInterpretable ? description.ScoringPrecision.On(device) : ScalarType.Float32;
         _plan = InferencePlanBuilder.Build(network, device, _type);
         _normalizer = description.Normalization.On(device);
-        BatchSize = device.type == DeviceType.CPU ? BatchOf(2_500_000, 256) : BatchOf(40_000_000, 1024);
+        BatchSize = BatchOf(network, device);
         _lifetime = new SharedLifetime(typeof(FloodedImageClassificationTransformer), Release);
     }
 
@@ -72,7 +72,17 @@ internal sealed class ImageClassifier : IDisposable
 
     public void Dispose() => _lifetime.End();
 
-    private int BatchOf(int values, int most) => Math.Clamp(values / Description.Shape.Length, 1, most);
+    /// <summary>
+    /// On a CPU the results of a layer stay below the 32 MB from which glibc maps each block of memory anew: clearing its pages takes longer than
+    /// the layer. A GPU wants more images at once.
+    /// </summary>
+    private int BatchOf(Network network, Device device)
+    {
+        var largest = Math.Max(network.IsInterpretable ? Complexity.Of(network, Description.Shape).LargestResult : 0, Description.Shape.Length);
+        return device.type == DeviceType.CPU
+            ? (int)Math.Clamp(4_000_000 / largest, 1, 256)
+            : (int)Math.Clamp(256_000_000 / largest, 1, 1024);
+    }
 
     private void Release()
     {

@@ -1,0 +1,60 @@
+using System.Runtime.Intrinsics.X86;
+using TorchSharp;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Flooding.Networks;
+
+/// <summary>
+/// x W' + b. libtorch leaves float32 matrix products to MKL, which on AMD's processors does not use their widest instructions: oneDNN, in the same
+/// libtorch, computes them in half the time there.
+/// </summary>
+internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
+{
+    private const string NeedsGradient = "x needs a gradient";
+    private const string HasBias = "there is a bias";
+
+    // The signature of "AuthenticAMD".
+    private const int Amd = 0x68747541;
+
+    private static readonly bool PrefersOneDnn = X86Base.IsSupported && X86Base.CpuId(0, 0).Ebx == Amd && Avx512F.IsSupported;
+
+    private static readonly Lazy<jit.ScriptModule> OneDnn = new(() => ScriptSource.Compile(
+        """
+          def product(self: __torch__.Kernels, x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
+            return ops.mkldnn._linear_pointwise(x, w, b, "none", annotate(List[Optional[number]], []), "")
+
+        """));
+
+    public override string Name => nameof(LinearLayer);
+
+    /// <summary>[..., inputs] to [..., outputs].</summary>
+    public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias)
+    {
+        if (!PrefersOneDnn || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU)
+            return F.linear(x, weight, bias);
+        if (!is_grad_enabled())
+            return Product(x, weight, bias);
+        // The result must not be a view made inside of the function: what follows may overwrite it.
+        return x.dim() == 2 ? apply(x, weight, bias!) : apply(x.flatten(0, -2), weight, bias!).reshape([.. x.shape[..^1], weight.shape[0]]);
+    }
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        var (x, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
+        ctx.save_for_backward([x, weight]);
+        ctx.save_data(NeedsGradient, x.requires_grad);
+        ctx.save_data(HasBias, vars[2] is not null);
+        return Product(x, weight, (Tensor?)vars[2]);
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        var saved = ctx.get_saved_variables();
+        var (x, weight) = (saved[0], saved[1]);
+        var input = (bool)ctx.get_data(NeedsGradient) ? Product(grad_output, weight.t(), null) : null;
+        return [input!, Product(grad_output.t(), x.t(), null), (bool)ctx.get_data(HasBias) ? grad_output.sum([0L]) : null!];
+    }
+
+    private static Tensor Product(Tensor x, Tensor weight, Tensor? bias) => (Tensor)OneDnn.Value.invoke("product", x, weight, bias!);
+}

@@ -1,0 +1,53 @@
+using Microsoft.ML.Flooding.Networks;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Networks;
+
+[TestClass]
+public sealed class LinearLayerTests
+{
+    /// <summary>Where the processor is one of AMD's this is our own gradient.</summary>
+    [TestMethod]
+    [DataRow(new long[] { 128, 784 }, 100, true)]
+    [DataRow(new long[] { 1, 3 }, 1, true)]
+    [DataRow(new long[] { 7, 33 }, 10, false)]
+    [DataRow(new long[] { 2, 5, 16 }, 48, true)]
+    public void Values_and_gradients_are_those_in_double_precision(long[] shape, int outputs, bool hasBias)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var exact = new[] { randn(shape, ScalarType.Float64, generator: generator), randn([outputs, shape[^1]], ScalarType.Float64, generator: generator), randn([outputs], ScalarType.Float64, generator: generator) };
+        var single = exact.Select(t => t.to(ScalarType.Float32)).ToArray();
+        foreach (var leaf in exact.Concat(single))
+            leaf.requires_grad = true;
+
+        var y = LinearLayer.Apply(single[0], single[1], hasBias ? single[2] : null);
+        var exactY = nn.functional.linear(exact[0], exact[1], hasBias ? exact[2] : null);
+        AssertClose(exactY, y);
+        y.square().sum().backward();
+        exactY.square().sum().backward();
+        foreach (var (a, b) in exact.Zip(single).Take(hasBias ? 3 : 2))
+            AssertClose(a.grad!, b.grad!);
+        using var _ = no_grad();
+        AssertClose(exactY, LinearLayer.Apply(single[0], single[1], hasBias ? single[2] : null));
+    }
+
+    [TestMethod]
+    public void Input_without_a_gradient_costs_none()
+    {
+        using var scope = NewDisposeScope();
+        var (x, weight, bias) = (rand(4, 5), rand(3, 5), rand(3));
+        weight.requires_grad = true;
+        bias.requires_grad = true;
+        var gradients = autograd.grad([LinearLayer.Apply(x, weight, bias).sum()], [weight, bias]);
+        Assert.HasCount(2, gradients.ToArray());
+        Assert.IsTrue(gradients[1].allclose(full(3, 4f)));
+        Assert.IsTrue(gradients[0].allclose(x.sum([0L]).expand(3, 5)));
+    }
+
+    private static void AssertClose(Tensor expected, Tensor actual)
+    {
+        using var _ = no_grad();
+        Assert.IsLessThan(1e-5, ((expected - actual).abs().max() / expected.abs().max()).item<double>());
+    }
+}

@@ -204,6 +204,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         var column = ImageColumn.Create(feature, ImageWidth, ImageHeight, data, Description.MaxPixels) with { CenterCrop = Description.CenterCrop };
         using var images = ImageSet.Load(host, data, Description.FeatureColumn, labelColumnName, column, new ImageSetOptions(), CheckAlive);
         using var copy = CopyNetwork();
+        copy.ToChannelsLast();
         return LandscapeSurvey.Of(copy, images, Description.Normalization, DeviceSelection.Choose(_environment, channel), options, CheckAlive);
     }
 

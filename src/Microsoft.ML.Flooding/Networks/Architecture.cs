@@ -267,17 +267,16 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         var network = CreateEmpty(shape, classes);
         network.Initialize(generator);
+        network.ToChannelsLast();
         return network;
     }
 
-    /// <summary>A network for weights to be loaded into; what it holds before is of no account.</summary>
+    /// <summary>A network for weights to be loaded into, its convolutions row-major as files have them; what it holds before is of no account.</summary>
     internal Network CreateEmpty(ImageShape shape, int classes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
         var resolved = Resolve(shape);
-        var network = resolved.Family.Create(resolved, shape, classes);
-        network.ToChannelsLast();
-        return network;
+        return resolved.Family.Create(resolved, shape, classes);
     }
 
     /// <summary>

@@ -15,7 +15,7 @@ internal sealed class ImageClassifier : IDisposable
     private readonly Device _device;
     private readonly Network _network;
     private readonly ScalarType _type;
-    private readonly InferencePlan _plan;
+    private readonly Lazy<InferencePlan> _plan;
     private readonly Normalization.PixelNormalizer _normalizer;
     private readonly SharedLifetime _lifetime;
 
@@ -29,7 +29,8 @@ internal sealed class ImageClassifier : IDisposable
         _device = device;
         // A network whose insides are not known computes in the type of its weights, and those are kept as they were trained.
         _type = network.IsInterpretable ? description.ScoringPrecision.On(device) : ScalarType.Float32;
-        _plan = InferencePlanBuilder.Build(network, device, _type);
+        // A model that is loaded to be trained further, exported or looked at is never asked for it.
+        _plan = new Lazy<InferencePlan>(() => InferencePlanBuilder.Build(network, device, _type));
         _normalizer = description.Normalization.On(device);
         BatchSize = BatchOf(network, device);
         _lifetime = new SharedLifetime(typeof(FloodedImageClassificationTransformer), Release);
@@ -55,7 +56,7 @@ internal sealed class ImageClassifier : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
-        var logits = _plan.Run(_type == ScalarType.Float32 ? input : input.to(_type));
+        var logits = _plan.Value.Run(_type == ScalarType.Float32 ? input : input.to(_type));
         if (Description.Temperature != 1)
             logits = logits.to(ScalarType.Float32) / Description.Temperature;
         var scores = logits.softmax(1, ScalarType.Float32);
@@ -86,7 +87,8 @@ internal sealed class ImageClassifier : IDisposable
 
     private void Release()
     {
-        _plan.Dispose();
+        if (_plan.IsValueCreated)
+            _plan.Value.Dispose();
         _normalizer.Dispose();
         _network.Dispose();
     }

@@ -31,6 +31,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         if (!network.IsInterpretable)
         {
             network.to(device);
+            network.ToChannelsLast();
             network.eval();
             return new InferencePlan([new InferencePlan.Step(values => network.forward(values[0]), 1, [0])], 2, []);
         }

@@ -59,7 +59,7 @@ static void Run(string fashionMnist, string? cifar, int seeds, Scale scale, IRea
         Add(study.CompareFamily(noisy, 0.5f));
     }
     if (parts.Contains("synthetic"))
-        foreach (var task in SyntheticSets.All(scale.SyntheticEpochs))
+        foreach (var task in SyntheticSets.All(scale))
             Add(study.Compare(task));
     if (parts.Contains("cifar") && cifar is not null)
         Add(study.Compare(ImageTasks.Cifar10(cifar, scale)));

@@ -13,13 +13,13 @@ internal static class SyntheticSets
     private const int TrainingCount = 100;
     private const int TestCount = 5000;
 
-    public static IEnumerable<Task> All(int epochs)
+    public static IEnumerable<Task> All(Scale scale)
     {
-        yield return Create("Two Gaussians", 10, 0, epochs, Gaussians);
-        foreach (var noise in new[] { 0.01, 0.05, 0.1 })
-            yield return Create("Sinusoid", 2, noise, epochs, Sinusoid);
-        foreach (var noise in new[] { 0.01, 0.05, 0.1 })
-            yield return Create("Spiral", 2, noise, epochs, Spiral);
+        yield return Create("Two Gaussians", 10, 0, scale.SyntheticEpochs, Gaussians);
+        foreach (var noise in scale.SyntheticNoise)
+            yield return Create("Sinusoid", 2, noise, scale.SyntheticEpochs, Sinusoid);
+        foreach (var noise in scale.SyntheticNoise)
+            yield return Create("Spiral", 2, noise, scale.SyntheticEpochs, Spiral);
     }
 
     private static Task Create(string name, int dimensions, double noise, int epochs, Func<Random, int, (float[], bool)> draw)

@@ -138,7 +138,7 @@ internal sealed class ImageSetLoader : IDisposable
 
     private bool TryWrite(long place, Worker worker, [NotNullWhen(false)] out string? problem)
     {
-        if (worker.Raw.Kind == ImageKind.Values && _store.PixelType == ScalarType.Byte)
+        if (worker.Raw.Kind == ImageKind.Values)
             return TryWriteValues(place, worker, out problem);
 
         var pixels = _store.Place(place, worker.Scratch);
@@ -149,25 +149,17 @@ internal sealed class ImageSetLoader : IDisposable
         return true;
     }
 
-    /// <summary>Floats are kept as bytes for as long as they are bytes.</summary>
+    /// <summary>Floats are kept as bytes for as long as they are bytes. Where a place is may be asked under the lock only: widening moves them all.</summary>
     private bool TryWriteValues(long place, Worker worker, [NotNullWhen(false)] out string? problem)
     {
-        Span<byte> values = worker.Values;
-        if (!_column.TryDecode(worker.Raw, values, out problem))
+        if (!_column.TryDecode(worker.Raw, worker.Values, out problem))
             return false;
 
         _widening.EnterReadLock();
         try
         {
-            if (_store.PixelType == ScalarType.Byte)
-            {
-                var pixels = _store.Place(place, worker.Scratch);
-                if (FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(values), pixels))
-                {
-                    _store.Commit(place, pixels);
-                    return true;
-                }
-            }
+            if (TryStore(place, worker))
+                return true;
         }
         finally
         {
@@ -179,14 +171,24 @@ internal sealed class ImageSetLoader : IDisposable
         {
             if (_store.PixelType == ScalarType.Byte)
                 _store.Widen(Math.Min(Volatile.Read(ref _taken), _store.Count));
+            TryStore(place, worker);
+            return true;
         }
         finally
         {
             _widening.ExitWriteLock();
         }
+    }
 
-        values.CopyTo(_store.Place(place, worker.Values));
-        _store.Commit(place, values);
+    /// <summary>False if the store is of bytes and the values are not.</summary>
+    private bool TryStore(long place, Worker worker)
+    {
+        var pixels = _store.Place(place, worker.Scratch);
+        if (_store.PixelType != ScalarType.Byte)
+            worker.Values.CopyTo(pixels);
+        else if (!FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(worker.Values), pixels))
+            return false;
+        _store.Commit(place, pixels);
         return true;
     }
 

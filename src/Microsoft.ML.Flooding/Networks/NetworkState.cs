@@ -12,6 +12,27 @@ internal static class NetworkState
     /// <exception cref="InvalidDataException">A tensor is missing, unexpected or of another shape; nothing has been copied then.</exception>
     public static void LoadState(this nn.Module module, IReadOnlyDictionary<string, Tensor> state)
     {
+        using var _ = no_grad();
+        foreach (var (own, value) in Match(module, state))
+            own.copy_(value);
+    }
+
+    /// <summary>Lets the parameters and buffers have the memory of the values where type and device are theirs; copies the others.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing, unexpected or of another shape; nothing has changed then.</exception>
+    public static void AdoptState(this nn.Module module, IReadOnlyDictionary<string, Tensor> state)
+    {
+        using var _ = no_grad();
+        foreach (var (own, value) in Match(module, state))
+        {
+            if (own.dtype == value.dtype && own.device_type == value.device_type)
+                own.set_(value);
+            else
+                own.copy_(value);
+        }
+    }
+
+    private static IEnumerable<(Tensor Own, Tensor Value)> Match(nn.Module module, IReadOnlyDictionary<string, Tensor> state)
+    {
         ArgumentNullException.ThrowIfNull(state);
         var own = module.State().ToList();
         if (own.Where(entry => !state.ContainsKey(entry.Name)).Select(entry => entry.Name).ToList() is { Count: > 0 } missing)
@@ -23,9 +44,7 @@ internal static class NetworkState
             if (!tensor.shape.SequenceEqual(state[name].shape))
                 throw new InvalidDataException($"'{name}' is [{string.Join(", ", state[name].shape)}] in the weights, but [{string.Join(", ", tensor.shape)}] in the network.");
         }
-        using var _ = no_grad();
-        foreach (var (name, tensor) in own)
-            tensor.copy_(state[name]);
+        return own.Select(entry => (entry.Tensor, state[entry.Name]));
     }
 
     private static IEnumerable<(string, Tensor)> State(nn.Module module, string prefix)

@@ -89,7 +89,7 @@ internal static class ModelFile
         var network = architecture.CreateEmpty(description.Shape, description.Labels.Count);
         try
         {
-            network.LoadState(file.LoadAll());
+            network.AdoptState(file.LoadAll());
             return network;
         }
         catch

@@ -82,6 +82,19 @@ public class ImageSetTests
         CollectionAssert.AreEqual(rows.SelectMany(row => row).ToArray(), Read(set).data<float>().ToArray());
     }
 
+    /// <summary>The first rows decide at once that the set is of floats, on every core.</summary>
+    [TestMethod]
+    public void Whoever_widens_the_set_all_rows_are_in_it()
+    {
+        var rows = Enumerable.Range(0, 200).Select(i => new float[] { i + 0.5f, i, -i, 3 }).ToArray();
+        var data = FloatView(rows);
+        for (var i = 0; i < 300; i++)
+        {
+            using var set = Load(data);
+            CollectionAssert.AreEqual(rows.SelectMany(row => row).ToArray(), Read(set).data<float>().ToArray());
+        }
+    }
+
     [TestMethod]
     [DataRow(float.NaN)]
     [DataRow(float.PositiveInfinity)]

@@ -80,6 +80,51 @@ public sealed class FloodingObjectiveTests
     }
 
     [TestMethod]
+    public void Mixup_is_refused_where_a_level_belongs_to_a_class_or_a_sample()
+    {
+        void Validate(FloodingObjective objective) =>
+            new TrainingOptions { Objective = objective, Augmentation = new Augmentation { MixupAlpha = 0.2 } }.Validate();
+        Validate(FloodingObjective.Flood);
+        Validate(FloodingObjective.IFlood);
+        Validate(FloodingObjective.SoftAscentDescent());
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.AdaFlood())).Message, "AdaFlood");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.ClassWise())).Message, "Mixup");
+    }
+
+    [TestMethod]
+    public void Auxiliary_networks_continue_from_their_checkpoints_with_the_same_bits()
+    {
+        var folder = Directory.CreateTempSubdirectory("flooding-folds-");
+        try
+        {
+            var context = new MLContext(seed: 1);
+            var train = FashionMnistData.Train(context, 120);
+            TrainingHistory Fit(string? checkpoints, Action<EpochMetrics>? callback = null)
+            {
+                using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+                {
+                    Objective = FloodingObjective.AdaFlood(folds: 2),
+                    Epochs = 3,
+                    Architecture = Architecture.Mlp,
+                    CheckpointDirectory = checkpoints,
+                    MetricsCallback = callback,
+                }).Fit(train);
+                return model.History;
+            }
+            var undisturbed = Fit(null);
+            Assert.ThrowsExactly<OperationCanceledException>(() => Fit(folder.FullName, e => throw new OperationCanceledException()));
+            Assert.HasCount(2, folder.GetDirectories("fold-*"));
+            var continued = Fit(folder.FullName);
+            CollectionAssert.AreEqual(
+                undisturbed.Epochs.Select(e => e with { ImagesPerSecond = 0 }).ToArray(), continued.Epochs.Select(e => e with { ImagesPerSecond = 0 }).ToArray());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
     public void Every_successor_trains_a_classifier(bool adaptive)

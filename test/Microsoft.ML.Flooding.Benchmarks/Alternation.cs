@@ -28,6 +28,14 @@ internal static class Alternation
         return seconds;
     }
 
+    /// <summary>The seconds of each action, without a round that warms up.</summary>
+    public static double[] TimeOnce(params Action[] actions) => Array.ConvertAll(actions, action =>
+    {
+        var start = Stopwatch.GetTimestamp();
+        action();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    });
+
     public static double Median(this IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();

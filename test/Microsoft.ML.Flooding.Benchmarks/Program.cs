@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.ML.Flooding.Benchmarks;
 using Spectre.Console;
 
-IReadOnlyList<Row> rows = [.. TrainingRows.All, .. MemoryRows.All, .. ScoringRows.All];
+IReadOnlyList<Row> rows = [.. TrainingRows.All, .. SearchRows.All, .. MemoryRows.All, .. ScoringRows.All];
 var chosen = args.Length == 0 ? rows : [.. rows.Where(r => args.Contains(r.Name))];
 if (chosen.Count < Math.Max(args.Length, 1))
 {

@@ -1,0 +1,53 @@
+using System.Globalization;
+
+namespace Microsoft.ML.Flooding.Benchmarks;
+
+/// <summary>A search for the flood level beside the runs that it stands for.</summary>
+internal static class SearchRows
+{
+    private static readonly float[] Levels = [.. Enumerable.Range(0, 11).Select(i => i / 100f)];
+
+    public static IEnumerable<Row> All =>
+    [
+        new Row("search", "Search over b = 0, 0.01 ... 0.10 on the sample / eleven separate runs (MLP)", 0.8, false, Search),
+    ];
+
+    private static Figure Search()
+    {
+        var context = new MLContext();
+        var data = context.Data.LoadFromIdx(
+            Path.Combine(AppContext.BaseDirectory, "data", "train-images-idx3-ubyte.gz"), Path.Combine(AppContext.BaseDirectory, "data", "train-labels-idx1-ubyte.gz"));
+        IReadOnlyList<FloodTrial> trials = [];
+        TrainingHistory[] separate = [];
+        // Each is a minute's work: one run warms up for both.
+        Fit(o => o.Epochs = 1);
+        var times = Alternation.TimeOnce(
+            () => trials = Fit(o => o.FloodLevels = FloodLevels.Of(Levels)).Trials,
+            () => separate = [.. Levels.Select(level => Fit(o => o.FloodLevel = level))]);
+        foreach (var (trial, run) in trials.Zip(separate))
+            if (!trial.History.Epochs.Select(Comparable).SequenceEqual(run.Epochs.Select(Comparable)))
+                throw new InvalidOperationException($"The trial at {trial.FloodLevel} is not its separate run.");
+        var shared = trials.Sum(t => t.SharedEpochs);
+        var all = trials.Sum(t => t.History.Epochs.Count);
+        return new Figure(times[0] / times[1], Seconds(times[0], $", {all - shared} epochs"), Seconds(times[1], $", {all} epochs"));
+
+        TrainingHistory Fit(Action<FloodedImageClassificationTrainer.Options> change)
+        {
+            var options = new FloodedImageClassificationTrainer.Options
+            {
+                Architecture = Architecture.Mlp,
+                Epochs = 20,
+                WeightAveraging = WeightAveraging.Exponential,
+                Seed = 1,
+            };
+            change(options);
+            using var model = context.Transforms.FloodedImageClassification(options).Fit(data);
+            return model.History;
+        }
+    }
+
+    /// <summary>An epoch without what differs from run to run.</summary>
+    private static EpochMetrics Comparable(EpochMetrics epoch) => epoch with { ImagesPerSecond = 0 };
+
+    private static string Seconds(double seconds, string remark) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s{remark}");
+}

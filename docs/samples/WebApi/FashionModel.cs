@@ -9,6 +9,7 @@ namespace WebApi;
 internal static class FashionModel
 {
     private const int Side = 28;
+    private const int Epochs = 8;
 
     private static readonly string[] Names =
         ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
@@ -19,17 +20,18 @@ internal static class FashionModel
         var path = Path.Combine(AppContext.BaseDirectory, "fashion.zip");
         if (File.Exists(path))
             return path;
-        Console.WriteLine("No --model was given: training one on Fashion-MNIST, which takes a minute.");
+        Console.WriteLine("No --model was given: training one on Fashion-MNIST, once.");
         var context = new MLContext(seed: 1);
         var data = context.Data.LoadFromEnumerable(Read());
         var pipeline = context.Transforms.Conversion.MapValueToKey("Label")
             .Append(context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
             {
                 FloodLevel = 0.05f,
-                Epochs = 12,
+                Epochs = Epochs,
                 Architecture = Architecture.ConvNet.WithBaseWidth(16),
+                MetricsCallback = e => Console.WriteLine($"epoch {e.Epoch} of {Epochs}: validation accuracy {e.AveragedValidationAccuracy:P0}"),
                 OnInvalidImage = OnInvalidImage.Skip,
-                MaxPixels = 25_000_000,
+                MaxPixels = Upload.MostPixels,
             }));
         using var model = pipeline.Fit(data);
 

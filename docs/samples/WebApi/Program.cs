@@ -1,28 +1,36 @@
 using Microsoft.AspNetCore.Http.Features;
 using WebApi;
 
-const long MostBytes = 10 << 20;
-
-var builder = WebApplication.CreateBuilder(args);
-builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MostBytes);
-builder.Services.Configure<FormOptions>(form => form.MultipartBodyLengthLimit = MostBytes);
-builder.Services.AddSingleton(_ => Classifier.Open(builder.Configuration["model"] ?? FashionModel.TrainOnce()));
+// The page lies beside the program, from wherever that is started.
+var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = Upload.MostBytes + Upload.FormBytes);
+builder.Services.Configure<FormOptions>(form => form.MultipartBodyLengthLimit = Upload.MostBytes + Upload.FormBytes);
+builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false);
+builder.Services.AddProblemDetails(problems => problems.CustomizeProblemDetails = Upload.Explain);
+builder.Services.AddSingleton(_ => new Classifier(builder.Configuration["model"] ?? FashionModel.TrainOnce(), builder.Configuration["column"] ?? "Features"));
 
 var app = builder.Build();
+app.UseExceptionHandler();
+app.UseStatusCodePages();
 app.UseDefaultFiles();
 app.UseStaticFiles();
 
 // The model is there before the first request is.
 var classifier = app.Services.GetRequiredService<Classifier>();
 
-app.MapGet("/health", () => Results.Ok(new { status = "healthy", architecture = classifier.Architecture, classes = classifier.Labels.Count }));
-app.MapPost("/predict", async (IFormFile file, CancellationToken cancellation) =>
+app.MapGet("/health", () => new { Status = "healthy", classifier.Architecture, classifier.Labels, Upload.MostBytes, Upload.MostPixels });
+app.MapPost("/predict", async (IFormFile? file, CancellationToken cancellation) =>
 {
-    using var content = new MemoryStream();
-    await file.CopyToAsync(content, cancellation);
-    return await classifier.PredictAsync(content.ToArray(), cancellation) is { } predictions
-        ? Results.Ok(predictions)
-        : Results.Problem("This is no image that can be read: a JPEG, PNG, WebP, GIF or BMP file of at most 25 megapixels is expected.", statusCode: StatusCodes.Status415UnsupportedMediaType);
+    if (file is null)
+        return Results.Problem(statusCode: StatusCodes.Status400BadRequest);
+
+    // A file is read when an engine is free for it, so that no more files than engines are in memory.
+    using var engine = await classifier.BorrowAsync(cancellation);
+    var content = new byte[file.Length];
+    await using (var stream = file.OpenReadStream())
+        await stream.ReadExactlyAsync(content, cancellation);
+    return Upload.Refuse(content) ?? (engine.Predict(content) is { } predictions ? Results.Ok(predictions) : Upload.Broken());
 }).DisableAntiforgery();
 
 app.Run();

@@ -43,7 +43,8 @@ internal static class Convolution
 
     private static Tensor ConvolveOne(Conv2d conv, Tensor x, Tensor weight, Tensor? bias)
     {
-        var (padding, stride, dilation) = (conv.padding![0], conv.stride[0], conv.dilation[0]);
+        // Scalars that live to the end of the call: of a long, TorchSharp makes one that the collector may free before the call reads it.
+        using TorchSharp.Scalar padding = conv.padding![0], stride = conv.stride[0], dilation = conv.dilation[0];
         return (Tensor)(bias is null
             ? OneDnn.Value.invoke("convolve", x, weight, padding, stride, dilation)
             : OneDnn.Value.invoke("convolve_biased", x, weight, bias, padding, stride, dilation));

@@ -46,6 +46,42 @@ public class ConvolutionTests
         }
     }
 
+    /// <summary>TorchSharp boxes the numbers of a script's call, and the collector takes boxes that nobody holds.</summary>
+    [TestMethod]
+    public void A_collection_during_the_convolution_of_one_image_changes_nothing()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var generator = new Generator(1);
+        using var conv = nn.Conv2d(3, 4, 3, stride: 2, padding: 1);
+        var x = randn([1, 3, 8, 8], generator: generator).ToChannelsLast();
+        var weight = randn([4, 3, 3, 3], generator: generator).ToChannelsLast();
+        var bias = randn([4], generator: generator);
+        var expected = Convolution.Apply(conv, x, weight, bias);
+        using var end = new CancellationTokenSource();
+        var collector = Task.Run(() =>
+        {
+            while (!end.IsCancellationRequested)
+            {
+                GC.Collect(0);
+                GC.WaitForPendingFinalizers();
+            }
+        });
+        try
+        {
+            for (var i = 0; i < 5000; i++)
+            {
+                using var y = Convolution.Apply(conv, x, weight, bias);
+                Assert.IsTrue(y.equal(expected).all().item<bool>());
+            }
+        }
+        finally
+        {
+            end.Cancel();
+            collector.Wait();
+        }
+    }
+
     private static void AssertClose(Tensor expected, Tensor actual, string what)
     {
         using var _ = no_grad();

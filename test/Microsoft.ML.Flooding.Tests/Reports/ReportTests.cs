@@ -8,7 +8,7 @@ namespace Microsoft.ML.Flooding.Tests.Reports;
 [TestClass]
 public sealed partial class ReportTests
 {
-    private static string Artifacts { get; } = Directory.CreateDirectory(Path.Combine(Repository(), "artifacts", "report")).FullName;
+    private static string Folder { get; } = Artifacts.Folder("report");
 
     private static (TrainingHistory History, ReportOptions Options) Trained { get; set; }
 
@@ -36,7 +36,7 @@ public sealed partial class ReportTests
     [TestMethod]
     public void The_report_is_one_file_that_refers_to_nothing()
     {
-        var path = Path.Combine(Artifacts, "report.html");
+        var path = Path.Combine(Folder, "report.html");
         Trained.History.SaveReport(path, Trained.Options);
         var html = File.ReadAllText(path);
         Assert.HasCount(6, SvgElements().Matches(html));
@@ -57,14 +57,14 @@ public sealed partial class ReportTests
     [DataRow("dark", 0)]
     public void A_browser_opens_it_without_an_error_or_a_request(string scheme, int preferredColorScheme)
     {
-        if (Chromium() is not { } browser)
+        if (Browser.Executable is not { } browser)
         {
             Assert.Inconclusive("No Chromium was found.");
             return;
         }
-        var page = Path.Combine(Artifacts, $"{scheme}.html");
-        var screenshot = Path.Combine(Artifacts, $"{scheme}.png");
-        var netLog = Path.Combine(Artifacts, $"{scheme}-net.json");
+        var page = Path.Combine(Folder, $"{scheme}.html");
+        var screenshot = Path.Combine(Folder, $"{scheme}.png");
+        var netLog = Path.Combine(Folder, $"{scheme}-net.json");
         Trained.History.SaveReport(page, Trained.Options);
         File.Delete(screenshot);
         var profile = Directory.CreateTempSubdirectory("flooding-chromium-");
@@ -105,7 +105,7 @@ public sealed partial class ReportTests
     [TestMethod]
     public void Plots_are_written_as_png_on_request()
     {
-        var folder = Path.Combine(Artifacts, "plots");
+        var folder = Path.Combine(Folder, "plots");
         Trained.History.SavePlots(folder, Trained.Options);
         foreach (var name in new[] { "losses", "accuracy", "flooded", "gradient", "trials", "reliability" })
         {
@@ -119,7 +119,7 @@ public sealed partial class ReportTests
     public void Stages_and_water_are_drawn()
     {
         var overfitted = OverfittingStagesTests.Overfitting(noise: 0.03, floodLevel: 0.1f);
-        var path = Path.Combine(Artifacts, "overfitted.html");
+        var path = Path.Combine(Folder, "overfitted.html");
         overfitted.SaveReport(path);
         var html = File.ReadAllText(path);
         foreach (var text in new[] { "[A]", "[B]", "[C]", "flood level b = 0.1" })
@@ -130,7 +130,7 @@ public sealed partial class ReportTests
 
     [TestMethod]
     public void An_untrained_history_is_refused() =>
-        Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingHistory([], 0, false).SaveReport(Path.Combine(Artifacts, "none.html")));
+        Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingHistory([], 0, false).SaveReport(Path.Combine(Folder, "none.html")));
 
     [TestMethod]
     public void One_epoch_without_validation_has_a_report_as_well()
@@ -142,7 +142,7 @@ public sealed partial class ReportTests
             AveragedValidationLoss = null,
             AveragedValidationAccuracy = null,
         }], 1, false);
-        var path = Path.Combine(Artifacts, "one-epoch.html");
+        var path = Path.Combine(Folder, "one-epoch.html");
         history.SaveReport(path);
         Assert.HasCount(2, SvgElements().Matches(File.ReadAllText(path)));
     }
@@ -164,18 +164,6 @@ public sealed partial class ReportTests
         Assert.AreEqual(3, Regex.Count(events, "loss/training"));
         Assert.AreEqual(3, Regex.Count(events, "accuracy/validation_averaged"));
         folder.Delete(recursive: true);
-    }
-
-    private static string? Chromium() =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .SelectMany(d => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(n => Path.Combine(d, n))).FirstOrDefault(File.Exists);
-
-    private static string Repository()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder.GetFiles("Microsoft.ML.Flooding.sln").Length == 0)
-            folder = folder.Parent ?? throw new InvalidOperationException("The tests run outside of the repository.");
-        return folder.FullName;
     }
 
     [GeneratedRegex("<svg ")]

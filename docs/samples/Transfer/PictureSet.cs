@@ -12,20 +12,21 @@ internal sealed class PictureSet
 
     private readonly MLContext _context = new(seed: 1);
     private readonly DataViewType _imageType;
-    private readonly IReadOnlyList<string> _newClasses;
 
     private PictureSet(string name, Architecture network, DataViewType imageType, Picture[] train, Picture[] test, IReadOnlyList<string> newClasses)
     {
         var unknown = newClasses.Except(train.Select(p => p.Class)).ToArray();
         if (unknown.Length > 0)
             throw new ArgumentException($"{name} has no class {string.Join(", ", unknown)}; it has {string.Join(", ", train.Select(p => p.Class).Distinct().Order())}.");
-        (Name, Network, _imageType, Train, Test, _newClasses) = (name, network, imageType, train, test, newClasses);
+        (Name, Network, _imageType, Train, Test, NewClasses) = (name, network, imageType, train, test, newClasses);
     }
 
     public string Name { get; }
 
     /// <summary>The network for images of this size: narrow, so that everything takes minutes on two cores.</summary>
     public Architecture Network { get; }
+
+    public IReadOnlyList<string> NewClasses { get; }
 
     public IReadOnlyList<Picture> Train { get; }
 
@@ -36,7 +37,7 @@ internal sealed class PictureSet
     {
         var context = new MLContext();
         var imageType = new VectorDataViewType(NumberDataViewType.Byte, 28, 28, 1);
-        return new PictureSet("Fashion-MNIST", Architecture.ConvNet.WithBaseWidth(16), imageType, Load("train"), Load("t10k"), newClasses);
+        return new PictureSet("Fashion-MNIST", Architecture.ConvNet.WithBaseWidth(8), imageType, Load("train"), Load("t10k"), newClasses);
 
         Picture[] Load(string part)
         {
@@ -61,7 +62,7 @@ internal sealed class PictureSet
                 .Select(f => new Picture { Features = File.ReadAllBytes(f.FullName), Class = f.Directory!.Name })];
     }
 
-    public bool IsNew(Picture picture) => _newClasses.Contains(picture.Class);
+    public bool IsNew(Picture picture) => NewClasses.Contains(picture.Class);
 
     /// <summary>The pictures as rows with the columns Features and Label.</summary>
     public IDataView View(IEnumerable<Picture> pictures)

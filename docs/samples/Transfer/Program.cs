@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using Microsoft.ML.Flooding;
 using Spectre.Console;
 using Transfer;
 
@@ -20,10 +19,11 @@ foreach (var option in new[] { seeds, images, perClass })
 var command = new RootCommand("Learns two classes of images from few of them, with and without weights that eight others trained.") { seeds, images, classes, cifar, perClass, output };
 command.SetAction(arguments =>
 {
+    // By default the pairs that are confused most, of either set: where nothing is left to learn, transfer cannot show.
     var pair = arguments.GetValue(classes) is [var first, var second] ? [first, second] : Array.Empty<string>();
     var set = arguments.GetValue(cifar) is { } folder
         ? PictureSet.Cifar10(folder, arguments.GetRequiredValue(perClass), pair is [] ? ["cat", "dog"] : pair)
-        : PictureSet.FashionMnist(pair is [] ? ["Pullover", "Shirt"] : pair);
+        : PictureSet.FashionMnist(pair is [] ? ["T-shirt/top", "Shirt"] : pair);
     Run(set, arguments.GetRequiredValue(seeds), arguments.GetRequiredValue(images), arguments.GetRequiredValue(output));
 });
 return command.Parse(args).Invoke();
@@ -33,12 +33,11 @@ static void Run(PictureSet set, int seeds, int imagesPerClass, DirectoryInfo out
     var watch = Stopwatch.StartNew();
     output.Create();
     var weights = Path.Combine(output.FullName, "eight-classes.safetensors");
-    var study = new Study(set, imagesPerClass, weights);
-    AnsiConsole.Status().Start("training", status =>
-    {
-        for (var seed = 1; seed <= seeds; seed++)
-            study.Run(seed, step => status.Status($"seed {seed} of {seeds}: {step}"));
-    });
+    AnsiConsole.MarkupLineInterpolated(
+        $"{set.Name}: {set.Network} is trained on eight classes ({set.Train.Count(p => !set.IsNew(p)):N0} images), then on the other two with {imagesPerClass} images each; {set.Test.Count(set.IsNew)} images of the two test it.");
+    using var study = new Study(set, imagesPerClass, weights);
+    for (var seed = 1; seed <= seeds; seed++)
+        study.Run(seed);
     AnsiConsole.Write(study.ToTable());
     AnsiConsole.Write(study.ToTableOfTen());
     AnsiConsole.MarkupLineInterpolated($"[bold]The pretrained weights:[/] {weights}");

@@ -7,14 +7,14 @@ using Spectre.Console;
 namespace Transfer;
 
 /// <summary>Two classes from a few images each, with and without what eight others taught; and one model for all ten.</summary>
-internal sealed class Study(PictureSet set, int imagesPerClass, string weightsFile) : IDisposable
+internal sealed class Study(PictureSet set, int imagesPerClass, string weightsFile, string onnxFile) : IDisposable
 {
     private const int Short = 10;
     private const int Long = 40;
     private const int ExtensionEpochs = 10;
     private const string Before = "the model of eight classes";
     private const string OnlyNew = "Fit(few images of the two, model)";
-    private const string Balanced = "Fit(few images of each of the ten, model)";
+    private const string Balanced = "Fit(few images of all ten, model)";
 
     private readonly Dictionary<string, List<double[]>> _figures = [];
     private readonly FloodedImageClassificationTransformer _eight = Pretrain(set, weightsFile);
@@ -31,8 +31,9 @@ internal sealed class Study(PictureSet set, int imagesPerClass, string weightsFi
                 (o.Epochs, o.PretrainedWeights, o.FreezeBackboneEpochs, o.LayerDecay, o.LearningRate) = (epochs, weightsFile, epochs / 4, 0.8, 0.01));
         }
         AddTen(Before, _eight);
-        Extend(OnlyNew, few, seed);
-        Extend(Balanced, [.. few, .. Few(set.Train.Where(p => !set.IsNew(p)), seed)], seed);
+        using var onlyNew = Extend(OnlyNew, few, seed);
+        using var balanced = Extend(Balanced, [.. few, .. Few(set.Train.Where(p => !set.IsNew(p)), seed)], seed);
+        balanced.SaveAsOnnx(onnxFile);
     }
 
     /// <summary>How well the two classes are told apart.</summary>
@@ -81,10 +82,11 @@ internal sealed class Study(PictureSet set, int imagesPerClass, string weightsFi
         Add(method, Accuracy(model, set.Test.Where(set.IsNew)), seconds);
     }
 
-    private void Extend(string method, IEnumerable<Picture> pictures, int seed)
+    private FloodedImageClassificationTransformer Extend(string method, IEnumerable<Picture> pictures, int seed)
     {
-        using var ten = Trainer(set, seed, o => o.Epochs = ExtensionEpochs).Fit(set.View(pictures), _eight);
+        var ten = Trainer(set, seed, o => o.Epochs = ExtensionEpochs).Fit(set.View(pictures), _eight);
         AddTen(method, ten);
+        return ten;
     }
 
     private void AddTen(string method, FloodedImageClassificationTransformer model) =>

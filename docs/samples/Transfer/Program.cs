@@ -19,10 +19,10 @@ foreach (var option in new[] { seeds, images, perClass })
 var command = new RootCommand("Learns two classes of images from few of them, with and without weights that eight others trained.") { seeds, images, classes, cifar, perClass, output };
 command.SetAction(arguments =>
 {
-    // By default the pairs that are confused most, of either set: where nothing is left to learn, transfer cannot show.
+    // By default classes that are alike: where nothing is left to learn, transfer cannot show.
     var pair = arguments.GetValue(classes) is [var first, var second] ? [first, second] : Array.Empty<string>();
     var set = arguments.GetValue(cifar) is { } folder
-        ? PictureSet.Cifar10(folder, arguments.GetRequiredValue(perClass), pair is [] ? ["cat", "dog"] : pair)
+        ? PictureSet.Cifar10(folder, arguments.GetRequiredValue(perClass), pair is [] ? ["automobile", "truck"] : pair)
         : PictureSet.FashionMnist(pair is [] ? ["T-shirt/top", "Shirt"] : pair);
     Run(set, arguments.GetRequiredValue(seeds), arguments.GetRequiredValue(images), arguments.GetRequiredValue(output));
 });

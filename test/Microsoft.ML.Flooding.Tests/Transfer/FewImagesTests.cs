@@ -10,7 +10,7 @@ public sealed class FewImagesTests
     private const int ImagesPerClass = 50;
     private const int Seeds = 5;
 
-    /// <summary>The pair that is confused most: where nothing is left to learn, transfer cannot show.</summary>
+    /// <summary>Two that are alike: where nothing is left to learn, transfer cannot show.</summary>
     private static readonly string[] New = ["T-shirt", "Shirt"];
 
     private readonly MLContext _context = new(seed: 1);

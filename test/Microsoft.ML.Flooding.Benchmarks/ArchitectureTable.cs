@@ -12,7 +12,7 @@ namespace Microsoft.ML.Flooding.Benchmarks;
 /// <summary>The table of docs/transfer.md: what each architecture costs at its usual size. It has no bounds and is measured on request only.</summary>
 internal static class ArchitectureTable
 {
-    private const int Batch = 8;
+    private const int Batch = 4;
     private const int SmallBatch = 128;
     private const int Rounds = 3;
 
@@ -46,7 +46,7 @@ internal static class ArchitectureTable
         var times = Alternation.Time(Rounds, new Contender(run.TrainEpoch, HeapRetention.Begin), new Contender(() => classifier.Score(pixels, scores)));
         return string.Create(CultureInfo.InvariantCulture,
             $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} | {complexity.MultiplyAdds / 1e6:N1} " +
-            $"| {batch / times[0].Median():N0} | {batch / times[1].Median():N0} |");
+            $"| {batch / times[0].Median():N1} | {batch / times[1].Median():N1} |");
     }
 
     private static ImageClassifier CreateClassifier(Architecture architecture, ImageShape shape, int classes) =>

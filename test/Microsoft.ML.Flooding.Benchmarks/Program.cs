@@ -2,6 +2,12 @@ using System.Globalization;
 using Microsoft.ML.Flooding.Benchmarks;
 using Spectre.Console;
 
+if (args is ["architectures"])
+{
+    ArchitectureTable.Print(Console.Out);
+    return 0;
+}
+
 IReadOnlyList<Row> rows = [.. TrainingRows.All, .. SearchRows.All, .. MemoryRows.All, .. ScoringRows.All];
 var chosen = args.Length == 0 ? rows : [.. rows.Where(r => args.Contains(r.Name))];
 if (chosen.Count < Math.Max(args.Length, 1))

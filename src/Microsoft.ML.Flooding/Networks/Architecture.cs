@@ -28,7 +28,7 @@ public sealed class Architecture : IEquatable<Architecture>
     }
 
     /// <summary>
-    /// The name stored in model files, such as "resnet18", "resnet18-width8-small", "mobilenet_v2-0.25" or "mlp-100-50".
+    /// The name stored in model files, such as "resnet18", "resnet18-width8-small", "mobilenet_v2-0.25", "mlp-100-50" or "mlp-linear".
     /// <see cref="Parse"/> reads it.
     /// </summary>
     public string Name => Family.Name + ScalingSuffix + Stem switch { Stem.Small => "-small", Stem.ImageNet => "-imagenet", _ => "" };
@@ -98,6 +98,7 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         Scaling.BaseWidth when BaseWidth > 0 => string.Create(CultureInfo.InvariantCulture, $"-width{BaseWidth}"),
         Scaling.Multiplier when WidthMultiplier != 1 => string.Create(CultureInfo.InvariantCulture, $"-{WidthMultiplier}"),
+        Scaling.HiddenSizes when HiddenSizes.IsEmpty => "-linear",
         Scaling.HiddenSizes when !HiddenSizes.SequenceEqual([500, 500]) =>
             string.Concat(HiddenSizes.Select(size => string.Create(CultureInfo.InvariantCulture, $"-{size}"))),
         _ => "",
@@ -246,6 +247,7 @@ public sealed class Architecture : IEquatable<Architecture>
                 Scaling.BaseWidth when settings is [['w', 'i', 'd', 't', 'h', .. var width]] => architecture.WithBaseWidth(ParseInteger(width)),
                 Scaling.Multiplier when settings is [var multiplier] =>
                     architecture.WithWidthMultiplier(double.Parse(multiplier, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture)),
+                Scaling.HiddenSizes when settings is ["linear"] => architecture.WithHiddenSizes(),
                 Scaling.HiddenSizes => architecture.WithHiddenSizes(settings.ToArray().Select(ParseInteger).ToArray()),
                 _ => throw NotAnArchitecture(name, null),
             };
@@ -322,7 +324,7 @@ public sealed class Architecture : IEquatable<Architecture>
 
     private static FormatException NotAnArchitecture(string name, Exception? inner) =>
         new($"'{name}' is not an architecture. Known are {string.Join(", ", Family.All.Select(family => family.Name))}, " +
-            "with a suffix such as -width32 (ResNet, convnet), -0.5 (MobileNet, EfficientNet) or -100-50 (mlp), and then -small or -imagenet.", inner);
+            "with a suffix such as -width32 (ResNet, convnet), -0.5 (MobileNet, EfficientNet), -100-50 or -linear (mlp), and then -small or -imagenet.", inner);
 
     private void Require(Scaling scaling, string what)
     {

@@ -52,7 +52,7 @@ internal sealed partial class HeapRetention : IDisposable
             if (--_holders > 0)
                 return;
             if (Set((Option.MmapMax, 65536), (Option.MmapThreshold, LargestMmapThreshold), (Option.TrimThreshold, 2 * LargestMmapThreshold), (Option.TopPad, 128 << 10)))
-                malloc_trim(0);
+                _ = malloc_trim(0);
         }
     }
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;

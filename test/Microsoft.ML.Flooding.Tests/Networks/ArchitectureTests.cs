@@ -22,6 +22,7 @@ public class ArchitectureTests
     [DataRow("resnet18-small")]
     [DataRow("convnet-width16")]
     [DataRow("mlp-100-50")]
+    [DataRow("mlp-linear")]
     public void Name_is_read_back(string name)
     {
         Assert.AreEqual(name, Architecture.Parse(name).Name);
@@ -38,6 +39,8 @@ public class ArchitectureTests
     [DataRow("mlp-small")]
     [DataRow("mlp--1")]
     [DataRow("mlp-0")]
+    [DataRow("mlp-linear-5")]
+    [DataRow("resnet18-linear")]
     [DataRow("convnet-imagenet")]
     [DataRow("resnet18-small-width8")]
     public void Unknown_name_is_told_with_the_known_ones(string name)
@@ -53,6 +56,15 @@ public class ArchitectureTests
         Assert.AreEqual(Architecture.ConvNet, Architecture.ConvNet.WithBaseWidth(32));
         Assert.AreEqual(Architecture.Mlp, Architecture.Mlp.WithHiddenSizes(500, 500));
         Assert.AreNotEqual(Architecture.ResNet18, Architecture.ResNet18.WithStem(Stem.Small));
+    }
+
+    [TestMethod]
+    public void Perceptron_without_hidden_layers_has_a_name_of_its_own()
+    {
+        var linear = Architecture.Parse(Architecture.Mlp.WithHiddenSizes().Name);
+        Assert.AreNotEqual(Architecture.Mlp, linear);
+        using var network = Create(linear, new(28, 28, 1), classes: 10);
+        Assert.AreEqual(7850, network.parameters().Sum(p => p.numel()));
     }
 
     [TestMethod]

@@ -6,7 +6,6 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 using Microsoft.ML.Flooding.Tests.Scoring;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;

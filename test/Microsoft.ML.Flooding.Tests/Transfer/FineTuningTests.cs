@@ -1,7 +1,6 @@
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Tests.Networks;
 using Microsoft.ML.Flooding.Tests.Pipeline;
-using Microsoft.ML.Flooding.Tests.Scoring;
 using Microsoft.ML.Flooding.Training;
 using static TorchSharp.torch;
 

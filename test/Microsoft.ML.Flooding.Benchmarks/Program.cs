@@ -8,7 +8,7 @@ if (args is ["architectures"])
     return 0;
 }
 
-IReadOnlyList<Row> rows = [.. TrainingRows.All, .. SearchRows.All, .. MemoryRows.All, .. ScoringRows.All];
+IReadOnlyList<Row> rows = [.. TrainingRows.All, .. AccuracyRows.All, .. SearchRows.All, .. MemoryRows.All, .. ScoringRows.All];
 var chosen = args.Length == 0 ? rows : [.. rows.Where(r => args.Contains(r.Name))];
 if (chosen.Count < Math.Max(args.Length, 1))
 {

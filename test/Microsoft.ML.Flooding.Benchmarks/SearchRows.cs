@@ -15,8 +15,7 @@ internal static class SearchRows
     private static Figure Search()
     {
         var context = new MLContext();
-        var data = context.Data.LoadFromIdx(
-            Path.Combine(AppContext.BaseDirectory, "data", "train-images-idx3-ubyte.gz"), Path.Combine(AppContext.BaseDirectory, "data", "train-labels-idx1-ubyte.gz"));
+        var data = Sample.Load(context, "train");
         IReadOnlyList<FloodTrial> trials = [];
         TrainingHistory[] separate = [];
         // Each is a minute's work: one run warms up for both.

@@ -32,7 +32,7 @@ internal static class MemoryRows
         var context = new MLContext();
         var data = folder.Load(context);
         var column = ImageColumn.Create(data.Schema["Image"], Side, Side, data);
-        var times = Alternation.Time(3, OneAfterAnother, () => Read(context, data, column).Dispose());
+        var times = Alternation.Time(2, OneAfterAnother, () => Read(context, data, column).Dispose());
         return new Figure(Alternation.MedianRatio(times[0], times[1]), FilesPerSecond(times[1]), FilesPerSecond(times[0]));
 
         void OneAfterAnother()

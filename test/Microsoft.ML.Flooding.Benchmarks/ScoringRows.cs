@@ -19,7 +19,7 @@ internal static class ScoringRows
     public static IEnumerable<Row> All =>
     [
         new Row("transform-loop", "ConvNet, 32 x 32: Transform / a loop of Predict, images/s", 4, true, () => TransformAgainstPredict(Architecture.ConvNet, Precision.Float32, 1024)),
-        new Row("transform-loop-bf16", "ResNet-18, bfloat16: Transform / a loop of Predict, images/s", 3, true, () => TransformAgainstPredict(Architecture.ResNet18, Precision.BFloat16, 128)),
+        new Row("transform-loop-bf16", "ResNet-18, bfloat16: Transform / a loop of Predict, images/s", 3, true, () => TransformAgainstPredict(Architecture.ResNet18, Precision.BFloat16, 384)),
         new Row("transform-pixels", "ConvNet, pixel vectors: Transform / bare batched forward, images/s", 0.9, true, TransformAgainstForward),
         new Row("transform-jpeg", "ConvNet, JPEG: Transform / the slower of decoding and forward, images/s", 0.9, true, TransformJpeg),
         new Row("predict", "ConvNet: median of Predict / bare forward of one image", 1.15, false, PredictAgainstForward),

@@ -134,6 +134,7 @@ internal sealed class Workload : IDisposable
     private TrainingOptions Options() => new()
     {
         FloodLevel = 0,
+        WeightAveraging = WeightAveraging.None,
         Optimizer = _optimizer,
         BatchSize = Batch,
         WeightDecay = _optimizer == Optimizer.Sgd ? 5e-4 : 0,

@@ -12,10 +12,23 @@ internal sealed partial class HeapRetention : IDisposable
 {
     private const int Success = 1;
 
-    // The largest that glibc allows, where its own adaptation ends up as well.
+    // The largest that glibc allows.
     private const int LargestMmapThreshold = 32 << 20;
 
+    // Where glibc's own adaptation ends up.
+    private static readonly (Option, int)[] Default =
+    [
+        (Option.MmapMax, 65536), (Option.MmapThreshold, LargestMmapThreshold), (Option.TrimThreshold, 2 * LargestMmapThreshold), (Option.TopPad, 128 << 10),
+    ];
+
+    // What batches of scoring need to find their memory again. A heap of a thread is deleted when less than the pad would be left of it.
+    private static readonly (Option, int)[] ForScoring =
+    [
+        (Option.MmapMax, 0), (Option.TrimThreshold, 8 * LargestMmapThreshold), (Option.TopPad, 2 * LargestMmapThreshold),
+    ];
+
     private static readonly Lock Gate = new();
+    private static (Option, int)[] _outside = Default;
     private static int _holders;
     private bool _ended;
 
@@ -27,16 +40,26 @@ internal sealed partial class HeapRetention : IDisposable
         MmapMax = -4,
     }
 
+    /// <summary>From here on the process may keep 256 MB of free memory, so that a batch finds what the one before it gave back.</summary>
+    public static void KeepSome()
+    {
+        lock (Gate)
+        {
+            if (_outside == ForScoring)
+                return;
+            _outside = ForScoring;
+            if (_holders == 0)
+                Set(ForScoring);
+        }
+    }
+
     /// <summary>Begins a retention; it ends with the last one of the process.</summary>
     public static HeapRetention Begin()
     {
         lock (Gate)
         {
             if (_holders++ == 0)
-            {
-                // A heap of its threads is deleted when less than the pad would be left.
-                Set((Option.MmapMax, 0), (Option.TrimThreshold, -1), (Option.TopPad, 2 * LargestMmapThreshold));
-            }
+                Set([.. ForScoring, (Option.TrimThreshold, -1)]);
         }
         return new HeapRetention();
     }
@@ -51,7 +74,7 @@ internal sealed partial class HeapRetention : IDisposable
             _ended = true;
             if (--_holders > 0)
                 return;
-            if (Set((Option.MmapMax, 65536), (Option.MmapThreshold, LargestMmapThreshold), (Option.TrimThreshold, 2 * LargestMmapThreshold), (Option.TopPad, 128 << 10)))
+            if (Set(_outside))
                 _ = malloc_trim(0);
         }
     }

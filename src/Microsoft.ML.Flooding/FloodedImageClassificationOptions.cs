@@ -49,7 +49,8 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
         /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
-        /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set. Default: false.
+        /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
+        /// too modest. Default: false.
         /// </summary>
         public bool FitTemperature { get; set; }
 

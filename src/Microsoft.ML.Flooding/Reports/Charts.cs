@@ -190,5 +190,5 @@ internal static class Charts
     }
 
     /// <summary>Levels from shallow to deep, as water: more opaque the higher the level.</summary>
-    private static OxyColor Shade(int index, int count) => OxyColor.FromAColor((byte)(70 + 185 * (index + 1) / count), Palette.Validation);
+    private static OxyColor Shade(int index, int count) => OxyColor.FromAColor((byte)(110 + 145 * (index + 1) / count), Palette.Validation);
 }

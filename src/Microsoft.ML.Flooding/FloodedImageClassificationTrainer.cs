@@ -128,6 +128,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         ModelDescription description, RunFactory runs, StartingPoint start, IChannel channel, IProgressChannel progress)
     {
         using var heap = HeapRetention.Begin();
+        using var tensorFloat32 = TensorFloat32.Begin(runs.Device);
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = runs.CreateNetwork();
         try

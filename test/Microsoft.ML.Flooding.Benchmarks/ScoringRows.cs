@@ -1,11 +1,9 @@
 using System.Globalization;
 using System.IO.Compression;
-using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Training;
-using SkiaSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
@@ -57,9 +55,9 @@ internal static class ScoringRows
         var context = new MLContext();
         using var model = Create(context, Architecture.ConvNet, Precision.Float32);
         using var forward = new BareForward(128);
-        var files = Draw(2048).Select(row => new EncodedRow { Features = Encode(row.Features) }).ToArray();
+        var files = Drawings.Jpeg(2048, Shape.Width).Select(file => new EncodedRow { Features = file }).ToArray();
         var view = model.Transform(context.Data.LoadFromEnumerable(files));
-        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 128), Decode);
+        var times = Alternation.Time(15, () => Consume(view), () => forward.Run(files.Length / 128), Decode);
         var slower = times[1].Zip(times[2], Math.Max).ToArray();
         return new Figure(Alternation.MedianRatio(slower, times[0]), Rate(files.Length, times[0]), Rate(files.Length, slower), Rate(files.Length, times[1]));
 
@@ -144,15 +142,6 @@ internal static class ScoringRows
             random.NextBytes(row.Features);
             return row;
         })];
-    }
-
-    private static byte[] Encode(byte[] rgb)
-    {
-        var rgba = rgb.Chunk(3).SelectMany(p => new byte[] { p[0], p[1], p[2], 255 }).ToArray();
-        using var bitmap = new SKBitmap(new SKImageInfo(Shape.Width, Shape.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
-        Marshal.Copy(rgba, 0, bitmap.GetPixels(), rgba.Length);
-        using var data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);
-        return data.ToArray();
     }
 
     private static string Rate(int images, double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{images / seconds.Median():N0} images/s");

@@ -8,6 +8,9 @@ internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor lab
     // TorchSharp does not say how much memory a GPU has free; the network's share is the larger one on any GPU worth training on.
     private const long MaxDeviceBytes = 2L << 30;
 
+    // Of small batches, gathered together.
+    private const long GatheredBytes = 2 << 20;
+
     private Tensor? _pixelsOnDevice;
     private Tensor? _labelsOnDevice;
 
@@ -25,8 +28,9 @@ internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor lab
     /// <inheritdoc/>
     protected override IImageBatches Read(Tensor rows, Tensor places, int batchSize, Device device)
     {
+        var gatheredCount = batchSize * Math.Max(1, GatheredBytes / (batchSize * (long)Shape.Length * pixels.ElementSize));
         if (IsOn(pixels, device) || pixels.numel() * pixels.ElementSize > MaxDeviceBytes)
-            return new Batches(pixels, Labels, rows, places, batchSize, device);
+            return new Batches(pixels, Labels, rows, places, batchSize, gatheredCount, device);
 
         if (_pixelsOnDevice is null || !IsOn(_pixelsOnDevice, device))
         {
@@ -35,7 +39,7 @@ internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor lab
             _labelsOnDevice = Labels.to(device).DetachFromDisposeScope();
         }
 
-        return new Batches(_pixelsOnDevice, _labelsOnDevice!, rows, places, batchSize, device);
+        return new Batches(_pixelsOnDevice, _labelsOnDevice!, rows, places, batchSize, gatheredCount, device);
     }
 
     private static bool IsOn(Tensor tensor, Device device) =>
@@ -48,13 +52,17 @@ internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor lab
         _pixelsOnDevice = _labelsOnDevice = null;
     }
 
-    /// <summary>Gathers where the pixels are, then copies to the device if that is elsewhere.</summary>
-    private sealed class Batches(Tensor pixels, Tensor labels, Tensor rows, Tensor places, int batchSize, Device device) : IImageBatches
+    /// <summary>
+    /// Gathers where the pixels are, then copies to the device if that is elsewhere: several batches at a time where they are small, as the rows lie apart in memory
+    /// and each operator has its price.
+    /// </summary>
+    private sealed class Batches(Tensor pixels, Tensor labels, Tensor rows, Tensor places, int batchSize, long gatheredCount, Device device) : IImageBatches
     {
         private readonly Tensor _rows = rows.to(pixels.device).DetachFromDisposeScope();
         private readonly Tensor _places = places.to(pixels.device).DetachFromDisposeScope();
         private readonly bool _isElsewhere = !IsOn(pixels, device);
         private readonly long _count = rows.shape[0];
+        private ImageBatch? _gathered;
         private long _next;
 
         public ImageBatch Current { get; private set; }
@@ -64,20 +72,40 @@ internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor lab
             if (_next >= _count)
                 return false;
 
+            var first = _next % gatheredCount;
+            if (first == 0)
+                Gather(Math.Min(gatheredCount, _count - _next));
             var count = Math.Min(batchSize, _count - _next);
-            var rows = _rows.narrow(0, _next, count);
-            using var places = _places.narrow(0, _next, count);
             _next += count;
-            Current = new ImageBatch(pixels.index_select(0, places), labels.index_select(0, rows), rows);
-            if (_isElsewhere)
-                Current = new ImageBatch(Current.Pixels.to(device), Current.Labels.to(device), Current.Rows.to(device));
+            var (gatheredPixels, gatheredLabels, gatheredRows) = _gathered!.Value;
+            Current = new ImageBatch(gatheredPixels.narrow(0, first, count), gatheredLabels.narrow(0, first, count), gatheredRows.narrow(0, first, count));
             return true;
         }
 
         public void Dispose()
         {
+            Release();
             _rows.Dispose();
             _places.Dispose();
+        }
+
+        private void Gather(long count)
+        {
+            Release();
+            using var scope = NewDisposeScope();
+            var rows = _rows.narrow(0, _next, count);
+            var (gatheredPixels, gatheredLabels) = (pixels.index_select(0, _places.narrow(0, _next, count)), labels.index_select(0, rows));
+            if (_isElsewhere)
+                (gatheredPixels, gatheredLabels, rows) = (gatheredPixels.to(device), gatheredLabels.to(device), rows.to(device));
+            _gathered = new ImageBatch(gatheredPixels.DetachFromDisposeScope(), gatheredLabels.DetachFromDisposeScope(), rows.DetachFromDisposeScope());
+        }
+
+        private void Release()
+        {
+            _gathered?.Pixels.Dispose();
+            _gathered?.Labels.Dispose();
+            _gathered?.Rows.Dispose();
+            _gathered = null;
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Images;
@@ -55,5 +56,6 @@ internal sealed unsafe class MemoryStore : PixelStore
         // Tensor.bytes counts in 32 bits; the pointer to its first image does not.
         using var first = _pixels.narrow(0, 0, 1);
         _start = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+        HugePages.Advise((nint)_start, checked((nint)(_pixels.numel() * _pixels.ElementSize)));
     }
 }

@@ -29,6 +29,6 @@ internal readonly record struct Mixup(Tensor Partners, Tensor Share)
         return lerp(partners, images, Share);
     }
 
-    /// <summary>The mixed losses per sample, of those of the labels and those of the partners' labels.</summary>
+    /// <summary>The mixed losses, of each sample or their mean, of those of the labels and those of the partners' labels.</summary>
     public Tensor MixLosses(Tensor losses, Tensor partnerLosses) => lerp(partnerLosses, losses, Share);
 }

@@ -11,7 +11,7 @@ internal sealed class ClassWise(Tensor levels) : Objective
 {
     private readonly Tensor _classes = arange(levels.shape[0], device: levels.device);
 
-    public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
         // n_c (J_c - b_c) is the sum of the class's excesses over b_c. A product with the one-hot labels sums them in the same order every
         // time, where index_add does not on a GPU.

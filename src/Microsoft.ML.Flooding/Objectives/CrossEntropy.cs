@@ -5,5 +5,5 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// <summary>The mini-batch mean itself: plain training.</summary>
 internal sealed class CrossEntropy : Objective
 {
-    public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss) => (loss.Mean, null);
+    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss) => (loss.Mean, null);
 }

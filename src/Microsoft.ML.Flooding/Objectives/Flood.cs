@@ -8,7 +8,7 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// </summary>
 internal sealed class Flood(double level) : Objective
 {
-    public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
         var above = loss.Mean - level;
         return (above.abs(), ShareBelowZero(above));

@@ -10,7 +10,7 @@ internal abstract class Objective
     /// Minimised: the scalar whose gradient is followed, but for constants, which have none. Flooded: float32 scalar in [0, 1], the share of
     /// the batch below its flood level; null where the objective has no level.
     /// </returns>
-    public abstract (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss);
+    public abstract (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss);
 
     /// <summary>The share of values below zero.</summary>
     private protected static Tensor ShareBelowZero(Tensor values) => values.lt(0).mean([], type: ScalarType.Float32);

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// </summary>
 internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
 {
-    public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
         var above = loss.PerSample - theta;
         // sigma^2 sqrt(1 + (a / sigma)^2) = sigma sqrt(sigma^2 + a^2).

@@ -75,14 +75,14 @@ internal sealed class ImageClassifier : IDisposable
     public void Dispose() => _lifetime.End();
 
     /// <summary>
-    /// On a CPU so many that the results of a layer, some 16 MB, do not leave its caches altogether. A GPU wants more images at once.
+    /// On a CPU so many that the results of a layer, some 8 MB, do not leave its caches altogether. A GPU wants more images at once.
     /// </summary>
     private int BatchOf(Network network, Device device)
     {
         var largest = Math.Max(network.IsInterpretable ? Complexity.Of(network, Description.Shape).LargestResult : 0, Description.Shape.Length);
         largest *= _type == ScalarType.Float32 ? sizeof(float) : sizeof(float) / 2;
         return device.type == DeviceType.CPU
-            ? (int)Math.Clamp((16 << 20) / largest, 1, 256)
+            ? (int)Math.Clamp((8 << 20) / largest, 1, 256)
             : (int)Math.Clamp((1 << 30) / largest, 1, 1024);
     }
 

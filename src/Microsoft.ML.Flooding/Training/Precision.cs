@@ -3,7 +3,10 @@ namespace Microsoft.ML.Flooding;
 /// <summary>The number format that the network computes in. Weights are kept and saved in float32 whichever it is.</summary>
 public enum Precision
 {
-    /// <summary>32-bit throughout: reproducible against PyTorch to the last digits.</summary>
+    /// <summary>
+    /// 32-bit throughout: on a CPU, reproducible against PyTorch to the last digits. While it trains on an NVIDIA GPU from Ampere on, factors of products and
+    /// convolutions are rounded to TF32, for which the process's settings (<c>torch.backends.cuda.matmul.allow_tf32</c> and cuDNN's) are changed and restored.
+    /// </summary>
     Float32,
 
     /// <summary>

@@ -50,10 +50,7 @@ internal sealed class TrainingStep : IDisposable
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
         var logits = _part.Logits(images);
-        var perSample = functional.cross_entropy(logits, batch.Labels, reduction: Reduction.None);
-        if (mixup is { } mix)
-            perSample = mix.MixLosses(perSample, functional.cross_entropy(logits, batch.Labels.index_select(0, mix.Partners), reduction: Reduction.None));
-        var loss = new BatchLoss(perSample, perSample.mean(), batch.Labels, batch.Rows);
+        var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows);
         var (minimised, flooded) = _objective.Of(loss);
         Tensor[] gradients = [.. autograd.grad([minimised], _trained)];
         using var _ = no_grad();
@@ -75,6 +72,12 @@ internal sealed class TrainingStep : IDisposable
         var images = _part.Normalizer.ApplyInPlace(_augmentation.Apply(Normalization.PixelNormalizer.ToFloat(pixels), generator));
         var mixup = _augmentation.DrawMixup(images.shape[0], generator);
         return (mixup?.MixImages(images) ?? images, mixup);
+    }
+
+    private static Tensor CrossEntropy(Tensor logits, Tensor labels, Mixup? mixup, Reduction reduction)
+    {
+        var losses = functional.cross_entropy(logits, labels, reduction: reduction);
+        return mixup is { } mix ? mix.MixLosses(losses, functional.cross_entropy(logits, labels.index_select(0, mix.Partners), reduction: reduction)) : losses;
     }
 
     private void Update(Tensor[] gradients, double learningRate)

@@ -11,7 +11,7 @@ public sealed class FloodingObjectiveTests
     private static BatchLoss Batch()
     {
         var losses = tensor(new[] { 0.1f, 0.5f, 2f, 0.05f });
-        return new BatchLoss(losses, losses.mean(), tensor(new[] { 0L, 0, 1, 2 }), tensor(new[] { 4L, 3, 1, 0 }));
+        return new BatchLoss(reduction => reduction == nn.Reduction.None ? losses : losses.mean(), tensor(new[] { 0L, 0, 1, 2 }), tensor(new[] { 4L, 3, 1, 0 }));
     }
 
     private static ObjectiveFacts Facts(params long[] counts) => new(counts, _ => tensor(new[] { 0.5f, 0.9f, 0.1f, 1f, 0f }), CPU);

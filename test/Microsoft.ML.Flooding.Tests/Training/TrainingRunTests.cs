@@ -103,7 +103,7 @@ public sealed class TrainingRunTests
     {
         public List<long> Rows { get; } = [];
 
-        public override (Tensor Minimised, Tensor? Flooded) Of(in BatchLoss loss)
+        public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
         {
             Rows.AddRange(loss.Rows.data<long>());
             return (minimised(loss), null);

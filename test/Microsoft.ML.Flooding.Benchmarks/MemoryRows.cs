@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Runtime;
 using SkiaSharp;
 using static TorchSharp.torch;
 
@@ -67,6 +68,8 @@ internal static class MemoryRows
         // Once, so that code and pools are in memory already.
         Read(context, context.Data.TakeRows(data, 500), column).Dispose();
         GC.Collect();
+        // Gives back what rows before have left free: it would be taken again without being counted.
+        HeapRetention.Begin().Dispose();
         var before = ResidentMemory.Now();
         ResidentMemory.ResetPeak();
         using var set = Read(context, data, column);

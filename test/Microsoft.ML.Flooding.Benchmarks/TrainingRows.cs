@@ -42,7 +42,7 @@ internal static class TrainingRows
             using var work = Workload.Mlp(StepsPerEpoch);
             var bareFirst = layout % 2 == 0 ? work.Bare(Precision.Float32) : null;
             var run = work.Ours(Precision.Float32);
-            var times = Alternation.Time(5, run, bareFirst ?? work.Bare(Precision.Float32));
+            var times = Alternation.Time(5, run.Run, (bareFirst ?? work.Bare(Precision.Float32)).Run);
             (ours, bare) = ([.. ours, .. times[0]], [.. bare, .. times[1]]);
         }
         return new Figure(Alternation.MedianRatio(ours, bare), Milliseconds(ours, StepsPerEpoch), Milliseconds(bare, StepsPerEpoch));
@@ -52,7 +52,7 @@ internal static class TrainingRows
     {
         using var fit = HeapRetention.Begin();
         using var work = Workload.ConvNet(4);
-        var times = Alternation.Time(25, work.Ours(Precision.Float32, 0.03f), work.Ours(Precision.Float32));
+        var times = Alternation.Time(25, work.Ours(Precision.Float32, 0.03f).Run, work.Ours(Precision.Float32).Run);
         return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0], 4), Milliseconds(times[1], 4));
     }
 

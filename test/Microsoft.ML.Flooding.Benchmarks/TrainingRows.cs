@@ -8,7 +8,7 @@ internal static class TrainingRows
 {
     // Fewer than an epoch of MNIST has; what an epoch costs besides its steps is shared out among them.
     private const int StepsPerEpoch = 100;
-    private const int Layouts = 8;
+    private const int Layouts = 4;
 
     public static IEnumerable<Row> All =>
     [

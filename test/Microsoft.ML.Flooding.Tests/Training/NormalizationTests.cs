@@ -1,0 +1,30 @@
+using Microsoft.ML.Flooding.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Training;
+
+[TestClass]
+public sealed class NormalizationTests
+{
+    // Numbers of values that fill vectors, that leave some over, and that are less than one.
+    [TestMethod]
+    [DataRow(1, 1, 1, 3)]
+    [DataRow(1, 5, 5, 1)]
+    [DataRow(2, 28, 28, 1)]
+    [DataRow(3, 7, 9, 3)]
+    [DataRow(4, 32, 32, 3)]
+    public void Bytes_become_the_floats_that_libtorch_makes_of_them(int count, int height, int width, int channels)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var pixels = randint(0, 256, [count, height, width, channels], dtype: ScalarType.Byte, generator: generator);
+        var (mean, deviation) = (tensor(new[] { 120.5f, 7f, 255f }[..channels]), tensor(new[] { 60.1f, 0f, 3f }[..channels]));
+        using var normalizer = new Normalization([.. mean.data<float>()], [.. deviation.data<float>()]).On(CPU);
+
+        var images = normalizer.Apply(pixels);
+
+        var expected = ((pixels.to(ScalarType.Float32) - mean) * deviation.clamp(min: 1e-3f).reciprocal()).permute(0, 3, 1, 2);
+        CollectionAssert.AreEqual(expected.contiguous().data<float>().ToArray(), images.contiguous().data<float>().ToArray());
+        CollectionAssert.AreEqual(expected.stride(), images.stride());
+    }
+}

@@ -137,7 +137,7 @@ public class AugmentationTests
         using var generator = new Generator(1);
         foreach (var augmentation in new[] { Augmentation.None, Augmentation.Small, Augmentation.Photo with { CropPadding = 2 } })
         {
-            var before = Tensor.TotalCount;
+            var before = LiveTensors.Count();
             using var result = augmentation.Apply(images, generator);
 
             Assert.AreEqual(before + 1, Tensor.TotalCount);

@@ -243,7 +243,7 @@ public class ImageSetTests
     {
         using var set = Load(ByteView([[1, 2, 3, 4], [5, 6, 7, 8]]));
         using var order = arange(2, ScalarType.Int64);
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Count();
         using (NewDisposeScope())
         {
             using var batches = set.Read(order, 1, CPU);

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
@@ -9,7 +10,9 @@ internal static class BatchNormFolding
     /// <summary>The layer whose output is that of the normalization: weights scaled, bias scaled and shifted. In float64, to be rounded once.</summary>
     public static (Tensor Weight, Tensor Bias) Fold(Tensor weight, Tensor? bias, BatchNorm norm)
     {
-        var scale = norm.running_var!.to(ScalarType.Float64).add(norm.eps).rsqrt();
+        // A Scalar made in passing may be collected while the native call reads it.
+        using Scalar epsilon = norm.eps;
+        var scale = norm.running_var!.to(ScalarType.Float64).add(epsilon).rsqrt();
         if (norm.weight is not null)
             scale = scale.mul(norm.weight.to(ScalarType.Float64));
         var shift = norm.running_mean!.to(ScalarType.Float64).neg();

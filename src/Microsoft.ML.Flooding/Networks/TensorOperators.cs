@@ -75,6 +75,8 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
         if (!training || probability == 0)
             return x;
         using var kept = empty(shape, x.dtype, x.device).bernoulli_(1 - probability, generator);
-        return x.mul(kept.div_(1 - probability));
+        // A Scalar made in passing may be collected while the native call reads it.
+        using TorchSharp.Scalar share = 1 - probability;
+        return x.mul(kept.div_(share));
     }
 }

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -10,7 +11,9 @@ internal sealed class Flood(double level) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        var above = loss.Mean - level;
+        // A Scalar made in passing may be collected while the native call reads it.
+        using Scalar b = level;
+        var above = loss.Mean - b;
         return (above.abs(), ShareBelowZero(above));
     }
 

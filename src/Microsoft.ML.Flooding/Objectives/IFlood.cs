@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -7,7 +8,9 @@ internal sealed class IFlood(double level) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        var above = loss.PerSample - level;
+        // A Scalar made in passing may be collected while the native call reads it.
+        using Scalar b = level;
+        var above = loss.PerSample - b;
         return (above.abs().mean(), ShareBelowZero(above));
     }
 }

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -10,9 +11,11 @@ internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        var above = loss.PerSample - theta;
+        // A Scalar made in passing may be collected while the native call reads it.
+        using Scalar level = theta, width = sigma, square = sigma * sigma;
+        var above = loss.PerSample - level;
         // sigma^2 sqrt(1 + (a / sigma)^2) = sigma sqrt(sigma^2 + a^2).
-        var minimised = above.square().add(sigma * sigma).sqrt().mean() * sigma;
+        var minimised = above.square().add(square).sqrt().mean() * width;
         return (minimised, ShareBelowZero(above));
     }
 }

@@ -59,7 +59,11 @@ internal sealed class ImageClassifier : IDisposable
         var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
         var logits = _plan.Value.Run(_type == ScalarType.Float32 ? input : input.to(_type));
         if (Description.Temperature != 1)
-            logits = logits.to(ScalarType.Float32) / Description.Temperature;
+        {
+            // A Scalar made in passing may be collected while the native call reads it.
+            using Scalar temperature = Description.Temperature;
+            logits = logits.to(ScalarType.Float32).div(temperature);
+        }
         var scores = logits.softmax(1, ScalarType.Float32);
         (_device.type == DeviceType.CPU ? scores : scores.cpu()).data<float>().CopyTo(probabilities);
     }

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -18,7 +19,8 @@ internal sealed class ClassWise(Tensor levels) : Objective
         var above = loss.PerSample - levels.index_select(0, loss.Labels);
         var oneHot = loss.Labels.unsqueeze(1).eq(_classes).to(ScalarType.Float32);
         var sums = above.matmul(oneHot);
-        var samples = loss.PerSample.shape[0];
-        return (sums.abs().sum() / samples, oneHot.matmul(sums.lt(0).to(ScalarType.Float32)).mean());
+        // A Scalar made in passing may be collected while the native call reads it.
+        using Scalar samples = loss.PerSample.shape[0], zero = 0;
+        return (sums.abs().sum() / samples, oneHot.matmul(sums.lt(zero).to(ScalarType.Float32)).mean());
     }
 }

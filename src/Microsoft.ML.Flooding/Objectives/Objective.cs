@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -13,5 +14,10 @@ internal abstract class Objective
     public abstract (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss);
 
     /// <summary>The share of values below zero.</summary>
-    private protected static Tensor ShareBelowZero(Tensor values) => values.lt(0).mean([], type: ScalarType.Float32);
+    private protected static Tensor ShareBelowZero(Tensor values)
+    {
+        // A Scalar made in passing may be collected while the native call reads it.
+        using Scalar zero = 0;
+        return values.lt(zero).mean([], type: ScalarType.Float32);
+    }
 }

@@ -38,7 +38,8 @@ internal static class Convolution
     {
         if (stride > 1)
             x = x[TensorIndex.Ellipsis, TensorIndex.Slice(step: stride), TensorIndex.Slice(step: stride)];
-        return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2);
+        // Laid out first: a product of what lies apart libtorch computes image by image, in bfloat16 at a tenth of the speed.
+        return LinearLayer.Apply(x.permute(0, 2, 3, 1).contiguous(), weight.flatten(1), bias).permute(0, 3, 1, 2);
     }
 
     private static Tensor ConvolveOne(Conv2d conv, Tensor x, Tensor weight, Tensor? bias)

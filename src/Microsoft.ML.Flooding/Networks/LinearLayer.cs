@@ -14,6 +14,9 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
     private const string NeedsGradient = "x needs a gradient";
     private const string HasBias = "there is a bias";
 
+    // oneDNN rearranges the weights first, which a few rows do not pay for.
+    private const int FewestRows = 32;
+
     // The signature of "AuthenticAMD".
     private const int Amd = 0x68747541;
 
@@ -31,7 +34,7 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
     /// <summary>[..., inputs] to [..., outputs].</summary>
     public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias)
     {
-        if (!PrefersOneDnn || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU)
+        if (!PrefersOneDnn || x.dtype != ScalarType.Float32 || x.device_type != DeviceType.CPU || x.numel() < FewestRows * weight.size(1))
             return F.linear(x, weight, bias);
         if (!is_grad_enabled())
             return Product(x, weight, bias);

@@ -78,9 +78,9 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         return AddScoped(x, v =>
         {
             var (tokens, width) = (v.shape[1], v.shape[2]);
-            var parts = F.linear(v, projectionWeight, projectionBias).reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
+            var parts = LinearLayer.Apply(v, projectionWeight, projectionBias).reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
             var attended = F.scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape(-1, tokens, width);
-            return F.linear(attended, outputWeight, outputBias);
+            return LinearLayer.Apply(attended, outputWeight, outputBias);
         });
     }
 
@@ -131,7 +131,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     private int Linear(Tensor weight, Tensor? bias, int x)
     {
         var (ownWeight, ownBias) = (Keep(weight), bias is null ? null : Keep(bias));
-        return Add(x, v => F.linear(v, ownWeight, ownBias));
+        return Add(x, v => LinearLayer.Apply(v, ownWeight, ownBias));
     }
 
     private Tensor Keep(Tensor weight)

@@ -8,7 +8,6 @@ internal static class TrainingRows
 {
     // Fewer than an epoch of MNIST has; what an epoch costs besides its steps is shared out among them.
     private const int StepsPerEpoch = 100;
-    private const int Layouts = 4;
 
     public static IEnumerable<Row> All =>
     [
@@ -32,28 +31,30 @@ internal static class TrainingRows
             return new Figure(Alternation.MedianRatio(times[0], times[1]), ImagesPerSecond(rates[1]), ImagesPerSecond(rates[0]), ImagesPerSecond(rates[2]));
         });
 
-    private static Figure Step()
-    {
-        using var fit = HeapRetention.Begin();
-        // A few percent hang on where the tensors of each come to lie: they are laid out anew, in turn the one and the other first.
-        double[] ours = [], bare = [];
-        for (var layout = 0; layout < Layouts; layout++)
-        {
-            using var work = Workload.Mlp(StepsPerEpoch);
-            var bareFirst = layout % 2 == 0 ? work.Bare(Precision.Float32) : null;
-            var run = work.Ours(Precision.Float32);
-            var times = Alternation.Time(5, run.Run, (bareFirst ?? work.Bare(Precision.Float32)).Run);
-            (ours, bare) = ([.. ours, .. times[0]], [.. bare, .. times[1]]);
-        }
-        return new Figure(Alternation.MedianRatio(ours, bare), Milliseconds(ours, StepsPerEpoch), Milliseconds(bare, StepsPerEpoch));
-    }
+    private static Figure Step() => AcrossLayouts(6, 4, StepsPerEpoch, () => Workload.Mlp(StepsPerEpoch),
+        work => work.Ours(Precision.Float32), work => work.Bare(Precision.Float32));
 
-    private static Figure FloodedAgainstPlain()
+    private static Figure FloodedAgainstPlain() => AcrossLayouts(8, 8, 2, () => Workload.ConvNet(2),
+        work => work.Ours(Precision.Float32, 0.03f), work => work.Ours(Precision.Float32));
+
+    /// <summary>
+    /// Of what differs by a percent or less. A few percent hang on where the tensors of each come to lie: they are laid out anew, in turn the one and
+    /// the other first.
+    /// </summary>
+    private static Figure AcrossLayouts(
+        int layouts, int rounds, int steps, Func<Workload> create, Func<Workload, Contender> ours, Func<Workload, Contender> baseline)
     {
         using var fit = HeapRetention.Begin();
-        using var work = Workload.ConvNet(4);
-        var times = Alternation.Time(25, work.Ours(Precision.Float32, 0.03f).Run, work.Ours(Precision.Float32).Run);
-        return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0], 4), Milliseconds(times[1], 4));
+        double[] first = [], second = [];
+        for (var layout = 0; layout < layouts; layout++)
+        {
+            using var work = create();
+            var early = layout % 2 == 0 ? baseline(work) : null;
+            var run = ours(work);
+            var times = Alternation.Time(rounds, run.Run, (early ?? baseline(work)).Run);
+            (first, second) = ([.. first, .. times[0]], [.. second, .. times[1]]);
+        }
+        return new Figure(Alternation.MedianRatio(first, second), Milliseconds(first, steps), Milliseconds(second, steps));
     }
 
     private static string ImagesPerSecond(double rate) => string.Create(CultureInfo.InvariantCulture, $"{rate:n0} images/s");

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding;
@@ -115,10 +116,10 @@ public sealed record Augmentation
         new(name, value, $"{name} must be {range}.");
 
     private static Tensor Uniform(Tensor like, double low, double high, Generator generator) =>
-        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, like.device, generator: generator) * (high - low) + low;
+        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, like.device, generator: generator).Times(high - low).Plus(low);
 
     private static Tensor Grey(Tensor x) => x.shape[1] == 3
-        ? (x.narrow(1, 0, 1) * 0.299) + (x.narrow(1, 1, 1) * 0.587) + (x.narrow(1, 2, 1) * 0.114)
+        ? x.narrow(1, 0, 1).Times(0.299).Plus(x.narrow(1, 1, 1).Times(0.587)).Plus(x.narrow(1, 2, 1).Times(0.114))
         : x.mean([1], keepdim: true);
 
     /// <summary>One gather for both: the mirrored image is the padded one read backwards.</summary>
@@ -131,14 +132,14 @@ public sealed record Augmentation
         var rows = arange(height, ScalarType.Int64, device).view(1, height, 1);
         var columns = arange(width, ScalarType.Int64, device).view(1, 1, width);
         if (FlipProbability > 0)
-            columns = where(rand([count, 1, 1], ScalarType.Float32, device, generator: generator) < FlipProbability, width - 1 - columns, columns);
+            columns = where(rand([count, 1, 1], ScalarType.Float32, device, generator: generator).IsBelow(FlipProbability), columns.neg().Plus(width - 1), columns);
 
         var x = images.permute(0, 2, 3, 1);
         if (CropPadding > 0)
         {
             var places = 2 * CropPadding + 1;
-            rows = rows + randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator);
-            columns = columns + randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator);
+            rows = rows.Plus(randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator));
+            columns = columns.Plus(randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator));
             x = nn.functional.pad(x, [0, 0, CropPadding, CropPadding, CropPadding, CropPadding]);
         }
 
@@ -163,20 +164,20 @@ public sealed record Augmentation
             return x;
 
         var (height, width) = (x.shape[2], x.shape[3]);
-        var area = Uniform(x, MinErasedArea, MaxErasedArea, generator) * (height * width);
+        var area = Uniform(x, MinErasedArea, MaxErasedArea, generator).Times(height * width);
 
         // An aspect ratio (height / width) between those at which the rectangle is as wide and as high as the image always fits.
         var logAspect = Uniform(x, -Math.Log(MaxErasedAspect), Math.Log(MaxErasedAspect), generator);
-        var aspect = minimum(maximum(logAspect.exp(), area / (width * width)), (height * height) / area);
-        var rectangleHeight = (area * aspect).sqrt().round().clamp(1, height);
-        var rectangleWidth = (area / aspect).sqrt().round().clamp(1, width);
+        var aspect = minimum(maximum(logAspect.exp(), area.Over(width * width)), area.reciprocal().Times(height * height));
+        var rectangleHeight = (area * aspect).sqrt().round().Within(1, height);
+        var rectangleWidth = (area / aspect).sqrt().round().Within(1, width);
 
-        var top = (Uniform(x, 0, 1, generator) * (height - rectangleHeight + 1)).floor();
-        var left = (Uniform(x, 0, 1, generator) * (width - rectangleWidth + 1)).floor();
-        var rows = arange(height, ScalarType.Float32, x.device).view(1, 1, height, 1) - top;
-        var columns = arange(width, ScalarType.Float32, x.device).view(1, 1, 1, width) - left;
-        var isErased = (rows >= 0) & (rows < rectangleHeight) & (columns >= 0) & (columns < rectangleWidth)
-            & (Uniform(x, 0, 1, generator) < ErasingProbability);
+        var top = Uniform(x, 0, 1, generator).mul(rectangleHeight.neg().Plus(height + 1)).floor();
+        var left = Uniform(x, 0, 1, generator).mul(rectangleWidth.neg().Plus(width + 1)).floor();
+        var rows = arange(height, ScalarType.Float32, x.device).view(1, 1, height, 1).Minus(top);
+        var columns = arange(width, ScalarType.Float32, x.device).view(1, 1, 1, width).Minus(left);
+        var isErased = rows.IsAtLeast(0) & (rows < rectangleHeight) & columns.IsAtLeast(0) & (columns < rectangleWidth)
+            & Uniform(x, 0, 1, generator).IsBelow(ErasingProbability);
         return where(isErased, x.mean([2, 3], keepdim: true), x);
     }
 }

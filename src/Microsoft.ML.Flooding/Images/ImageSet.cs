@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -62,13 +63,13 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
 
             // float64 holds sums of bytes exactly, so that these depend on no order of addition.
             var pixels = batches.Current.Pixels.reshape(-1, Shape.Channels).to(ScalarType.Float64);
-            sum.add_(pixels.sum([0L]));
-            squares.add_(pixels.square().sum([0L]));
+            sum.PlusInPlace(pixels.sum([0L]));
+            squares.PlusInPlace(pixels.square().sum([0L]));
         }
 
         var count = (double)order.shape[0] * Shape.Height * Shape.Width;
-        var mean = sum / count;
-        var std = (squares / count - mean.square()).clamp_min(0).sqrt();
+        var mean = sum.Over(count);
+        var std = squares.Over(count).Minus(mean.square()).AtLeast(0).sqrt();
         return (mean.to(ScalarType.Float32).MoveToOuterDisposeScope(), std.to(ScalarType.Float32).MoveToOuterDisposeScope());
     }
 

@@ -1,4 +1,4 @@
-using TorchSharp;
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -10,17 +10,15 @@ internal static class BatchNormFolding
     /// <summary>The layer whose output is that of the normalization: weights scaled, bias scaled and shifted. In float64, to be rounded once.</summary>
     public static (Tensor Weight, Tensor Bias) Fold(Tensor weight, Tensor? bias, BatchNorm norm)
     {
-        // A Scalar made in passing may be collected while the native call reads it.
-        using Scalar epsilon = norm.eps;
-        var scale = norm.running_var!.to(ScalarType.Float64).add(epsilon).rsqrt();
+        var scale = norm.running_var!.to(ScalarType.Float64).Plus(norm.eps).rsqrt();
         if (norm.weight is not null)
             scale = scale.mul(norm.weight.to(ScalarType.Float64));
         var shift = norm.running_mean!.to(ScalarType.Float64).neg();
         if (bias is not null)
-            shift = shift.add(bias.to(ScalarType.Float64));
+            shift = shift.Plus(bias.to(ScalarType.Float64));
         shift = shift.mul(scale);
         if (norm.bias is not null)
-            shift = shift.add(norm.bias.to(ScalarType.Float64));
+            shift = shift.Plus(norm.bias.to(ScalarType.Float64));
         long[] perOutput = [-1, .. Enumerable.Repeat(1L, (int)weight.ndim - 1)];
         return (weight.to(ScalarType.Float64).mul(scale.reshape(perOutput)), shift);
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -23,7 +24,7 @@ internal static class Initialization
     {
         // Just below 1, where the inverse is infinite: 4.9 standard deviations.
         const double Range = 1 - 1e-6;
-        weight.uniform_(-Range, Range, generator).erfinv_().mul_(deviation * Math.Sqrt(2));
+        weight.uniform_(-Range, Range, generator).erfinv_().TimesInPlace(deviation * Math.Sqrt(2));
     }
 
     /// <summary>What torchvision's MobileNets start from.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -104,7 +105,7 @@ internal static class PretrainedWeights
             return (tensor.shape[1], values.shape[1]) switch
             {
                 (1, 3) => values.@float().sum(1, keepdim: true),
-                (3, 1) => values.@float().expand(-1, 3, -1, -1) / 3,
+                (3, 1) => values.@float().expand(-1, 3, -1, -1).Over(3),
                 _ => null,
             };
         }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -40,9 +41,9 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
         _ => throw new ArgumentOutOfRangeException(nameof(activation)),
     };
 
-    public Tensor Add(Tensor x, Tensor y) => x.add_(y);
+    public Tensor Add(Tensor x, Tensor y) => x.PlusInPlace(y);
 
-    public Tensor Add(Tensor x, Parameter y) => x.add(y);
+    public Tensor Add(Tensor x, Parameter y) => x.Plus(y);
 
     public Tensor Multiply(Tensor x, Tensor y) => x.mul(y);
 
@@ -75,8 +76,6 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
         if (!training || probability == 0)
             return x;
         using var kept = empty(shape, x.dtype, x.device).bernoulli_(1 - probability, generator);
-        // A Scalar made in passing may be collected while the native call reads it.
-        using TorchSharp.Scalar share = 1 - probability;
-        return x.mul(kept.div_(share));
+        return x.mul(kept.OverInPlace(1 - probability));
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -10,7 +11,7 @@ internal sealed class AdaFlood(Tensor levels) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        var above = loss.PerSample - levels.index_select(0, loss.Rows);
+        var above = loss.PerSample.Minus(levels.index_select(0, loss.Rows));
         return (above.abs().mean(), ShareBelowZero(above));
     }
 
@@ -22,5 +23,5 @@ internal sealed class AdaFlood(Tensor levels) : Objective
     /// <param name="gamma">The correction, in [0, 1]: 0 leaves the prediction, 1 replaces it by the label.</param>
     public static Tensor Levels(Tensor probabilities, double gamma) =>
         // A label that was thought impossible would have an infinite level, and with it an infinite loss.
-        -(probabilities * (1 - gamma) + gamma).clamp_min(1e-6).log();
+        probabilities.Times(1 - gamma).Plus(gamma).AtLeast(1e-6).log().neg();
 }

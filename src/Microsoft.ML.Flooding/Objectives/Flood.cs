@@ -1,4 +1,4 @@
-using TorchSharp;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -11,9 +11,7 @@ internal sealed class Flood(double level) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        // A Scalar made in passing may be collected while the native call reads it.
-        using Scalar b = level;
-        var above = loss.Mean - b;
+        var above = loss.Mean.Minus(level);
         return (above.abs(), ShareBelowZero(above));
     }
 

@@ -1,4 +1,4 @@
-using TorchSharp;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -8,9 +8,7 @@ internal sealed class IFlood(double level) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        // A Scalar made in passing may be collected while the native call reads it.
-        using Scalar b = level;
-        var above = loss.PerSample - b;
+        var above = loss.PerSample.Minus(level);
         return (above.abs().mean(), ShareBelowZero(above));
     }
 }

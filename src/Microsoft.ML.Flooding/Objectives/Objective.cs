@@ -1,4 +1,4 @@
-using TorchSharp;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -14,10 +14,5 @@ internal abstract class Objective
     public abstract (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss);
 
     /// <summary>The share of values below zero.</summary>
-    private protected static Tensor ShareBelowZero(Tensor values)
-    {
-        // A Scalar made in passing may be collected while the native call reads it.
-        using Scalar zero = 0;
-        return values.lt(zero).mean([], type: ScalarType.Float32);
-    }
+    private protected static Tensor ShareBelowZero(Tensor values) => values.IsBelow(0).mean([], type: ScalarType.Float32);
 }

@@ -1,4 +1,4 @@
-using TorchSharp;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
@@ -11,11 +11,9 @@ internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        // A Scalar made in passing may be collected while the native call reads it.
-        using Scalar level = theta, width = sigma, square = sigma * sigma;
-        var above = loss.PerSample - level;
+        var above = loss.PerSample.Minus(theta);
         // sigma^2 sqrt(1 + (a / sigma)^2) = sigma sqrt(sigma^2 + a^2).
-        var minimised = above.square().add(square).sqrt().mean() * width;
+        var minimised = above.square().Plus(sigma * sigma).sqrt().mean().Times(sigma);
         return (minimised, ShareBelowZero(above));
     }
 }

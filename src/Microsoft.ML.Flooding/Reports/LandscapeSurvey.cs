@@ -1,5 +1,6 @@
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -40,7 +41,7 @@ internal static class LandscapeSurvey
         {
             var direction = randn(w.shape, generator: generator).to(device);
             long[] filter = [.. Enumerable.Range(1, (int)w.dim() - 1).Select(d => (long)d)];
-            return direction * (Norm(w) / Norm(direction).clamp_min(1e-12));
+            return direction * (Norm(w) / Norm(direction).AtLeast(1e-12));
 
             Tensor Norm(Tensor values) => values.square().sum(filter, keepdim: true).sqrt();
         })];
@@ -50,9 +51,9 @@ internal static class LandscapeSurvey
             using var step = NewDisposeScope();
             for (var i = 0; i < weights.Length; i++)
             {
-                weights[i].copy_(centre[i]).add_(first[i], alpha: a);
+                weights[i].copy_(centre[i]).PlusInPlace(first[i], a);
                 if (second is not null)
-                    weights[i].add_(second[i], alpha: b);
+                    weights[i].PlusInPlace(second[i], b);
             }
             var (logits, labels) = Inference.Of(network, ScalarType.Float32, images, rows, normalizer, device, checkAlive);
             return nn.functional.cross_entropy(logits.to(ScalarType.Float64), labels).item<double>();

@@ -59,11 +59,7 @@ internal sealed class ImageClassifier : IDisposable
         var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
         var logits = _plan.Value.Run(_type == ScalarType.Float32 ? input : input.to(_type));
         if (Description.Temperature != 1)
-        {
-            // A Scalar made in passing may be collected while the native call reads it.
-            using Scalar temperature = Description.Temperature;
-            logits = logits.to(ScalarType.Float32).div(temperature);
-        }
+            logits = logits.to(ScalarType.Float32).Over(Description.Temperature);
         var scores = logits.softmax(1, ScalarType.Float32);
         (_device.type == DeviceType.CPU ? scores : scores.cpu()).data<float>().CopyTo(probabilities);
     }

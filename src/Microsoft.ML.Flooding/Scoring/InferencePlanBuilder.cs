@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -86,12 +87,12 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int Activate(Activation activation, int x) => Add(x, v => TensorOperators.Instance.Activate(activation, v));
 
-    public int Add(int x, int y) => Add([x, y], values => values[x].add_(values[y]));
+    public int Add(int x, int y) => Add([x, y], values => values[x].PlusInPlace(values[y]));
 
     public int Add(int x, Parameter y)
     {
         var own = Keep(y);
-        return Add(x, v => v.add(own));
+        return Add(x, v => v.Plus(own));
     }
 
     public int Multiply(int x, int y) => Add([x, y], values => values[x].mul(values[y]));

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -25,8 +26,8 @@ internal readonly record struct Evaluation(double Loss, double Accuracy)
             checkAlive();
             var batch = batches.Current;
             var logits = part.Logits(part.Prepare(batch.Pixels));
-            losses.add_(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum));
-            correct.add_(logits.argmax(1).eq(batch.Labels).sum());
+            losses.PlusInPlace(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum));
+            correct.PlusInPlace(logits.argmax(1).eq(batch.Labels).sum());
         }
         weights.Network.train();
         var count = rows.shape[0];

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -35,7 +36,7 @@ internal static class Temperature
         double Slope(double inverse)
         {
             using var step = NewDisposeScope();
-            return ((exact * inverse).softmax(1) * exact).sum(1).mean().item<double>() - ofLabel;
+            return exact.Times(inverse).softmax(1).mul(exact).sum(1).mean().item<double>() - ofLabel;
         }
     }
 }

@@ -31,7 +31,7 @@ internal static class MemoryRows
         var context = new MLContext();
         var data = folder.Load(context);
         var column = ImageColumn.Create(data.Schema["Image"], Side, Side, data);
-        var times = Alternation.Time(5, ByHand, () => Read(context, data, column).Dispose(), OneAfterAnother);
+        var times = Alternation.Time(3, ByHand, () => Read(context, data, column).Dispose(), OneAfterAnother);
         return new Figure(Alternation.MedianRatio(times[0], times[1]), FilesPerSecond(times[1]), FilesPerSecond(times[0]), FilesPerSecond(times[2]));
 
         // What a user of SkiaSharp writes.

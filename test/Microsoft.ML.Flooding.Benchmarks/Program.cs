@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Flooding.Benchmarks;
 using Spectre.Console;
@@ -21,8 +22,10 @@ table.Columns[5].RightAligned();
 var missed = new List<string>();
 foreach (var row in chosen)
 {
-    Console.Error.WriteLine($"{row.Name} ...");
+    Console.Error.Write($"{row.Name} ... ");
+    var start = Stopwatch.GetTimestamp();
     var figure = row.Measure();
+    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Stopwatch.GetElapsedTime(start).TotalSeconds:0} s"));
     var met = row.IsMet(figure);
     if (!met)
         missed.Add(row.Name);

@@ -34,7 +34,7 @@ internal static class TrainingRows
     private static Figure Step() => AcrossLayouts(6, 3, StepsPerEpoch, () => Workload.Mlp(StepsPerEpoch),
         work => work.Ours(Precision.Float32), work => work.Bare(Precision.Float32));
 
-    private static Figure FloodedAgainstPlain() => AcrossLayouts(8, 6, 2, () => Workload.ConvNet(2),
+    private static Figure FloodedAgainstPlain() => AcrossLayouts(8, 14, 1, () => Workload.ConvNet(1),
         work => work.Ours(Precision.Float32, 0.03f), work => work.Ours(Precision.Float32));
 
     /// <summary>

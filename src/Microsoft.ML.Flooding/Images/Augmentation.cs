@@ -174,8 +174,8 @@ public sealed record Augmentation
 
         var top = Uniform(x, 0, 1, generator).mul(rectangleHeight.neg().Plus(height + 1)).floor();
         var left = Uniform(x, 0, 1, generator).mul(rectangleWidth.neg().Plus(width + 1)).floor();
-        var rows = arange(height, ScalarType.Float32, x.device).view(1, 1, height, 1).Minus(top);
-        var columns = arange(width, ScalarType.Float32, x.device).view(1, 1, 1, width).Minus(left);
+        var rows = arange(height, ScalarType.Float32, x.device).view(1, 1, height, 1) - top;
+        var columns = arange(width, ScalarType.Float32, x.device).view(1, 1, 1, width) - left;
         var isErased = rows.IsAtLeast(0) & (rows < rectangleHeight) & columns.IsAtLeast(0) & (columns < rectangleWidth)
             & Uniform(x, 0, 1, generator).IsBelow(ErasingProbability);
         return where(isErased, x.mean([2, 3], keepdim: true), x);

@@ -69,7 +69,7 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
 
         var count = (double)order.shape[0] * Shape.Height * Shape.Width;
         var mean = sum.Over(count);
-        var std = squares.Over(count).Minus(mean.square()).AtLeast(0).sqrt();
+        var std = (squares.Over(count) - mean.square()).AtLeast(0).sqrt();
         return (mean.to(ScalarType.Float32).MoveToOuterDisposeScope(), std.to(ScalarType.Float32).MoveToOuterDisposeScope());
     }
 

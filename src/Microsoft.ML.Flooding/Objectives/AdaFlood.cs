@@ -11,7 +11,7 @@ internal sealed class AdaFlood(Tensor levels) : Objective
 {
     public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
     {
-        var above = loss.PerSample.Minus(levels.index_select(0, loss.Rows));
+        var above = loss.PerSample - levels.index_select(0, loss.Rows);
         return (above.abs().mean(), ShareBelowZero(above));
     }
 

@@ -34,15 +34,11 @@ internal static class Arithmetic
         return x.add_(y, number);
     }
 
-    public static Tensor Minus(this Tensor x, Tensor y) => x.sub(y, One);
-
     public static Tensor Minus(this Tensor x, double y)
     {
         using Scalar number = y;
-        return x.sub(number, One);
+        return x.sub(number);
     }
-
-    public static Tensor MinusInPlace(this Tensor x, Tensor y) => x.sub_(y, One);
 
     public static Tensor Times(this Tensor x, double y)
     {

@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json.Serialization;
-using Microsoft.ML.Flooding.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -58,7 +57,7 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
         }
 
         /// <summary>Normalises float32 [N, C, H, W] where they are.</summary>
-        public Tensor ApplyInPlace(Tensor images) => images.MinusInPlace(_shift).mul_(_scale);
+        public Tensor ApplyInPlace(Tensor images) => images.sub_(_shift).mul_(_scale);
 
         public void Dispose()
         {

@@ -103,7 +103,7 @@ internal sealed class ImageReader : IDisposable
         }
         Decode(rows);
         _next += rows.Count;
-        _batchSize = Math.Min(_batchSize * 4, _mostRows);
+        _batchSize = Math.Min(_batchSize * 2, _mostRows);
     }
 
     private void ReadRows(ImageRows rows)

@@ -49,4 +49,4 @@ internal static class Alternation
 /// <summary>What is timed.</summary>
 /// <param name="Run">One measured unit.</param>
 /// <param name="Prepare">Called before, off the clock: brings about the conditions that a long run works under, for as long as its result lives.</param>
-internal sealed record Contender(Action Run, Func<IDisposable>? Prepare = null);
+internal sealed record Contender(Action Run, Func<IDisposable?>? Prepare = null);

@@ -31,7 +31,7 @@ internal static class TrainingRows
             return new Figure(Alternation.MedianRatio(times[0], times[1]), ImagesPerSecond(rates[1]), ImagesPerSecond(rates[0]), ImagesPerSecond(rates[2]));
         });
 
-    private static Figure Step() => AcrossLayouts(6, 3, StepsPerEpoch, () => Workload.Mlp(StepsPerEpoch),
+    private static Figure Step() => AcrossLayouts(6, 4, StepsPerEpoch, () => Workload.Mlp(StepsPerEpoch),
         work => work.Ours(Precision.Float32), work => work.Bare(Precision.Float32));
 
     private static Figure FloodedAgainstPlain() => AcrossLayouts(8, 14, 1, () => Workload.ConvNet(1),

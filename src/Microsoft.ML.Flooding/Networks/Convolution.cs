@@ -38,7 +38,7 @@ internal static class Convolution
     {
         if (stride > 1)
             x = x[TensorIndex.Ellipsis, TensorIndex.Slice(step: stride), TensorIndex.Slice(step: stride)];
-        // Laid out first: a product of what lies apart libtorch computes image by image, in bfloat16 at a tenth of the speed.
+        // Laid out first: of a view with a stride, libtorch's product in bfloat16 was seen to take ten times as long.
         return LinearLayer.Apply(x.permute(0, 2, 3, 1).contiguous(), weight.flatten(1), bias).permute(0, 3, 1, 2);
     }
 

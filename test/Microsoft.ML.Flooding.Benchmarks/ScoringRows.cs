@@ -65,10 +65,10 @@ internal static class ScoringRows
     {
         var context = new MLContext();
         using var model = Create(context, Architecture.ResNet18, Precision.Float32, Shape);
-        using var forward = new BareForward(Architecture.ResNet18, 64);
+        using var forward = new BareForward(Architecture.ResNet18, 128);
         var files = Drawings.Jpeg(512, Shape.Width).Select(file => new EncodedRow { Features = file }).ToArray();
         var view = model.Transform(context.Data.LoadFromEnumerable(files));
-        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 64), Decode);
+        var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 128), Decode);
         var slower = times[1].Zip(times[2], Math.Max).ToArray();
         return new Figure(Alternation.MedianRatio(slower, times[0]), Rate(files.Length, times[0]), Rate(files.Length, slower), Rate(files.Length, times[1]));
 

@@ -12,6 +12,9 @@ namespace Microsoft.ML.Flooding.Scoring;
 /// </summary>
 internal sealed class ImageClassifier : IDisposable
 {
+    // The largest result over the image: MobileNetV2's at 224 x 224, which lies in the midst of common networks.
+    private const int UnknownNetworkWidening = 8;
+
     private readonly Device _device;
     private readonly Network _network;
     private readonly ScalarType _type;
@@ -75,14 +78,17 @@ internal sealed class ImageClassifier : IDisposable
     public void Dispose() => _lifetime.End();
 
     /// <summary>
-    /// On a CPU so many that the results of a layer, some 8 MB, do not leave its caches altogether. A GPU wants more images at once.
+    /// So many that the largest result of a layer takes 32 MB on a CPU: fewer do not occupy its cores, and with more the results that are needed at
+    /// once exceed the memory that <see cref="HeapRetention.KeepSome"/> keeps. A GPU wants more images at once.
     /// </summary>
     private int BatchOf(Network network, Device device)
     {
-        var largest = Math.Max(network.IsInterpretable ? Complexity.Of(network, Description.Shape).LargestResult : 0, Description.Shape.Length);
+        var largest = network.IsInterpretable
+            ? Math.Max(Complexity.Of(network, Description.Shape).LargestResult, Description.Shape.Length)
+            : UnknownNetworkWidening * (long)Description.Shape.Length;
         largest *= _type == ScalarType.Float32 ? sizeof(float) : sizeof(float) / 2;
         return device.type == DeviceType.CPU
-            ? (int)Math.Clamp((8 << 20) / largest, 1, 256)
+            ? (int)Math.Clamp((32 << 20) / largest, 1, 256)
             : (int)Math.Clamp((1 << 30) / largest, 1, 1024);
     }
 

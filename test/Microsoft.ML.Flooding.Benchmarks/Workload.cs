@@ -11,41 +11,43 @@ namespace Microsoft.ML.Flooding.Benchmarks;
 internal sealed class Workload : IDisposable
 {
     private const int Classes = 10;
-    private const int Batch = 128;
 
     private readonly Architecture _architecture;
     private readonly Func<nn.Module<Tensor, Tensor>> _byHand;
     private readonly ImageShape _shape;
     private readonly Optimizer _optimizer;
     private readonly int _steps;
+    private readonly int _batch;
     private readonly MemoryImageSet _set;
     private readonly Tensor _rows;
     private readonly List<IDisposable> _owned = [];
 
-    private Workload(Architecture architecture, Func<nn.Module<Tensor, Tensor>> byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd)
+    private Workload(Architecture architecture, Func<nn.Module<Tensor, Tensor>> byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd, int batch = 128)
     {
         _architecture = architecture;
         _byHand = byHand;
         _shape = shape;
         _optimizer = optimizer;
         _steps = steps;
+        _batch = batch;
         using var generator = new Generator(1);
         _set = new MemoryImageSet(
             shape,
-            randint(0, 256, [steps * Batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
-            randint(0, Classes, [steps * Batch], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
-            arange(steps * Batch).DetachFromDisposeScope());
-        _rows = arange(steps * Batch).DetachFromDisposeScope();
+            randint(0, 256, [Images, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
+            randint(0, Classes, [Images], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
+            arange(Images).DetachFromDisposeScope());
+        _rows = arange(Images).DetachFromDisposeScope();
     }
 
     public static Workload ResNet18(int steps) => new(Architecture.ResNet18, () => HandWritten.ResNet18(3, Classes), new ImageShape(32, 32, 3), steps);
 
-    public static Workload ConvNet(int steps) => new(Architecture.ConvNet, () => HandWritten.ConvNet(1, Classes), new ImageShape(28, 28, 1), steps);
+    public static Workload ConvNet(int steps, int batch = 128) =>
+        new(Architecture.ConvNet, () => HandWritten.ConvNet(1, Classes), new ImageShape(28, 28, 1), steps, batch: batch);
 
     public static Workload Mlp(int steps, Optimizer optimizer = Optimizer.Sgd) =>
         new(Architecture.Mlp.WithHiddenSizes(1000, 1000), () => HandWritten.Mlp(28 * 28, Classes), new ImageShape(28, 28, 1), steps, optimizer);
 
-    public int Images => _steps * Batch;
+    public int Images => _steps * _batch;
 
     /// <summary>
     /// The loop that a TorchSharp user writes: a module, cross_entropy, backward, an optimizer of torch.optim, loss.item() each step; float32
@@ -68,7 +70,7 @@ internal sealed class Workload : IDisposable
             {
                 using var scope = NewDisposeScope();
                 optimizer.zero_grad();
-                var loss = nn.functional.cross_entropy(network.forward(images.narrow(0, i * Batch, Batch)), labels.narrow(0, i * Batch, Batch));
+                var loss = nn.functional.cross_entropy(network.forward(images.narrow(0, i * _batch, _batch)), labels.narrow(0, i * _batch, _batch));
                 loss.backward();
                 optimizer.step();
                 total += loss.item<float>();
@@ -77,37 +79,50 @@ internal sealed class Workload : IDisposable
     }
 
     /// <summary>One epoch of the library's own run: gathering, normalisation, the step, its bookkeeping.</summary>
-    public Contender Ours(Precision precision, float floodLevel = 0)
+    /// <param name="precision">What it computes in.</param>
+    /// <param name="floodLevel">Of its objective.</param>
+    /// <param name="beforeStep">Called before each step.</param>
+    public Contender Ours(Precision precision, float floodLevel = 0, Action? beforeStep = null)
     {
         var options = Options();
         options.FloodLevel = floodLevel;
         var run = Own(new TrainingRun(
             Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU, TypeOf(precision), 1,
-            () => { }));
+            beforeStep ?? (() => { })));
         return InFit(run.TrainEpoch);
     }
 
-    /// <summary>The floor: forward, backward and the fused update on tensors that lie ready; nothing else can be cheaper with this libtorch.</summary>
+    /// <summary>The floor, as many steps as <see cref="Ours"/> takes.</summary>
     public Contender Bare(Precision precision)
+    {
+        var step = BareStep(precision);
+        return InFit(() =>
+        {
+            for (var i = 0; i < _steps; i++)
+                step();
+        });
+    }
+
+    /// <summary>A step of the floor: forward, backward and the fused update on tensors that lie ready; nothing else can be cheaper with this libtorch.</summary>
+    public Action BareStep(Precision precision)
     {
         var weights = Own(new WorkingWeights(Own(CreateNetwork()), CPU, TypeOf(precision)));
         var optimizer = Own(FusedOptimizer.Create(weights.Masters, Options(), Options().WeightDecay));
         var (images, labels) = ReadyTensors(channelsLast: true);
         var typed = Own(images.to(TypeOf(precision)).DetachFromDisposeScope());
         var rate = Options().EffectiveLearningRate;
-        return InFit(() =>
+        var next = 0;
+        return () =>
         {
-            for (var i = 0; i < _steps; i++)
-            {
-                using var scope = NewDisposeScope();
-                var logits = weights.Network.forward(typed.narrow(0, i * Batch, Batch)).to(ScalarType.Float32);
-                var loss = nn.functional.cross_entropy(logits, labels.narrow(0, i * Batch, Batch));
-                Tensor[] gradients = [.. autograd.grad([loss], weights.Parameters)];
-                using var _ = no_grad();
-                optimizer.Step(gradients, rate);
-                weights.Publish();
-            }
-        });
+            using var scope = NewDisposeScope();
+            var logits = weights.Network.forward(typed.narrow(0, next * _batch, _batch)).to(ScalarType.Float32);
+            var loss = nn.functional.cross_entropy(logits, labels.narrow(0, next * _batch, _batch));
+            next = (next + 1) % _steps;
+            Tensor[] gradients = [.. autograd.grad([loss], weights.Parameters)];
+            using var _ = no_grad();
+            optimizer.Step(gradients, rate);
+            weights.Publish();
+        };
     }
 
     public void Dispose()
@@ -136,7 +151,7 @@ internal sealed class Workload : IDisposable
         FloodLevel = 0,
         WeightAveraging = WeightAveraging.None,
         Optimizer = _optimizer,
-        BatchSize = Batch,
+        BatchSize = _batch,
         WeightDecay = _optimizer == Optimizer.Sgd ? 5e-4 : 0,
         Epochs = 1_000_000,
     };

@@ -9,10 +9,10 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// <param name="levels">float32 [rows of the training set], on the device.</param>
 internal sealed class AdaFlood(Tensor levels) : Objective
 {
-    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
+    public override Descent Of(BatchLoss loss)
     {
         var above = loss.PerSample - levels.index_select(0, loss.Rows);
-        return (above.abs().mean(), ShareBelowZero(above));
+        return new(above.abs().mean(), ShareBelowZero(above));
     }
 
     /// <summary>

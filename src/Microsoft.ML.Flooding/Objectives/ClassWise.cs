@@ -12,13 +12,13 @@ internal sealed class ClassWise(Tensor levels) : Objective
 {
     private readonly Tensor _classes = arange(levels.shape[0], device: levels.device);
 
-    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
+    public override Descent Of(BatchLoss loss)
     {
         // n_c (J_c - b_c) is the sum of the class's excesses over b_c. A product with the one-hot labels sums them in the same order every
         // time, where index_add does not on a GPU.
         var above = loss.PerSample - levels.index_select(0, loss.Labels);
         var oneHot = loss.Labels.unsqueeze(1).eq(_classes).to(ScalarType.Float32);
         var sums = above.matmul(oneHot);
-        return (sums.abs().sum().Over(loss.PerSample.shape[0]), oneHot.matmul(sums.IsBelow(0).to(ScalarType.Float32)).mean());
+        return new(sums.abs().sum().Over(loss.PerSample.shape[0]), oneHot.matmul(sums.IsBelow(0).to(ScalarType.Float32)).mean());
     }
 }

@@ -9,10 +9,16 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// </summary>
 internal sealed class Flood(double level) : Objective
 {
-    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
+    /// <summary>
+    /// The gradient of |J - b| is that of J times the sign of J - b. Taken so, none of it need be differentiated: among the matrices of a small network's
+    /// step each operator on a scalar costs what it takes to bring its code into the caches.
+    /// </summary>
+    public override Descent Of(BatchLoss loss)
     {
-        var above = loss.Mean.Minus(level);
-        return (above.abs(), ShareBelowZero(above));
+        var mean = loss.Mean;
+        using var _ = no_grad();
+        var above = mean.Minus(level);
+        return new(mean, above.IsBelow(0), above.sign());
     }
 
     /// <summary>The objective of a level: at zero the cross-entropy never falls below it, and the extra operations are spared.</summary>

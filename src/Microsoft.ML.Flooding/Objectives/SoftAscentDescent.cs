@@ -1,5 +1,4 @@
 using Microsoft.ML.Flooding.Runtime;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Objectives;
 
@@ -9,11 +8,11 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// </summary>
 internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
 {
-    public override (Tensor Minimised, Tensor? Flooded) Of(BatchLoss loss)
+    public override Descent Of(BatchLoss loss)
     {
         var above = loss.PerSample.Minus(theta);
         // sigma^2 sqrt(1 + (a / sigma)^2) = sigma sqrt(sigma^2 + a^2).
         var minimised = above.square().Plus(sigma * sigma).sqrt().mean().Times(sigma);
-        return (minimised, ShareBelowZero(above));
+        return new(minimised, ShareBelowZero(above));
     }
 }

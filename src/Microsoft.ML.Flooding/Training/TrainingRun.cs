@@ -209,7 +209,7 @@ internal sealed class TrainingRun : IDisposable
             Epoch = number,
             TrainingLoss = batchLosses.Average(l => (double)l),
             LowestBatchLoss = batchLosses.Min(),
-            FloodedShare = flooded.Count == 0 ? 0 : stack(flooded).mean().item<float>(),
+            FloodedShare = flooded.Count == 0 ? 0 : stack(flooded).mean([], type: ScalarType.Float32).item<float>(),
             ValidationLoss = raw?.Loss,
             ValidationAccuracy = raw?.Accuracy,
             AveragedValidationLoss = averaged?.Loss,

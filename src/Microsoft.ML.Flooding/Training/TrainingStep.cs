@@ -51,11 +51,11 @@ internal sealed class TrainingStep : IDisposable
         var (images, mixup) = Prepare(batch.Pixels, generator);
         var logits = _part.Logits(images);
         var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows);
-        var (minimised, flooded) = _objective.Of(loss);
-        Tensor[] gradients = [.. autograd.grad([minimised], _trained)];
+        var descent = _objective.Of(loss);
+        Tensor[] gradients = [.. autograd.grad([descent.Minimised], _trained, descent.Direction is { } direction ? [direction] : null)];
         using var _ = no_grad();
         Update(gradients, learningRate);
-        return (loss, flooded, gradients);
+        return (loss, descent.Flooded, gradients);
     }
 
     public void Dispose()

@@ -35,8 +35,23 @@ public sealed class FloodingObjectiveTests
             // Class 0 has mean 0.3, class 1 2, class 2 0.05.
             _ => FloodingObjective.ClassWise(0.2f, 1, 1),
         };
-        var (_, flooded) = objective.At(0.3f, Facts(2, 1, 1)).Of(Batch());
-        Assert.AreEqual(expected, flooded!.item<float>());
+        var flooded = objective.At(0.3f, Facts(2, 1, 1)).Of(Batch()).Flooded!;
+        Assert.AreEqual(expected, flooded.to(ScalarType.Float32).item<float>());
+    }
+
+    [TestMethod]
+    [DataRow(1.5, 0f)]
+    [DataRow(1.75, 0f)]
+    [DataRow(3.0, 1f)]
+    public void The_direction_of_flood_makes_the_gradient_that_of_the_distance_to_the_level(double level, float flooded)
+    {
+        using var scope = NewDisposeScope();
+        var weight = tensor(2f).requires_grad_();
+        var descent = new Flood(level).Of(new BatchLoss(_ => weight.square() - 2.25f, empty(0), empty(0)));
+        var gradient = autograd.grad([descent.Minimised], [weight], [descent.Direction!]).Single();
+        var expected = autograd.grad([(weight.square() - 2.25f - (float)level).abs()], [weight]).Single();
+        Assert.AreEqual(expected.item<float>(), gradient.item<float>());
+        Assert.AreEqual(flooded, descent.Flooded!.to(ScalarType.Float32).item<float>());
     }
 
     [TestMethod]

@@ -39,7 +39,7 @@ internal static class TrainingRows
     /// </summary>
     private static Figure Step()
     {
-        const int Layouts = 6, Epochs = 4;
+        const int Layouts = 6, Epochs = 3;
         using var fit = HeapRetention.Begin();
         List<double> ours = [], bare = [];
         for (var layout = 0; layout < Layouts; layout++)

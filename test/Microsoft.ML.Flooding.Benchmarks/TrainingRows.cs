@@ -14,8 +14,8 @@ internal static class TrainingRows
     [
         Throughput("resnet18-float32", "ResNet-18, 32x32x3, SGD, Float32", 1.25, () => Workload.ResNet18(1), Precision.Float32, 3),
         Throughput("resnet18-bfloat16", "ResNet-18, 32x32x3, SGD, BFloat16", 2.5, () => Workload.ResNet18(1), Precision.BFloat16, 3),
-        Throughput("convnet-float32", "ConvNet, 28x28x1, SGD, Float32", 1.0, () => Workload.ConvNet(6), Precision.Float32, 5),
-        Throughput("convnet-bfloat16", "ConvNet, 28x28x1, SGD, BFloat16", 1.6, () => Workload.ConvNet(6), Precision.BFloat16, 5),
+        Throughput("convnet-float32", "ConvNet, 28x28x1, SGD, Float32", 1.0, () => Workload.ConvNet(6), Precision.Float32, 7),
+        Throughput("convnet-bfloat16", "ConvNet, 28x28x1, SGD, BFloat16", 1.6, () => Workload.ConvNet(6), Precision.BFloat16, 7),
         Throughput("mlp-float32", "MLP 784-1000-1000-10, SGD, Float32", 1.05, () => Workload.Mlp(40), Precision.Float32, 7),
         Throughput("mlp-bfloat16", "MLP 784-1000-1000-10, SGD, BFloat16", 2.0, () => Workload.Mlp(40), Precision.BFloat16, 7),
         Throughput("mlp-adam", "MLP 784-1000-1000-10, Adam, Float32", 1.3, () => Workload.Mlp(40, Optimizer.Adam), Precision.Float32, 7),
@@ -39,7 +39,7 @@ internal static class TrainingRows
     /// </summary>
     private static Figure Step()
     {
-        const int Layouts = 6, Epochs = 3;
+        const int Layouts = 4, Epochs = 4;
         using var fit = HeapRetention.Begin();
         List<double> ours = [], bare = [];
         for (var layout = 0; layout < Layouts; layout++)
@@ -70,7 +70,7 @@ internal static class TrainingRows
     /// <summary>Epochs of one step and batches that are short beside the machine's disturbances, so that the median passes those over.</summary>
     private static Figure FloodedAgainstPlain()
     {
-        const int Layouts = 8, Rounds = 64;
+        const int Layouts = 16, Rounds = 32;
         using var fit = HeapRetention.Begin();
         List<double> flooded = [], plain = [];
         for (var layout = 0; layout < Layouts; layout++)

@@ -19,6 +19,6 @@ internal sealed class ClassWise(Tensor levels) : Objective
         var above = loss.PerSample - levels.index_select(0, loss.Labels);
         var oneHot = loss.Labels.unsqueeze(1).eq(_classes).to(ScalarType.Float32);
         var sums = above.matmul(oneHot);
-        return new(sums.abs().sum().Over(loss.PerSample.shape[0]), oneHot.matmul(sums.IsBelow(0).to(ScalarType.Float32)).mean());
+        return new(sums.abs().sum().Over(loss.PerSample.shape[0]), oneHot.matmul(sums.sign()).mean());
     }
 }

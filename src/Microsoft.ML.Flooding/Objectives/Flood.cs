@@ -17,8 +17,8 @@ internal sealed class Flood(double level) : Objective
     {
         var mean = loss.Mean;
         using var _ = no_grad();
-        var above = mean.Minus(level);
-        return new(mean, above.IsBelow(0), above.sign());
+        var sign = mean.Minus(level).sign();
+        return new(mean, sign, sign);
     }
 
     /// <summary>The objective of a level: at zero the cross-entropy never falls below it, and the extra operations are spared.</summary>

@@ -8,6 +8,6 @@ internal sealed class IFlood(double level) : Objective
     public override Descent Of(BatchLoss loss)
     {
         var above = loss.PerSample.Minus(level);
-        return new(above.abs().mean(), ShareBelowZero(above));
+        return new(above.abs().mean(), above.sign().mean());
     }
 }

@@ -176,7 +176,7 @@ internal sealed class TrainingRun : IDisposable
         var (phase, data) = PhaseOf(number);
         var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
-        var flooded = new List<Tensor>(_stepsPerEpoch);
+        var balances = new List<Tensor>(_stepsPerEpoch);
         var gradientNorm = zeros([], ScalarType.Float32, _device);
         var rate = 0.0;
         phase.Part.Train();
@@ -187,17 +187,18 @@ internal sealed class TrainingRun : IDisposable
                 rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_step, _stepsPerEpoch, _options.Epochs);
                 using var step = NewDisposeScope();
                 batches.MoveNext();
-                var (loss, share, gradients) = phase.Step.Take(batches.Current, rate, augmentationGenerator);
+                var (loss, balance, gradients) = phase.Step.Take(batches.Current, rate, augmentationGenerator);
                 _average?.Update(_step, phase.Part.Changed);
                 _step++;
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
-                if (share is not null)
-                    flooded.Add(share.MoveToOuterDisposeScope());
+                if (balance is not null)
+                    balances.Add(balance.MoveToOuterDisposeScope());
                 if (i == _stepsPerEpoch - 1)
                     gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
             }
 
-        var batchLosses = stack(losses).to(CPU).data<float>().ToArray();
+        var figures = stack([.. losses, .. balances]).to(CPU).data<float>().ToArray();
+        var batchLosses = figures[..losses.Count];
         ThrowIfNotFinite(batchLosses, number);
         var seconds = watch.Elapsed.TotalSeconds;
         var raw = Validate(phase.Part, data);
@@ -209,7 +210,7 @@ internal sealed class TrainingRun : IDisposable
             Epoch = number,
             TrainingLoss = batchLosses.Average(l => (double)l),
             LowestBatchLoss = batchLosses.Min(),
-            FloodedShare = flooded.Count == 0 ? 0 : stack(flooded).mean([], type: ScalarType.Float32).item<float>(),
+            FloodedShare = figures.Skip(losses.Count).Select(balance => (1 - (double)balance) / 2).DefaultIfEmpty().Average(),
             ValidationLoss = raw?.Loss,
             ValidationAccuracy = raw?.Accuracy,
             AveragedValidationLoss = averaged?.Loss,

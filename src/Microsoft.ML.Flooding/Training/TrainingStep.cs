@@ -46,7 +46,7 @@ internal sealed class TrainingStep : IDisposable
     /// <param name="batch">Images and labels on the device.</param>
     /// <param name="learningRate">Of this step.</param>
     /// <param name="generator">What augmentation draws from, on the device.</param>
-    public (BatchLoss Loss, Tensor? Flooded, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
+    public (BatchLoss Loss, Tensor? Balance, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
         var logits = _part.Logits(images);
@@ -55,7 +55,7 @@ internal sealed class TrainingStep : IDisposable
         Tensor[] gradients = [.. autograd.grad([descent.Minimised], _trained, descent.Direction is { } direction ? [direction] : null)];
         using var _ = no_grad();
         Update(gradients, learningRate);
-        return (loss, descent.Flooded, gradients);
+        return (loss, descent.Balance, gradients);
     }
 
     public void Dispose()

@@ -22,7 +22,7 @@ public sealed class FloodingObjectiveTests
     [DataRow("softad", 0.5f)]
     [DataRow("adaflood", 0.5f)]
     [DataRow("classwise", 0.25f)]
-    public void Flooded_is_the_share_of_samples_below_their_level(string name, float expected)
+    public void The_balance_is_the_share_of_samples_above_their_level_less_that_below(string name, float expected)
     {
         using var scope = NewDisposeScope();
         var objective = name switch
@@ -35,15 +35,15 @@ public sealed class FloodingObjectiveTests
             // Class 0 has mean 0.3, class 1 2, class 2 0.05.
             _ => FloodingObjective.ClassWise(0.2f, 1, 1),
         };
-        var flooded = objective.At(0.3f, Facts(2, 1, 1)).Of(Batch()).Flooded!;
-        Assert.AreEqual(expected, flooded.to(ScalarType.Float32).item<float>());
+        var balance = objective.At(0.3f, Facts(2, 1, 1)).Of(Batch()).Balance!;
+        Assert.AreEqual(1 - (2 * expected), balance.item<float>());
     }
 
     [TestMethod]
-    [DataRow(1.5, 0f)]
+    [DataRow(1.5, 1f)]
     [DataRow(1.75, 0f)]
-    [DataRow(3.0, 1f)]
-    public void The_direction_of_flood_makes_the_gradient_that_of_the_distance_to_the_level(double level, float flooded)
+    [DataRow(3.0, -1f)]
+    public void The_direction_of_flood_makes_the_gradient_that_of_the_distance_to_the_level(double level, float balance)
     {
         using var scope = NewDisposeScope();
         var weight = tensor(2f).requires_grad_();
@@ -51,7 +51,7 @@ public sealed class FloodingObjectiveTests
         var gradient = autograd.grad([descent.Minimised], [weight], [descent.Direction!]).Single();
         var expected = autograd.grad([(weight.square() - 2.25f - (float)level).abs()], [weight]).Single();
         Assert.AreEqual(expected.item<float>(), gradient.item<float>());
-        Assert.AreEqual(flooded, descent.Flooded!.to(ScalarType.Float32).item<float>());
+        Assert.AreEqual(balance, descent.Balance!.item<float>());
     }
 
     [TestMethod]

@@ -10,10 +10,17 @@ if (args is ["architectures"])
 }
 
 IReadOnlyList<Row> rows = [.. TrainingRows.All, .. AccuracyRows.All, .. SearchRows.All, .. MemoryRows.All, .. ScoringRows.All];
+var names = string.Join(", ", rows.Select(r => r.Name));
+if (args.Contains("--help"))
+{
+    Console.WriteLine($"bench: the whole table. bench ROW...: single rows. bench architectures: what each network costs. The rows: {names}.");
+    return 0;
+}
+
 var chosen = args.Length == 0 ? rows : [.. rows.Where(r => args.Contains(r.Name))];
 if (chosen.Count < Math.Max(args.Length, 1))
 {
-    Console.Error.WriteLine($"There is no row {string.Join(", ", args.Except(rows.Select(r => r.Name)))}. The rows: {string.Join(", ", rows.Select(r => r.Name))}.");
+    Console.Error.WriteLine($"There is no row {string.Join(", ", args.Except(rows.Select(r => r.Name)))}. The rows: {names}.");
     return 2;
 }
 

@@ -51,10 +51,14 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <param name="input">Rows with the label and the image column.</param>
     /// <returns>The trained transformer; dispose of it when done.</returns>
     /// <exception cref="ArgumentException">A column is missing or of the wrong type, or an image is of the wrong size.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows, an image cannot be read, or the loss is no longer finite.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There are no rows, an image cannot be read, or training diverged: a loss or a weight is no longer finite.
+    /// </exception>
     /// <exception cref="InvalidDataException">The file of <see cref="TrainingOptions.PretrainedWeights"/> is malformed, or of another architecture.</exception>
     /// <exception cref="IOException">The file of <see cref="TrainingOptions.PretrainedWeights"/> cannot be read.</exception>
-    /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The MLContext's execution was cancelled, or <see cref="TrainingOptions.StopToken"/> before training began.
+    /// </exception>
     public FloodedImageClassificationTransformer Fit(IDataView input) => Fit(input, (FloodedImageClassificationTransformer?)null);
 
     /// <summary>
@@ -69,9 +73,13 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <exception cref="ArgumentException">
     /// The model holds no such transformer or has another architecture, image size or type of label values; or as with <see cref="Fit(IDataView)"/>.
     /// </exception>
-    /// <exception cref="InvalidOperationException">There are no rows, an image cannot be read, or the loss is no longer finite.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There are no rows, an image cannot be read, or training diverged: a loss or a weight is no longer finite.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
-    /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The MLContext's execution was cancelled, or <see cref="TrainingOptions.StopToken"/> before training began.
+    /// </exception>
     public FloodedImageClassificationTransformer Fit(IDataView input, ITransformer pretrained)
     {
         ArgumentNullException.ThrowIfNull(pretrained);
@@ -87,6 +95,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         using var progress = host.StartProgressChannel("Training");
         var device = DeviceSelection.Choose(_environment, channel);
         void CheckAlive() => HostSettings.ThrowIfCanceled(host);
+        _options.StopToken.ThrowIfCancellationRequested();
         using var scope = NewDisposeScope();
 
         var feature = input.Schema[_options.FeatureColumnName];
@@ -121,14 +130,14 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, flood level {_options.FloodLevel}.");
         var runs = new RunFactory(
             architecture, start.Labels.Count, data, description.Normalization, device, _options.Precision.On(device), seed, CheckAlive, start.Load);
+        _options.StopToken.ThrowIfCancellationRequested();
         return Train(description, runs, start, channel, progress);
     }
 
     private FloodedImageClassificationTransformer Train(
         ModelDescription description, RunFactory runs, StartingPoint start, IChannel channel, IProgressChannel progress)
     {
-        using var heap = HeapRetention.Begin();
-        using var tensorFloat32 = TensorFloat32.Begin(runs.Device);
+        using var heap = HeapRetention.ForTraining();
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = runs.CreateNetwork();
         try
@@ -161,6 +170,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
             var history = search.Run();
             channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Chose flood level {history.FloodLevel} of {history.Trials.Count}."));
+            foreach (var failed in history.Trials.Where(t => t.Failure is not null))
+                channel.Warning(MessageSensitivity.None, FormattableString.Invariant($"Flood level {failed.FloodLevel}: {failed.Failure}"));
             trained.LoadState(search.BestState);
             description = description with { FloodLevel = history.FloodLevel, History = history };
         }
@@ -172,6 +183,9 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             trained.LoadState(prepared.Run.State());
             description = description with { History = history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity } };
         }
+        if (description.History.Stopped)
+            channel.Info(MessageSensitivity.None,
+                $"Training was stopped: the model has the weights of epoch {description.History.SelectedEpoch} of {_options.Epochs}.");
         if (_options.FitTemperature)
             description = description with { Temperature = FitTemperature(trained, runs, channel) };
         return description;
@@ -197,8 +211,10 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             trained, ScalarType.Float32, runs.Data.Validation!, runs.Data.ValidationRows!, normalizer, runs.Device, runs.CheckAlive);
         trained.to(CPU);
         var temperature = Temperature.Fit(logits, labels);
-        channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature:0.###}."));
-        return (float)temperature;
+        channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature.Value:0.###}."));
+        if (temperature.Warning is { } warning)
+            channel.Warning(MessageSensitivity.None, warning);
+        return (float)temperature.Value;
     }
 
     /// <summary>Without a seed every run has another one, but a run that continues must have the one it began with.</summary>
@@ -215,7 +231,11 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
         ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
             new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage, MaxCacheBytes = _options.MaxCacheBytes, UseDisk = _options.CacheOnDisk },
-            () => HostSettings.ThrowIfCanceled(host));
+            () =>
+            {
+                HostSettings.ThrowIfCanceled(host);
+                _options.StopToken.ThrowIfCancellationRequested();
+            });
 
     private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
     {
@@ -238,7 +258,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var held = (long)Math.Round(count * (_options.ValidationSetFraction ?? 0));
         if (held == 0 || held >= count)
             return new TrainingData(images, arange(count), null, null);
-        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0, CPU);
+        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0);
         var order = randperm(count, generator: generator);
         return new TrainingData(images, order.narrow(0, held, count - held), images, order.narrow(0, 0, held));
     }

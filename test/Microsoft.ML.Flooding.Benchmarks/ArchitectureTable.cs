@@ -34,7 +34,7 @@ internal static class ArchitectureTable
     private static string Measure(Architecture architecture, ImageShape shape, int classes, int batch)
     {
         // Within a Fit, and past its first steps.
-        using var heap = HeapRetention.Begin();
+        using var heap = HeapRetention.ForTraining();
         using var images = DrawImages(shape, classes, batch);
         using var rows = arange(batch);
         using var network = CreateNetwork(architecture, shape, classes);

@@ -136,7 +136,7 @@ internal sealed class Workload : IDisposable
     /// <summary>As in a Fit that has begun: memory is retained, and what a step needs has been taken once.</summary>
     private static Contender InFit(Action run) => new(run, () =>
     {
-        var heap = HeapRetention.Begin();
+        var heap = HeapRetention.ForTraining();
         run();
         return heap;
     });

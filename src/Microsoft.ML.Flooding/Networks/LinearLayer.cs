@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -29,6 +31,10 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
 
         """));
 
+    // A backward pass on the CPU runs on the thread that asks for it.
+    [ThreadStatic]
+    private static ExceptionDispatchInfo? _failure;
+
     public override string Name => nameof(LinearLayer);
 
     /// <summary>[..., inputs] to [..., outputs].</summary>
@@ -42,6 +48,29 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
         return x.dim() == 2 ? apply(x, weight, bias!) : apply(x.flatten(0, -2), weight, bias!).reshape([.. x.shape[..^1], weight.shape[0]]);
     }
 
+    /// <summary>
+    /// The gradients of a scalar. An exception in a gradient of this class comes out as it was thrown: libtorch calls that code, and an exception
+    /// must not unwind through its frames.
+    /// </summary>
+    /// <param name="y">The scalar.</param>
+    /// <param name="inputs">With respect to which.</param>
+    /// <param name="direction">What the gradients are multiplied by, a scalar; null: 1.</param>
+    public static Tensor[] Gradients(Tensor y, Tensor[] inputs, Tensor? direction)
+    {
+        _failure = null;
+        Tensor[] gradients = [];
+        try
+        {
+            gradients = [.. autograd.grad([y], inputs, direction is null ? null : [direction])];
+        }
+        catch (ExternalException) when (_failure is not null)
+        {
+            // libtorch misses the gradient that failed.
+        }
+        _failure?.Throw();
+        return gradients;
+    }
+
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var (x, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
@@ -53,10 +82,18 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        var saved = ctx.get_saved_variables();
-        var (x, weight) = (saved[0], saved[1]);
-        var input = (bool)ctx.get_data(NeedsGradient) ? Product(grad_output, weight.t(), null) : null;
-        return [input!, Product(grad_output.t(), x.t(), null), (bool)ctx.get_data(HasBias) ? grad_output.sum([0L]) : null!];
+        try
+        {
+            var saved = ctx.get_saved_variables();
+            var (x, weight) = (saved[0], saved[1]);
+            var input = (bool)ctx.get_data(NeedsGradient) ? Product(grad_output, weight.t(), null) : null;
+            return [input!, Product(grad_output.t(), x.t(), null), (bool)ctx.get_data(HasBias) ? grad_output.sum([0L]) : null!];
+        }
+        catch (Exception e)
+        {
+            _failure ??= ExceptionDispatchInfo.Capture(e);
+            return [null!, null!, null!];
+        }
     }
 
     private static Tensor Product(Tensor x, Tensor weight, Tensor? bias) => (Tensor)OneDnn.Value.invoke("product", x, weight, bias!);

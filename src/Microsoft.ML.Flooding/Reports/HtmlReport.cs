@@ -68,7 +68,7 @@ internal static partial class HtmlReport
     private static string TrialTable(TrainingHistory history) => Table(
         "<th class=\"number\">b</th><th class=\"number\">Validation loss</th><th class=\"number\">Accuracy</th><th class=\"number\">Epochs</th><th class=\"number\">Shared with plain</th><th></th>",
         history.Trials.Select(t => string.Create(CultureInfo.InvariantCulture,
-            $"<tr{(t.FloodLevel == history.FloodLevel ? " class=\"chosen\"" : "")}><td class=\"number\">{t.FloodLevel}</td><td class=\"number\">{t.ValidationLoss:0.0000}</td><td class=\"number\">{t.ValidationAccuracy:P1}</td><td class=\"number\">{t.History.Epochs.Count}</td><td class=\"number\">{t.SharedEpochs}</td><td>{(t.Pruned ? "pruned" : t.FloodLevel == history.FloodLevel ? "chosen" : "")}</td></tr>")));
+            $"<tr{(t.FloodLevel == history.FloodLevel ? " class=\"chosen\"" : "")}><td class=\"number\">{t.FloodLevel}</td><td class=\"number\">{t.ValidationLoss:0.0000}</td><td class=\"number\">{t.ValidationAccuracy:P1}</td><td class=\"number\">{t.History.Epochs.Count}</td><td class=\"number\">{t.SharedEpochs}</td><td>{(t.Failure is not null ? "diverged" : t.Pruned ? "pruned" : t.FloodLevel == history.FloodLevel ? "chosen" : "")}</td></tr>")));
 
     private static string ConfusionTable(ConfusionMatrix matrix, IReadOnlyList<string>? labels)
     {

@@ -17,6 +17,7 @@ internal static class RunIdentity
     private static readonly string[] Irrelevant =
     [
         nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.PretrainedWeights),
+        nameof(TrainingOptions.StopToken),
     ];
 
     /// <summary>Every option and the digests of the data and of the network at its beginning, as text.</summary>

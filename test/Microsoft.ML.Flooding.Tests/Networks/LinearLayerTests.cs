@@ -48,6 +48,25 @@ public sealed class LinearLayerTests
         Assert.IsTrue(gradients[0].allclose(x.sum([0L]).expand(3, 5)));
     }
 
+    /// <summary>Thrown through libtorch's frames, it would end the process.</summary>
+    [TestMethod]
+    public void An_error_in_the_gradient_is_an_exception()
+    {
+        using var scope = NewDisposeScope();
+        var (x, weight) = (rand(64, 5), rand(3, 5));
+        x.requires_grad = true;
+        weight.requires_grad = true;
+        var y = LinearLayer.Apply(x, weight, null).square().sum();
+        // What the gradient needs is no longer what the forward pass used.
+        using (no_grad())
+            weight.add_(1);
+        var error = Assert.Throws<Exception>(() => LinearLayer.Gradients(y, [x, weight], null));
+        StringAssert.Contains(error.Message, "modified by an inplace operation");
+
+        y = LinearLayer.Apply(x, weight, null).sum();
+        Assert.HasCount(2, LinearLayer.Gradients(y, [x, weight], null));
+    }
+
     private static void AssertClose(Tensor expected, Tensor actual)
     {
         using var _ = no_grad();

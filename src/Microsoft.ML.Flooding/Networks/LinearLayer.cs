@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -31,9 +30,12 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
 
         """));
 
-    // A backward pass on the CPU runs on the thread that asks for it.
-    [ThreadStatic]
-    private static ExceptionDispatchInfo? _failure;
+    /// <summary>
+    /// What went wrong in the gradients of a backward pass on this thread, which is where libtorch computes those of the CPU. An exception must not unwind
+    /// through libtorch's frames.
+    /// </summary>
+    [field: ThreadStatic]
+    public static ExceptionDispatchInfo? Failure { get; set; }
 
     public override string Name => nameof(LinearLayer);
 
@@ -46,29 +48,6 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
             return Product(x, weight, bias);
         // The result must not be a view made inside of the function: what follows may overwrite it.
         return x.dim() == 2 ? apply(x, weight, bias!) : apply(x.flatten(0, -2), weight, bias!).reshape([.. x.shape[..^1], weight.shape[0]]);
-    }
-
-    /// <summary>
-    /// The gradients of a scalar. An exception in a gradient of this class comes out as it was thrown: libtorch calls that code, and an exception
-    /// must not unwind through its frames.
-    /// </summary>
-    /// <param name="y">The scalar.</param>
-    /// <param name="inputs">With respect to which.</param>
-    /// <param name="direction">What the gradients are multiplied by, a scalar; null: 1.</param>
-    public static Tensor[] Gradients(Tensor y, Tensor[] inputs, Tensor? direction)
-    {
-        _failure = null;
-        Tensor[] gradients = [];
-        try
-        {
-            gradients = [.. autograd.grad([y], inputs, direction is null ? null : [direction])];
-        }
-        catch (ExternalException) when (_failure is not null)
-        {
-            // libtorch misses the gradient that failed.
-        }
-        _failure?.Throw();
-        return gradients;
     }
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
@@ -91,7 +70,7 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
         }
         catch (Exception e)
         {
-            _failure ??= ExceptionDispatchInfo.Capture(e);
+            Failure ??= ExceptionDispatchInfo.Capture(e);
             return [null!, null!, null!];
         }
     }

@@ -22,7 +22,7 @@ internal abstract class ModuleNetwork(string name) : Network(name)
     {
         if (DropoutGenerator is not { } generator)
             return Compute(x);
-        using var seed = empty(1, ScalarType.Int64).random_(0, long.MaxValue, generator);
+        using var seed = empty(1, ScalarType.Int64).random_(0, int.MaxValue, generator);
         return GlobalGenerator.Seeded(seed.item<long>(), x.device, () => Compute(x));
     }
 

@@ -53,7 +53,7 @@ internal sealed class TrainingStep : IDisposable
         var logits = _part.Logits(images);
         var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows);
         var descent = _objective.Of(loss);
-        var gradients = LinearLayer.Gradients(descent.Minimised, _trained, descent.Direction);
+        var gradients = Gradient.Of(descent.Minimised, _trained, descent.Direction);
         using var _ = no_grad();
         Update(gradients, learningRate);
         return (loss, descent.Balance, gradients);

@@ -21,7 +21,7 @@ public sealed class DivergenceTests
         StringAssert.Contains(
             Diverge(o => (o.LearningRate, o.EarlyStopping) = (1e30, new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy })).Message, "the validation loss");
 
-    private Exception Diverge(Action<FloodedImageClassificationTrainer.Options> change)
+    private InvalidOperationException Diverge(Action<FloodedImageClassificationTrainer.Options> change)
     {
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 64), o =>
         {

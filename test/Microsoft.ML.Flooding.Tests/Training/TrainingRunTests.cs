@@ -138,7 +138,7 @@ public sealed class TrainingRunTests
 
     private static float[] Run(
         Objective objective, int epochs = 2, long seed = 1, double rate = 0.02, int batchSize = 10, Action? checkAlive = null,
-        CancellationToken stopToken = default, Action<TrainingHistory>? ended = null)
+        Action<TrainingHistory>? ended = null, CancellationToken stopToken = default)
     {
         using var scope = NewDisposeScope();
         using var set = ImageSetTests.Load(FashionMnistData.Train(TestImages.Context, Count));

@@ -1,7 +1,6 @@
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Tests.Networks;
 using Microsoft.ML.Flooding.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;

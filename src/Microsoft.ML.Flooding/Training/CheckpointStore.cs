@@ -22,7 +22,7 @@ internal sealed class CheckpointStore
     private readonly SortedDictionary<string, string> _run;
 
     /// <param name="folder">Created when it is not there.</param>
-    /// <param name="run">What makes the run the one it is: every option and the digest of the data.</param>
+    /// <param name="run">The <see cref="RunIdentity"/>.</param>
     /// <exception cref="IOException">The folder cannot be created.</exception>
     public CheckpointStore(string folder, IReadOnlyDictionary<string, string> run)
     {
@@ -90,9 +90,8 @@ internal sealed class CheckpointStore
 
     private void ThrowIfOfAnotherRun(Dictionary<string, string> other)
     {
-        var differences = _run.Keys.Union(other.Keys).Where(k => _run.GetValueOrDefault(k) != other.GetValueOrDefault(k))
-            .Select(k => $"{k} is {_run.GetValueOrDefault(k) ?? "not set"} but was {other.GetValueOrDefault(k) ?? "not set"}").ToArray();
-        if (differences.Length > 0)
+        var differences = RunIdentity.Differences(_run, other);
+        if (differences.Count > 0)
             throw new InvalidOperationException(
                 $"The checkpoints in '{_folder}' are of another run: {string.Join("; ", differences)}. " +
                 $"Give this run a {nameof(TrainingOptions.CheckpointDirectory)} of its own, or delete them to start anew.");

@@ -24,7 +24,9 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
     /// <summary>What tells the pixels of each image from others: int64 [N] on the CPU, the first 8 bytes of their SHA-256.</summary>
     public Tensor Digests { get; } = digests;
 
-    /// <summary>The images within which <see cref="Read(Tensor, int, Device)"/> follows an order: all of them, unless the set is streamed.</summary>
+    /// <summary>
+    /// How many images <see cref="Read(Tensor, int, Device)"/> brings into an order: all of them, unless the set is streamed.
+    /// </summary>
     public virtual long BlockLength => Count;
 
     /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
@@ -43,8 +45,8 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
         Action checkAlive) => ImageSetLoader.Load(env, data, featureColumn, labelColumn, column, options, checkAlive);
 
     /// <summary>
-    /// One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller. Where <see cref="BlockLength"/> is below
-    /// <see cref="Count"/> the rows come in another order: <see cref="ImageBatch.Rows"/> says which they are.
+    /// One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller. Where <see cref="BlockLength"/> is
+    /// below <see cref="Count"/>, the rows come in another order: <see cref="ImageBatch.Rows"/> says which they are.
     /// </summary>
     /// <param name="order">Row numbers, int64 [n] on the CPU.</param>
     /// <param name="batchSize">Rows a batch.</param>

@@ -9,7 +9,8 @@ namespace Microsoft.ML.Flooding.Images;
 /// The length of a block follows from the options and the images alone, never from the machine: it decides the order.
 /// </summary>
 internal sealed class StreamedImageSet(
-    IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, Tensor dataRows, Tensor digests, long dataCount, long imagesAtOnce)
+    IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, Tensor dataRows, Tensor digests, long dataCount,
+    long imagesAtOnce)
     : ImageSet(column.Shape, labels, dataRows, digests)
 {
     /// <summary>One block is in use while the next one is read.</summary>

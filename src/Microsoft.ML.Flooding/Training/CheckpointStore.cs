@@ -6,8 +6,8 @@ using Microsoft.ML.Flooding.Networks;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. A run that finds
-/// checkpoints of other options or data refuses them and says what differs.
+/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. The one of epoch 0
+/// holds only the identity of the run. A run that finds checkpoints of other options or data refuses them and says what differs.
 /// </summary>
 internal sealed class CheckpointStore
 {
@@ -31,6 +31,9 @@ internal sealed class CheckpointStore
         // What a killed process was writing.
         foreach (var unfinished in Directory.EnumerateFiles(_folder, Pattern + ".tmp"))
             File.Delete(unfinished);
+        // Auxiliary networks may be trained long before the first epoch ends, and a run without a seed has to find its own again.
+        if (NewestOfAnEpoch() is null)
+            Save(new RunState(new RunProgress(0, [], null), []));
     }
 
     /// <summary>The value that the newest checkpoint in a folder has for a key of its run; null where there is none.</summary>
@@ -47,7 +50,7 @@ internal sealed class CheckpointStore
     public void Save(RunState state)
     {
         var epoch = state.Progress.Epochs.Count;
-        var path = Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"epoch-{epoch:000000}.safetensors"));
+        var path = Path.Combine(_folder, NameOf(epoch));
         var temporary = path + ".tmp";
         using (var stream = File.Create(temporary))
         {
@@ -63,12 +66,12 @@ internal sealed class CheckpointStore
             File.Delete(old);
     }
 
-    /// <summary>The newest checkpoint, or null when there is none; its tensors, on the CPU, belong to the caller.</summary>
+    /// <summary>The newest checkpoint, or null when no epoch was finished; its tensors, on the CPU, belong to the caller.</summary>
     /// <exception cref="InvalidOperationException">It is of another run; the message names the difference.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
     public RunState? LoadNewest()
     {
-        if (Newest(_folder) is not { } path)
+        if (NewestOfAnEpoch() is not { } path)
             return null;
         try
         {
@@ -82,6 +85,10 @@ internal sealed class CheckpointStore
             throw new InvalidDataException($"The checkpoint '{path}' is damaged: {e.Message} Delete it to continue from the one before.", e);
         }
     }
+
+    private static string NameOf(int epoch) => string.Create(CultureInfo.InvariantCulture, $"epoch-{epoch:000000}.safetensors");
+
+    private string? NewestOfAnEpoch() => Newest(_folder) is { } path && Path.GetFileName(path) != NameOf(0) ? path : null;
 
     private static string? Newest(string folder) => Directory.EnumerateFiles(folder, Pattern).Max(StringComparer.Ordinal);
 

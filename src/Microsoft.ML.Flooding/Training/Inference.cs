@@ -16,11 +16,12 @@ internal static class Inference
     /// <param name="device">Where it computes.</param>
     /// <param name="checkAlive">Called before each batch; throws to cancel.</param>
     /// <param name="take">
-    /// Called with each batch and its results, which are disposed of afterwards. The order of the batches is the set's:
-    /// see <see cref="ImageBatch.Rows"/>.
+    /// Called with each batch and its results, which are disposed of afterwards. A streamed set has an order of its own:
+    /// <see cref="ImageBatch.Rows"/> says which rows a batch has.
     /// </param>
     public static void ForEachBatch(
-        nn.Module network, Func<Tensor, Tensor> compute, ImageSet set, Tensor rows, Device device, Action checkAlive, Action<ImageBatch, Tensor> take)
+        nn.Module network, Func<Tensor, Tensor> compute, ImageSet set, Tensor rows, Device device, Action checkAlive,
+        Action<ImageBatch, Tensor> take)
     {
         using var _ = no_grad();
         network.eval();

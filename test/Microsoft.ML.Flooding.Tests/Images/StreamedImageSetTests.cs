@@ -44,9 +44,8 @@ public class StreamedImageSetTests
         var context = new MLContext();
         context.Log += (_, e) => messages.Add(e.RawMessage);
         var data = ByteView(rows);
-        using var set = ImageSet.Load(
-            context, data, "Features", "Label", ImageColumn.Create(data.Schema["Features"], null, null, data), new ImageSetOptions { UseDisk = false },
-            () => { });
+        var column = ImageColumn.Create(data.Schema["Features"], null, null, data);
+        using var set = ImageSet.Load(context, data, "Features", "Label", column, new ImageSetOptions { UseDisk = false }, () => { });
 
         Assert.AreEqual(32, set.BlockLength);
         Assert.HasCount(1, messages.Where(m => m.Contains("shuffles them within blocks of 32", StringComparison.Ordinal)).ToArray());

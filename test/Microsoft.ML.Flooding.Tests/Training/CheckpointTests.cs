@@ -86,6 +86,36 @@ public sealed class CheckpointTests
         CollectionAssert.AreEqual(new[] { 3, 4 }, epochs);
     }
 
+    /// <summary>The auxiliary networks of AdaFlood have checkpoints before the run has one.</summary>
+    [TestMethod]
+    public void Without_a_seed_a_run_killed_before_its_first_epoch_keeps_its_auxiliary_networks()
+    {
+        FloodedImageClassificationTrainer.Options Create(Action<EpochMetrics>? callback = null)
+        {
+            var options = Small(2);
+            (options.Objective, options.MetricsCallback) = (FloodingObjective.AdaFlood(folds: 2), callback);
+            return options;
+        }
+        Assert.ThrowsExactly<OperationCanceledException>(() => Scores(Create(_ => throw new OperationCanceledException()), seed: null));
+        File.Delete(Path.Combine(_folder, "epoch-000001.safetensors"));
+        var written = Directory.GetDirectories(_folder, "fold-*").SelectMany(Directory.GetFiles).ToDictionary(f => f, File.GetLastWriteTimeUtc);
+        Scores(Create(), seed: null);
+
+        Assert.HasCount(4, written);
+        foreach (var (file, time) in written)
+            Assert.AreEqual(time, File.GetLastWriteTimeUtc(file), file);
+    }
+
+    [TestMethod]
+    public void A_run_that_finished_no_epoch_binds_nobody()
+    {
+        Scores(Small(1));
+        File.Delete(Path.Combine(_folder, "epoch-000001.safetensors"));
+        var options = Small(1);
+        options.LearningRate = 0.5;
+        Scores(options);
+    }
+
     [TestMethod]
     public void A_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpoint()
     {

@@ -82,8 +82,8 @@ public sealed class InferenceTests
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
         Tensor Of(ImageSet set)
         {
-            var runs = new RunFactory(
-                Architecture.Mlp.WithHiddenSizes(), 10, new TrainingData(set, rows, null, null), Normalization, CPU, ScalarType.Float32, 1, () => { });
+            var data = new TrainingData(set, rows, null, null);
+            var runs = new RunFactory(Architecture.Mlp.WithHiddenSizes(), 10, data, Normalization, CPU, ScalarType.Float32, 1, () => { });
             return HeldOutPredictions.Of(runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, folds: 3);
         }
 

@@ -7,8 +7,8 @@ internal sealed record ImageSetOptions
     public OnInvalidImage OnInvalidImage { get; init; }
 
     /// <summary>
-    /// Sets that take more memory than this are kept on disk instead, or streamed. If not given: half of what is free, or, where the disk may
-    /// not be used, <see cref="ImageSetLoader.DefaultStreamBytes"/>.
+    /// Sets that take more memory than this are kept on disk instead, or streamed. If not given: half of what is free, or, where the
+    /// disk may not be used, <see cref="ImageSetLoader.DefaultStreamBytes"/>.
     /// </summary>
     public long? MaxCacheBytes { get; init; }
 

@@ -6,7 +6,7 @@ internal static class FreeMemory
     /// <summary>Bytes, as of now.</summary>
     public static long Bytes()
     {
-        // The runtime measures during a collection. libtorch's memory causes none: without this one, the figure can be older than the last set.
+        // The runtime measures during a collection. libtorch's memory causes none: the figure may be older than the last set.
         GC.Collect(0);
         var memory = GC.GetGCMemoryInfo();
         return Math.Max(0, memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes);

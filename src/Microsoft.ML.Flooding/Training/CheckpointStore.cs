@@ -6,8 +6,8 @@ using Microsoft.ML.Flooding.Networks;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. The one of epoch 0
-/// holds only the identity of the run. A run that finds checkpoints of other options or data refuses them and says what differs.
+/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. The one of
+/// epoch 0 holds only the identity of the run. A run that finds checkpoints of other options or data refuses them and says what differs.
 /// </summary>
 internal sealed class CheckpointStore
 {

@@ -20,8 +20,8 @@ internal static class RunIdentity
     private const string DigestMark = "sha256 ";
 
     /// <summary>
-    /// The identity of a run. It leaves out the options that only watch the run, and the path of <see cref="TrainingOptions.PretrainedWeights"/>:
-    /// it has the initial weights themselves.
+    /// The identity of a run. It leaves out the options that only watch the run, and the path in
+    /// <see cref="TrainingOptions.PretrainedWeights"/>: it has the initial weights themselves.
     /// </summary>
     public static IReadOnlyDictionary<string, string> Of(
         TrainingOptions options, Architecture architecture, Network network, TrainingData data, Normalization normalization, ScalarType precision,

@@ -98,7 +98,8 @@ public sealed class CheckpointTests
         }
         Assert.ThrowsExactly<OperationCanceledException>(() => Scores(Create(_ => throw new OperationCanceledException()), seed: null));
         File.Delete(Path.Combine(_folder, "epoch-000001.safetensors"));
-        var written = Directory.GetDirectories(_folder, "fold-*").SelectMany(Directory.GetFiles).ToDictionary(f => f, File.GetLastWriteTimeUtc);
+        var files = Directory.GetDirectories(_folder, "fold-*").SelectMany(Directory.GetFiles);
+        var written = files.ToDictionary(f => f, File.GetLastWriteTimeUtc);
         Scores(Create(), seed: null);
 
         Assert.HasCount(4, written);

@@ -6,11 +6,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>All that decides a run is part of its identity: a checkpoint of another run is refused, and the error says what differs.</summary>
+/// <summary>All that decides a run is part of its identity: a checkpoint of another run is refused, and the error says why.</summary>
 [TestClass]
 public sealed class RunIdentityTests
 {
     private const int Images = 80;
+
+    private static readonly Normalization Pixels = new([73], [90]);
 
     /// <summary>Options that watch a run, and the path of weights that the identity has itself.</summary>
     private static readonly string[] DecidingNothing =
@@ -61,7 +63,7 @@ public sealed class RunIdentityTests
         using var network = Architecture.Mlp.Create(set.Shape, 10, new Generator(1));
         var data = new TrainingData(set, arange(10), null, null);
         IReadOnlyDictionary<string, string> Identity(TrainingOptions options) =>
-            RunIdentity.Of(options, Architecture.Mlp, network, data, new Normalization([73], [90]), ScalarType.Float32, CPU, 1);
+            RunIdentity.Of(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
 
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
@@ -90,7 +92,7 @@ public sealed class RunIdentityTests
         {
             var options = new TrainingOptions();
             change(options);
-            var identity = RunIdentity.Of(options, Architecture.Mlp, network, data, new Normalization([73], [90]), ScalarType.Float32, CPU, 1);
+            var identity = RunIdentity.Of(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
             return string.Join('\n', identity.Select(part => $"{part.Key}: {part.Value}"));
         }
 

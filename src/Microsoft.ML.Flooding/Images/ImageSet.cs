@@ -46,7 +46,8 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
 
     /// <summary>
     /// One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller. Where
-    /// <see cref="BlockLength"/> is below <see cref="Count"/>, the rows come in another order: <see cref="ImageBatch.Rows"/> says which they are.
+    /// <see cref="BlockLength"/> is below <see cref="Count"/>, the rows come in another order:
+    /// <see cref="ImageBatch.Rows"/> says which they are.
     /// </summary>
     /// <param name="order">Row numbers, int64 [n] on the CPU.</param>
     /// <param name="batchSize">Rows a batch.</param>

@@ -263,7 +263,8 @@ internal sealed class ImageSetLoader : IDisposable
             using var channel = env.Start("Reading images");
             channel.Info(MessageSensitivity.None,
                 $"The {set.Count} images take more memory than MaxCacheBytes allows, and CacheOnDisk is false: each epoch decodes them "
-                + $"again and shuffles them within blocks of {set.BlockLength}. Raise MaxCacheBytes or set CacheOnDisk to shuffle all together.");
+                + $"again and shuffles them within blocks of {set.BlockLength}. "
+                + "To shuffle all together, raise MaxCacheBytes or set CacheOnDisk.");
         }
 
         return set;

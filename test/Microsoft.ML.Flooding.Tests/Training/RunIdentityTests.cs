@@ -1,4 +1,5 @@
 using System.Reflection;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Tests.Images;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using Microsoft.ML.Flooding.Training;

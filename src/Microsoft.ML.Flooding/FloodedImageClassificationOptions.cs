@@ -59,13 +59,16 @@ public sealed partial class FloodedImageClassificationTrainer
 
         /// <summary>
         /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
-        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free.
+        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free when the set is read; 1 GiB where
+        /// <see cref="CacheOnDisk"/> is false.
         /// </summary>
         public long? MaxCacheBytes { get; set; }
 
         /// <summary>
-        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, its images are decoded anew in every epoch
-        /// and shuffled within blocks of that size only. Default: true.
+        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, every epoch decodes its images
+        /// again and shuffles them only within blocks: these follow the order of the data, and each takes half of
+        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training. The order depends on the data,
+        /// the seed, this option and <see cref="MaxCacheBytes"/>, never on the free memory of the machine. Default: true.
         /// </summary>
         public bool CacheOnDisk { get; set; } = true;
 

@@ -78,7 +78,8 @@ internal static class ArchitectureTable
             shape,
             randint(0, 256, [count, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator),
             randint(0, classes, [count], dtype: ScalarType.Int64, generator: generator),
-            arange(count));
+            arange(count),
+            zeros(count, ScalarType.Int64));
     }
 
     private static Normalization NormalizationOf(ImageShape shape) =>

@@ -88,7 +88,8 @@ public class TrainingOptions
 
     /// <summary>
     /// A folder for checkpoints: the whole state of the run is written to it after each epoch, the last two are kept. A run that finds the
-    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Default (null): none.
+    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Other options
+    /// or images are an error that says what differs. Default (null): none.
     /// </summary>
     public string? CheckpointDirectory { get; set; }
 

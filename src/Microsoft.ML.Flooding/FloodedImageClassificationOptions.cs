@@ -32,12 +32,13 @@ public sealed partial class FloodedImageClassificationTrainer
         public double? ValidationSetFraction { get; set; } = 0.1;
 
         /// <summary>
-        /// Width in pixels that images are brought to; set with <see cref="ImageHeight"/>. Default (null): the size of the first image, at most
+        /// Width in pixels that images are brought to, from 1 to 65,535; set with <see cref="ImageHeight"/>. An image has at most 67,108,864 values
+        /// (height x width x channels). Default (null): the size of the first image, at most
         /// 224; for pixel vectors, that of a square.
         /// </summary>
         public int? ImageWidth { get; set; }
 
-        /// <summary>Height in pixels that images are brought to; set with <see cref="ImageWidth"/>.</summary>
+        /// <summary>Height in pixels that images are brought to, from 1 to 65,535; set with <see cref="ImageWidth"/>.</summary>
         public int? ImageHeight { get; set; }
 
         /// <summary>
@@ -105,12 +106,17 @@ public sealed partial class FloodedImageClassificationTrainer
                 throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
             Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
             Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
-            Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
-            Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
+            var sides = $"at least 1 and at most {ImageShape.LongestSide}";
+            Require(ImageWidth is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageWidth), ImageWidth, sides);
+            Require(ImageHeight is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageHeight), ImageHeight, sides);
             Require(Enum.IsDefined(OnInvalidImage), nameof(OnInvalidImage), OnInvalidImage, "Throw or Skip");
             Require(MaxPixels >= 1, nameof(MaxPixels), MaxPixels, "at least 1");
             Require(Enum.IsDefined(ScoringPrecision), nameof(ScoringPrecision), ScoringPrecision, "Float32, BFloat16 or Auto");
             Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");
+            Require((long?)ImageWidth * ImageHeight is null or <= ImageShape.MostValues, nameof(ImageHeight), ImageHeight,
+                $"at most {ImageShape.MostValues} / {nameof(ImageWidth)}, which is {ImageWidth}");
+            if (TensorBoardDirectory is not null)
+                ArgumentException.ThrowIfNullOrWhiteSpace(TensorBoardDirectory);
         }
 
         /// <summary>A copy, so that later changes of the caller's object do not reach a trainer.</summary>

@@ -157,7 +157,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         if (_options.FloodLevels is { } levels)
         {
-            var reporter = new ProgressReporter(channel, progress, _options.Epochs, (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * _options.Epochs);
+            var total = (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * (double)_options.Epochs;
+            var reporter = new ProgressReporter(channel, progress, _options.Epochs, total);
             using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
             var history = search.Run();
             channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Chose flood level {history.FloodLevel} of {history.Trials.Count}."));

@@ -109,7 +109,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     {
         ArgumentNullException.ThrowIfNull(input);
         _classifier.ThrowIfDisposed();
-        return new ScoredDataView(input, new ScoringSchema(input.Schema, Description), _classifier);
+        return new ConvertibleDataView(input, new ScoringSchema(input.Schema, Description), _classifier, this);
     }
 
     /// <inheritdoc/>

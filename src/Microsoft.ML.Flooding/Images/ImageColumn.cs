@@ -45,7 +45,11 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
             ? InferShape(column.Name, (VectorDataViewType)column.Type, asked)
             : asked is { } size ? new ImageShape(size.Height, size.Width, 3)
             : FirstShape(column, data ?? throw new ArgumentNullException(nameof(data)), maxPixels);
-        return new ImageColumn(column.Name, shape) { MaxPixels = maxPixels };
+        return shape.IsPossible
+            ? new ImageColumn(column.Name, shape) { MaxPixels = maxPixels }
+            : throw new ArgumentException(
+                $"Column '{column.Name}' would be images of {shape} (height x width x channels). A side has at most {ImageShape.LongestSide:N0} pixels, an image "
+                + $"at most {ImageShape.MostValues:N0} values: set ImageWidth and ImageHeight.");
     }
 
     /// <summary>Whether images of the column are brought to any size, as vectors of pixels are not.</summary>

@@ -25,12 +25,12 @@ public abstract record FloodingObjective
     /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, with theta of
     /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IFlood"/>, fading near the level.
     /// </summary>
-    /// <param name="sigma">The width of the fading in units of the loss, greater than 0; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is not finite or not greater than 0.</exception>
+    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is out of its range.</exception>
     public static FloodingObjective SoftAscentDescent(double sigma = 1)
     {
-        if (sigma is not (> 0 and < double.PositiveInfinity))
-            throw new ArgumentOutOfRangeException(nameof(sigma), sigma, "Sigma must be finite and greater than 0.");
+        if (sigma is not (>= 1e-6 and <= 1e6))
+            throw new ArgumentOutOfRangeException(nameof(sigma), sigma, "Sigma must be from 1e-6 to 1e6.");
         return new SoftAscentDescentObjective(sigma);
     }
 

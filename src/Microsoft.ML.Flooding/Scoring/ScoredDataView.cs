@@ -3,11 +3,18 @@ using Microsoft.ML.Flooding.Images;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>A data view with the two scored columns; nothing is computed until a cursor asks for them.</summary>
-internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, ImageClassifier classifier) : IDataView
+internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClassifier classifier) : IDataView
 {
+    /// <summary>What is scored.</summary>
+    public IDataView Source => source;
+
     public bool CanShuffle => source.CanShuffle;
 
     public DataViewSchema Schema => schema.Output;
+
+    protected ScoringSchema Columns => schema;
+
+    protected ImageClassifier Classifier => classifier;
 
     public long? GetRowCount() => source.GetRowCount();
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Flooding;
@@ -45,6 +46,16 @@ public sealed record TrainingHistory
     /// <summary>Accuracy on the validation set of the weights that the model has, in [0, 1]; null without a validation set.</summary>
     [JsonIgnore]
     public double? ValidationAccuracy => AveragedWeights ? Selected?.AveragedValidationAccuracy : Selected?.ValidationAccuracy;
+
+    /// <summary>The length of the run, the epoch that the model is of, and how good that is on the validation set.</summary>
+    public override string ToString()
+    {
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"{Epochs.Count} epochs, flood level b = {FloodLevel}; the model has the {(AveragedWeights ? "averaged" : "raw")} weights of epoch {SelectedEpoch}");
+        return ValidationLoss is { } loss
+            ? text + string.Create(CultureInfo.InvariantCulture, $": validation loss {loss:0.0000}, accuracy {ValidationAccuracy:0.0000}.")
+            : text + ".";
+    }
 
     private EpochMetrics? Selected => SelectedEpoch > 0 ? Epochs[SelectedEpoch - 1] : null;
 }

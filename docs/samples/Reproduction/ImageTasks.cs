@@ -9,7 +9,7 @@ internal static class ImageTasks
 {
     private const int LabelHeaderLength = 8;
 
-    /// <summary>MNIST's kind of set from IDX files, a fifth of the training set held out, with clean labels and with some flipped.</summary>
+    /// <summary>A set in MNIST's format, a fifth of the training set held out, with clean labels or with some flipped.</summary>
     /// <param name="name">Of the set.</param>
     /// <param name="folder">With train-images-idx3-ubyte.gz and the three others.</param>
     /// <param name="noise">The share of labels that is flipped, in the held-out part as well.</param>
@@ -40,7 +40,7 @@ internal static class ImageTasks
             });
     }
 
-    /// <summary>CIFAR-10 from JPEG files, a folder a class; 15 % of the training set are held out, as the paper does where it augments.</summary>
+    /// <summary>CIFAR-10 from JPEG files, a folder a class; 15 % held out, as the paper has it where it augments.</summary>
     /// <param name="folder">With the folders train and test.</param>
     /// <param name="scale">How large the runs are.</param>
     public static Task Cifar10(string folder, Scale scale)

@@ -6,7 +6,10 @@ using System.Text;
 using Reproduction;
 using Spectre.Console;
 
-var data = new Option<DirectoryInfo?>("--data") { Description = "A folder with the four IDX files of MNIST, Kuzushiji-MNIST or Fashion-MNIST; without it a sample of Fashion-MNIST, 2,000 + 1,000 images." };
+var data = new Option<DirectoryInfo?>("--data")
+{
+    Description = "A folder with the four IDX files of MNIST, Kuzushiji-MNIST or Fashion-MNIST; without it a sample of the last, 2,000 + 1,000."
+};
 var cifar = new Option<DirectoryInfo?>("--cifar") { Description = "A folder with CIFAR-10 as JPEG files in train/CLASS and test/CLASS; without it CIFAR-10 is left out." };
 var seeds = new Option<int>("--seeds") { Description = "Runs of each kind; mean and spread are shown.", DefaultValueFactory = _ => 3 };
 var full = new Option<bool>("--full") { Description = "The paper's settings, for a GPU." };
@@ -51,7 +54,8 @@ static void Run(DirectoryInfo? idx, string? cifar, int seeds, Scale scale, IRead
     try
     {
         Reproduction.Task Idx(double noise) => ImageTasks.Idx(
-            idx?.Name ?? "Fashion-MNIST, 2,000 images", idx?.FullName ?? Path.Combine(AppContext.BaseDirectory, "data"), noise, scratch, scale);
+            idx?.Name ?? "Fashion-MNIST, 2,000 images", idx?.FullName ?? Path.Combine(AppContext.BaseDirectory, "data"),
+            noise, scratch, scale);
         if (parts.Contains("synthetic"))
             foreach (var task in SyntheticSets.All(scale))
                 Add(study.Compare(task, scale.Methods));

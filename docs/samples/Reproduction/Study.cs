@@ -22,7 +22,8 @@ internal sealed class Study(int seeds, Action<string> progress)
             progress($"{task.Name}: {method.Name}");
             var flooded = Runs(task, o => { method.Configure(o); o.FloodLevels = task.Levels; });
             // A search that prefers 0 gives the plain run, to the bit.
-            Result[] plain = [.. flooded.Select((f, seed) => f.Level == 0 ? f : Run(task, seed, o => { method.Configure(o); o.FloodLevel = 0; }))];
+            Result[] plain =
+                [.. flooded.Select((f, seed) => f.Level == 0 ? f : Run(task, seed, o => { method.Configure(o); o.FloodLevel = 0; }))];
             var differences = flooded.Zip(plain, (f, p) => f.Accuracy - p.Accuracy).ToArray();
             var levels = string.Join(", ", flooded.Select(f => f.Level).Order().Select(l => l.ToString(CultureInfo.InvariantCulture)));
             table.Append(CultureInfo.InvariantCulture,
@@ -37,7 +38,8 @@ internal sealed class Study(int seeds, Action<string> progress)
         (string Name, FloodingObjective Objective, float Level)[] family =
         [
             ("plain", FloodingObjective.Flood, 0), ("flood", FloodingObjective.Flood, level), ("iFlood", FloodingObjective.IFlood, level),
-            ("SoftAD", FloodingObjective.SoftAscentDescent(), level), ("AdaFlood, gamma 0.5", FloodingObjective.AdaFlood(0.5, folds: 3), level),
+            ("SoftAD", FloodingObjective.SoftAscentDescent(), level),
+            ("AdaFlood, gamma 0.5", FloodingObjective.AdaFlood(0.5, folds: 3), level),
             ("AdaFlood, gamma 0.05", FloodingObjective.AdaFlood(0.05, folds: 3), level),
             ("class-wise", FloodingObjective.ClassWise(), level),
         ];

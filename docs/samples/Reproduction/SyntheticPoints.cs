@@ -1,15 +1,16 @@
 namespace Reproduction;
 
 /// <summary>
-/// Points of two classes, drawn as the demo code of Ishida et al. (ICML 2020) draws them (github.com/takashiishida/flooding). The features are as drawn,
-/// not scaled.
+/// Points of two classes, drawn as the demo code of Ishida et al. (ICML 2020) draws them (github.com/takashiishida/flooding).
+/// The features are as drawn, not scaled.
 /// </summary>
 /// <param name="Features">A vector for each point.</param>
 /// <param name="Labels">Whether a point is of the positive class.</param>
 internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnlyList<bool> Labels)
 {
     /// <summary>
-    /// Ten dimensions, unit variance: the positive class has mean 0 in each dimension, the negative class mean 1. Half of the points are positive.
+    /// Ten dimensions, unit variance: the positive class has mean 0 in each dimension, the negative class mean 1.
+    /// Half of the points are positive.
     /// </summary>
     /// <param name="random">Where the points come from.</param>
     /// <param name="count">Of points, even.</param>
@@ -21,13 +22,14 @@ internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnl
     /// <param name="count">Of points.</param>
     public static SyntheticPoints Sinusoid(Random random, int count)
     {
-        float[][] points = [.. Enumerable.Range(0, count).Select(_ => new[] { (float)(2 * Gaussian(random)), (float)(2 * Gaussian(random)) })];
+        float[][] points =
+            [.. Enumerable.Range(0, count).Select(_ => new[] { (float)(2 * Gaussian(random)), (float)(2 * Gaussian(random)) })];
         return new(points, [.. points.Select(p => p[0] + Math.Sin(p[1]) > 0)]);
     }
 
     /// <summary>
-    /// Two arms of a spiral, each with half of the points at equally spaced angles from 0 to 4 pi. The radius is the angle on the positive arm and pi more
-    /// on the negative one. Noise of deviation 1 is added to both coordinates.
+    /// Two arms of a spiral, each with half of the points at equally spaced angles from 0 to 4 pi. The radius is the angle on the
+    /// positive arm and pi more on the negative one. Noise of deviation 1 is added to both coordinates.
     /// </summary>
     /// <param name="random">Where the noise comes from.</param>
     /// <param name="count">Of points, even and at least 4.</param>
@@ -60,5 +62,6 @@ internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnl
     }
 
     /// <summary>Box and Muller's transform of two uniform numbers to a standard normal one.</summary>
-    private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Gaussian(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

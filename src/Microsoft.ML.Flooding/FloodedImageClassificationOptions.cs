@@ -16,15 +16,16 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         /// <remarks>
         /// <para>
-        /// The dimensions of a vector's type are [height, width], [height, width, channels] or [channels, height, width]. Three dimensions are the
-        /// last form, which ExtractPixels writes by default, if the first is 1 or 3 and the last is not, or the first is at most 4 and the last is more.
-        /// A vector of one dimension is a square of 1 or 3 channels, or of <see cref="ImageWidth"/> x <see cref="ImageHeight"/>, in height x width x
-        /// channels order.
+        /// The dimensions of a vector's type are [height, width], [height, width, channels] or [channels, height, width]. Three dimensions
+        /// are the last form, which ExtractPixels writes by default, if the first is 1 or 3 and the last is not, or the first is at most 4
+        /// and the last is more. A vector of one dimension is a square of 1 or 3 channels, or of <see cref="ImageWidth"/> x <see
+        /// cref="ImageHeight"/>, in height x width x channels order.
         /// </para>
         /// <para>
-        /// An encoded file is turned upright by its EXIF orientation, and its alpha is dropped. MLImage has neither the orientation nor, where alpha is 0,
-        /// the colour; the colours under other alphas are rounded. The orientation is read again from the file that MLImage.Tag names, as LoadImages sets
-        /// it, as long as the image has the file's size. An image from MLImage.CreateFromFile or of another size is taken as it lies.
+        /// An encoded file is turned upright by its EXIF orientation, and its alpha is dropped. MLImage has neither the orientation nor,
+        /// where alpha is 0, the colour; the colours under other alphas are rounded. The orientation is read again from the file that
+        /// MLImage.Tag names, as LoadImages sets it, as long as the image has the file's size. An image from MLImage.CreateFromFile or of
+        /// another size is taken as it lies.
         /// </para>
         /// </remarks>
         public string FeatureColumnName { get; set; } = "Features";
@@ -46,8 +47,8 @@ public sealed partial class FloodedImageClassificationTrainer
 
         /// <summary>
         /// Width in pixels that images are brought to; set with <see cref="ImageHeight"/>. Default (null): that of
-        /// <see cref="TrainingOptions.PretrainedWeights"/>, else the median width and height of the first 33 images, or 224 x 224 where one of them is
-        /// larger; for pixel vectors, see <see cref="FeatureColumnName"/>.
+        /// <see cref="TrainingOptions.PretrainedWeights"/>, else the median width and height of the first 33 images, or 224 x 224 where
+        /// one of them is larger; for pixel vectors, see <see cref="FeatureColumnName"/>.
         /// </summary>
         public int? ImageWidth { get; set; }
 
@@ -85,7 +86,8 @@ public sealed partial class FloodedImageClassificationTrainer
 
         /// <summary>
         /// What happens with an image that cannot be read: in training an error, or a row left out, logged and listed in
-        /// <see cref="TrainingHistory.SkippedImages"/>; in scoring an error, or NaN scores and a missing predicted label. The choice is saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
+        /// <see cref="TrainingHistory.SkippedImages"/>; in scoring an error, or NaN scores and a missing predicted label. The choice is
+        /// saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
         /// </summary>
         public OnInvalidImage OnInvalidImage { get; set; }
 

@@ -94,13 +94,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var feature = input.Schema[_options.FeatureColumnName];
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
         using var start = pretrained is not null ? StartingPoint.Of(pretrained, labels, _options) : StartingPoint.Of(labels, ImageColumn.Resizes(feature), _options);
-        var column = ImageColumn.Create(feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels, channel);
+        var column = ImageColumn.Create(
+            feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels, channel);
         column = column with { CenterCrop = start.CenterCrop };
         if (feature.Type is ImageDataViewType)
             channel.Warning(MessageSensitivity.None, ImageColumn.LossOfBitmaps(feature.Name));
         var skipped = new List<SkippedImage>();
         using var images = Load(host, input, column, skipped.Add);
-        using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels, skipped) : null;
+        using var validationImages =
+            _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels, skipped) : null;
         var seed = ChooseSeed();
         var data = Split(images, validationImages, seed);
         Warn(channel, labels, data);
@@ -175,8 +177,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             var reporter = new ProgressReporter(channel, progress, _options.Epochs, _options.Epochs);
             var history = prepared.Run.Fit(Watch(reporter, null), prepared.Checkpoints);
             trained.LoadState(prepared.Run.State());
-            history = history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity, SkippedImages = description.History.SkippedImages };
-            description = description with { History = history };
+            description = description with
+            {
+                History = history with
+                {
+                    FloodLevel = _options.FloodLevel,
+                    Settings = prepared.Identity,
+                    SkippedImages = description.History.SkippedImages,
+                },
+            };
         }
         if (_options.FitTemperature)
             description = description with { Temperature = FitTemperature(trained, runs, channel) };

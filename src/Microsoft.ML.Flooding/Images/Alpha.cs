@@ -1,7 +1,8 @@
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Four-channel pixels whose colours ML.NET's MLImage has multiplied by their alpha. Files hold them as they are, and so are they wanted here.
+/// Four-channel pixels whose colours ML.NET's MLImage has multiplied by their alpha. Files hold them as they are, and so are they wanted
+/// here.
 /// </summary>
 internal static class Alpha
 {
@@ -9,8 +10,8 @@ internal static class Alpha
     private const byte Opaque = 255;
 
     /// <summary>
-    /// Divides the colours by their alpha, rounded; the colour of a pixel whose alpha is 0 is lost. Pixels of which one is brighter than its alpha
-    /// were never multiplied (MLImage.CreateFromPixels takes them as they come), and stay as they are.
+    /// Divides the colours by their alpha, rounded; the colour of a pixel whose alpha is 0 is lost. Pixels of which one is brighter than
+    /// its alpha were never multiplied (MLImage.CreateFromPixels takes them as they come), and stay as they are.
     /// </summary>
     public static void Unpremultiply(Span<byte> pixels)
     {

@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Bounds the memory of the images that are being decoded at once: an image at the default pixel limit takes 400 MB, and every core decodes one.
-/// What does not fit waits for the others; an image larger than the bound is decoded alone.
+/// Bounds the memory of the images that are being decoded at once: an image at the default pixel limit takes 400 MB, and every core
+/// decodes one. What does not fit waits for the others; an image larger than the bound is decoded alone.
 /// </summary>
 internal sealed class DecodingMemory(long bytes)
 {

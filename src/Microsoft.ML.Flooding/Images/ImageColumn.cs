@@ -29,10 +29,12 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     public double? CenterCrop { get; init; }
 
     /// <summary>
-    /// Works out the shape: from the type, from the size asked for, or from the first images of <paramref name="data"/>, of which the log is told.
+    /// Works out the shape: from the type, from the size asked for, or from the first images of <paramref name="data"/>, of which the log
+    /// is told.
     /// </summary>
     public static ImageColumn Create(
-        DataViewSchema.Column column, int? imageWidth, int? imageHeight, IDataView data, long maxPixels = DefaultMaxPixels, IChannel? channel = null)
+        DataViewSchema.Column column, int? imageWidth, int? imageHeight, IDataView data, long maxPixels = DefaultMaxPixels,
+        IChannel? channel = null)
     {
         if (imageWidth is null != imageHeight is null)
             throw new ArgumentException("ImageWidth and ImageHeight go together: set both or neither.");
@@ -70,9 +72,9 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
 
     /// <summary>What images lose on the way through a column of MLImage, and what to do about it.</summary>
     public static string LossOfBitmaps(string columnName) =>
-        $"Column '{columnName}' holds MLImage, which keeps neither the EXIF orientation of a photo nor the colours under full transparency. LoadImages names "
-        + "the file, from which the orientation is read again; images from elsewhere are taken as they lie. LoadRawImageBytes loses nothing. Train and "
-        + "predict with the same kind of column.";
+        $"Column '{columnName}' holds MLImage, which keeps neither the EXIF orientation of a photo nor the colours under full transparency. "
+        + "LoadImages names the file, from which the orientation is read again; images from elsewhere are taken as they are stored. "
+        + "LoadRawImageBytes loses nothing. Train and predict with the same kind of column.";
 
     /// <summary>Throws where a cache has taken the column away.</summary>
     /// <exception cref="ArgumentException">The data has no such column, and an ML.NET cache is before it.</exception>
@@ -80,9 +82,9 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     {
         if (data.Schema.GetColumnOrNull(columnName) is null && HostViews.IsCached(data))
             throw new ArgumentException(
-                $"The data has no column '{columnName}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}. It comes through a cache of ML.NET "
-                + "(AppendCacheCheckpoint or Data.Cache), which leaves out columns of MLImage. Remove the cache: training reads the images once and keeps "
-                + "them. Or load them with LoadRawImageBytes, whose columns a cache holds.");
+                $"The data has no column '{columnName}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}. "
+                + "It comes through a cache of ML.NET (AppendCacheCheckpoint or Data.Cache), which leaves out columns of MLImage. "
+                + "Remove the cache: training reads the images once and keeps them. Or load them with LoadRawImageBytes, whose columns a cache holds.");
     }
 
     /// <summary>The type of the pixels a column of this type gives: bytes, or floats where it holds floats.</summary>
@@ -90,8 +92,8 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
         type is VectorDataViewType { ItemType: var item } && item == NumberDataViewType.Single ? ScalarType.Float32 : ScalarType.Byte;
 
     /// <summary>
-    /// A function that reads the cursor's current row, to be called on the cursor's thread. What stands in the way (LoadImages throws at a broken file)
-    /// is the row's problem, not the data's: it is returned; null where there is none.
+    /// A function that reads the cursor's current row, to be called on the cursor's thread. What stands in the way (LoadImages throws at a
+    /// broken file) is the row's problem, not the data's: it is returned; null where there is none.
     /// </summary>
     public Func<RawImage, string?> CreateGetter(DataViewRow row)
     {

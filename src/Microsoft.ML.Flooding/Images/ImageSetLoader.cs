@@ -264,7 +264,8 @@ internal sealed class ImageSetLoader : IDisposable
         SkippedImage[] images = [.. RowDescription.TextsOf(data, rows).Select((texts, i) => new SkippedImage(rows[i], texts, problems[i]))];
         using var channel = env.Start("Reading images");
         channel.Warning(MessageSensitivity.UserData,
-            $"{images.Length} of {places.Length} images cannot be read and are left out. The first one: {images[0]}. History.SkippedImages has them all.");
+            $"{images.Length} of {places.Length} images cannot be read and are left out. The first one: {images[0]}. "
+            + "History.SkippedImages has them all.");
         foreach (var image in images)
         {
             channel.Info(MessageSensitivity.UserData, $"Left out: {image}.");

@@ -3,8 +3,8 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// The size that images are brought to where nobody says one: the median width and height of the first ones that can be read, so that an odd image
-/// among them does not decide, or a square of <see cref="Largest"/> where one of the two is larger.
+/// The size that images are brought to where nobody says one: the median width and height of the first ones that can be read, so that an
+/// odd image among them does not decide, or a square of <see cref="Largest"/> where one of the two is larger.
 /// </summary>
 internal static class MedianSize
 {
@@ -27,9 +27,9 @@ internal static class MedianSize
         if (sizes.Exists(size => IsFar(size.Width, width) || IsFar(size.Height, height)))
         {
             channel?.Warning(MessageSensitivity.None,
-                $"The first {sizes.Count} images of column '{column.Name}' have widths of {sizes.Min(size => size.Width)} to {sizes.Max(size => size.Width)} "
-                + $"and heights of {sizes.Min(size => size.Height)} to {sizes.Max(size => size.Height)} pixels. All images are brought to {shape.Width} x {shape.Height}, "
-                + "by the median; set ImageWidth and ImageHeight for another size.");
+                $"The first {sizes.Count} images of column '{column.Name}' have widths of {Range(sizes.Select(size => size.Width))} and heights of "
+                + $"{Range(sizes.Select(size => size.Height))} pixels. All images are brought to {shape.Width} x {shape.Height}, by the median; "
+                + "set ImageWidth and ImageHeight for another size.");
         }
         else
         {
@@ -74,6 +74,8 @@ internal static class MedianSize
         int[] sorted = [.. values.Order()];
         return sorted[(sorted.Length - 1) / 2];
     }
+
+    private static string Range(IEnumerable<int> values) => $"{values.Min()} to {values.Max()}";
 
     private static bool IsFar(int side, int median)
     {

@@ -8,19 +8,24 @@ internal static unsafe class Orientation
     /// <summary>Whether the upright image is as wide as the stored one is high.</summary>
     public static bool IsSwapped(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
 
-    /// <summary>The orientation of the pixels of a file, as they are stored; <see cref="SKEncodedOrigin.TopLeft"/> where there is no such image.</summary>
+    /// <summary>
+    /// The orientation of the pixels of a file, as they are stored; <see cref="SKEncodedOrigin.TopLeft"/> where there is no such image.
+    /// </summary>
     /// <param name="path">The file; null where it is not known.</param>
     /// <param name="width">Of the pixels, as they are stored.</param>
     /// <param name="height">Of the pixels, as they are stored.</param>
     public static SKEncodedOrigin Of(string? path, int width, int height)
     {
         using var codec = File.Exists(path) ? SKCodec.Create(path) : null;
-        return codec?.Info is { } stored && (stored.Width, stored.Height) == (width, height) ? codec.EncodedOrigin : SKEncodedOrigin.TopLeft;
+        return codec?.Info is { } stored && (stored.Width, stored.Height) == (width, height)
+            ? codec.EncodedOrigin
+            : SKEncodedOrigin.TopLeft;
     }
 
     /// <summary>Resizes the <see cref="SourceArea"/> of four-channel pixels, as they are stored, to an upright RGB image.</summary>
     public static void ResizeUpright(
-        byte* stored, int storedWidth, int storedHeight, SKEncodedOrigin origin, double? centerCrop, bool isBgra, Span<byte> rgb, ImageShape shape)
+        byte* stored, int storedWidth, int storedHeight, SKEncodedOrigin origin, double? centerCrop, bool isBgra, Span<byte> rgb,
+        ImageShape shape)
     {
         // As stored, an image lying on its side has the target's sides swapped.
         var (width, height) = IsSwapped(origin) ? (shape.Height, shape.Width) : (shape.Width, shape.Height);

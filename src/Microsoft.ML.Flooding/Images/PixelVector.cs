@@ -27,7 +27,8 @@ internal static class PixelVector
                     ? new ImageShape(second, third, first)
                     : new ImageShape(first, second, third),
                 _ => throw new ArgumentException(
-                    $"Column '{name}' is {type}. An image has the dimensions [height, width], [height, width, channels] or [channels, height, width]."),
+                    $"Column '{name}' is {type}. An image has the dimensions [height, width], [height, width, channels] or "
+                    + "[channels, height, width]."),
             };
     }
 
@@ -61,7 +62,8 @@ internal static class PixelVector
         return IsFlat(type)
             ? new ImageShape(height, width, (int)(type.Size / area))
             : throw new ArgumentException(
-                $"Column '{name}' is {type}, whose dimensions are not those of ImageWidth x ImageHeight = {width} x {height}. Leave the options unset.");
+                $"Column '{name}' is {type}, whose dimensions are not those of ImageWidth x ImageHeight = {width} x {height}. "
+                + "Leave the options unset.");
     }
 
     /// <summary>1 and 3 are numbers of channels before all others, and the last dimension is the channels' before the first.</summary>
@@ -80,7 +82,8 @@ internal static class PixelVector
         var (grey, colour) = ((int)Math.Sqrt(type.Size), (int)Math.Sqrt(type.Size / 3));
         throw new ArgumentException(
             $"Column '{name}' has {type.Size} values a row, which is no square image: {grey} x {grey} x 1 has {grey * grey}, "
-            + $"{colour} x {colour} x 3 has {colour * colour * 3}. Give its type the dimensions [height, width, channels], or set ImageWidth and ImageHeight.");
+            + $"{colour} x {colour} x 3 has {colour * colour * 3}. Give its type the dimensions [height, width, channels], "
+            + "or set ImageWidth and ImageHeight.");
     }
 
     /// <summary>Nothing but the length is said.</summary>

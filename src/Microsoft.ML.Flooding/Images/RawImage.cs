@@ -51,8 +51,9 @@ internal sealed class RawImage
     }
 
     /// <summary>
-    /// Copies the bitmap: the cursor may dispose it when it moves on, or the user's collection may own it. What MLImage does not keep of a file is
-    /// restored as far as it can be: the colours under alpha, and the orientation where the file is known (LoadImages names it in the tag).
+    /// Copies the bitmap: the cursor may dispose it when it moves on, or the user's collection may own it. What MLImage does not keep of a
+    /// file is restored as far as it can be: the colours under alpha, and the orientation where the file is known (LoadImages names it in
+    /// the tag).
     /// </summary>
     internal void ReadBitmap(MLImage? image)
     {

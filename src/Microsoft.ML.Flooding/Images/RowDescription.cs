@@ -14,7 +14,8 @@ internal static class RowDescription
     /// <param name="data">The data.</param>
     /// <param name="row">Counted from 0, in the shuffled order.</param>
     /// <param name="shuffle">In the state that the data was shuffled from.</param>
-    public static string Of(IDataView data, long row, Random shuffle) => Of($"row {row} of the shuffled rows", TextsOf(data, [row], shuffle)[0]);
+    public static string Of(IDataView data, long row, Random shuffle) =>
+        Of($"row {row} of the shuffled rows", TextsOf(data, [row], shuffle)[0]);
 
     /// <summary>A row that has no number, and those of its texts that can be read.</summary>
     public static string Of(string name, DataViewRow row)
@@ -65,10 +66,11 @@ internal static class RowDescription
     private static IEnumerable<DataViewSchema.Column> TextColumns(DataViewSchema schema) =>
         schema.Where(column => !column.IsHidden && column.Type is TextDataViewType);
 
-    private static Dictionary<string, string> Read(DataViewRow row, DataViewSchema.Column[] columns) => columns.ToDictionary(column => column.Name, column =>
-    {
-        var text = default(ReadOnlyMemory<char>);
-        row.GetGetter<ReadOnlyMemory<char>>(column)(ref text);
-        return text.ToString();
-    });
+    private static Dictionary<string, string> Read(DataViewRow row, DataViewSchema.Column[] columns) =>
+        columns.ToDictionary(column => column.Name, column =>
+        {
+            var text = default(ReadOnlyMemory<char>);
+            row.GetGetter<ReadOnlyMemory<char>>(column)(ref text);
+            return text.ToString();
+        });
 }

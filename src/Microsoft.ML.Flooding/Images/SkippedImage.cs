@@ -12,5 +12,6 @@ public sealed record SkippedImage(long Row, IReadOnlyDictionary<string, string> 
     public bool IsInValidationSet { get; internal init; }
 
     /// <summary>The row, its texts and the reason, as one line.</summary>
-    public override string ToString() => $"{(IsInValidationSet ? "validation set, " : "")}{RowDescription.Of($"row {Row}", Texts)}: {Reason}";
+    public override string ToString() =>
+        $"{(IsInValidationSet ? "validation set, " : "")}{RowDescription.Of($"row {Row}", Texts)}: {Reason}";
 }

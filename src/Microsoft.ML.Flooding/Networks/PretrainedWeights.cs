@@ -18,8 +18,9 @@ internal static class PretrainedWeights
     /// <para>Between grey and colour images, the weights of the first convolution are summed over the colours, so that a grey image
     /// gives what it gave as a colour image of three equal channels, or spread evenly over them.</para>
     /// <para>
-    /// The positions of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is that of the images it was
-    /// trained on, where they are known and have as many patches; else it is square; else it is the network's, if that has as many patches.
+    /// The positions of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is that of the images
+    /// it was trained on, where they are known and have as many patches; else it is square; else it is the network's, if that has as many
+    /// patches.
     /// </para>
     /// </remarks>
     /// <param name="network">Gets the weights.</param>
@@ -129,7 +130,8 @@ internal static class PretrainedWeights
         var patches = values.shape[1] - 1;
         var side = (int)Math.Sqrt(patches);
         (int Height, int Width)[] known = trainedOn is { } shape ? [network.GridOf(shape)] : [];
-        var grid = known.Append((Height: side, Width: side)).Append(network.Grid).FirstOrDefault(grid => (long)grid.Height * grid.Width == patches);
+        var grid = known.Append((Height: side, Width: side)).Append(network.Grid)
+            .FirstOrDefault(grid => (long)grid.Height * grid.Width == patches);
         return grid.Height == 0 ? null
             : grid == network.Grid ? values
             : Interpolate(values.@float(), grid, network.Grid);

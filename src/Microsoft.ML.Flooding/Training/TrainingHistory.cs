@@ -35,8 +35,8 @@ public sealed record TrainingHistory
     public IReadOnlyList<FloodTrial> Trials { get; internal init; } = [];
 
     /// <summary>
-    /// The images that <see cref="OnInvalidImage.Skip"/> left out, those of the training data first; empty once the model was saved and loaded, since
-    /// their texts may be nobody else's concern.
+    /// The images that <see cref="OnInvalidImage.Skip"/> left out, those of the training data first; empty once the model was saved and
+    /// loaded, since their texts may be nobody else's concern.
     /// </summary>
     [JsonIgnore]
     public IReadOnlyList<SkippedImage> SkippedImages { get; internal init; } = [];

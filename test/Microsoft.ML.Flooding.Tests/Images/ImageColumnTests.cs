@@ -62,13 +62,14 @@ public class ImageColumnTests
     public void What_ExtractPixels_writes_by_default_is_the_image()
     {
         var rgb = Rgb(12, 9);
-        using var image = MLImage.CreateFromPixels(12, 9, MLPixelFormat.Rgba32, Rgba(rgb));
-        var data = Context.Transforms.ExtractPixels("Planes", "Features")
-            .Append(Context.Transforms.ExtractPixels("Pixels", "Features", interleavePixelColors: true))
-            .Fit(BitmapView([image])).Transform(BitmapView([image]));
         var expected = Array.ConvertAll(rgb, value => (float)value);
-        CollectionAssert.AreEqual(expected, MemoryMarshal.Cast<byte, float>(Decode(data, "Planes")).ToArray());
-        CollectionAssert.AreEqual(expected, MemoryMarshal.Cast<byte, float>(Decode(data, "Pixels")).ToArray());
+        foreach (var isInterleaved in new[] { false, true })
+        {
+            // ExtractPixels disposes the image.
+            var images = BitmapView([MLImage.CreateFromPixels(12, 9, MLPixelFormat.Rgba32, Rgba(rgb))]);
+            var data = Context.Transforms.ExtractPixels("Pixels", "Features", interleavePixelColors: isInterleaved).Fit(images).Transform(images);
+            CollectionAssert.AreEqual(expected, MemoryMarshal.Cast<byte, float>(Decode(data, "Pixels")).ToArray());
+        }
     }
 
     [TestMethod]
@@ -154,8 +155,9 @@ public class ImageColumnTests
         var column = new ImageColumn("Features", new ImageShape(2, 2, 1));
         using var row = ByteView([[1, 2, 3, 4, 5, 6]]).GetRowCursor([]);
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => column.CreateGetter(row)).Message, "6 values");
-        using var lying = ByteView([[1, 2, 3, 4]], 1, new VectorDataViewType(NumberDataViewType.Byte, 1, 4)).GetRowCursor([]);
-        Assert.IsNotNull(column.CreateGetter(lying), "no dimension but one says anything");
+        var flat = ByteView([[1, 2, 3, 4]], 1, new VectorDataViewType(NumberDataViewType.Byte, 1, 4));
+        using var flatRow = flat.GetRowCursor(flat.Schema);
+        Assert.IsNotNull(column.CreateGetter(flatRow), "a single dimension says nothing of the shape");
         using var other = ByteView([new byte[8]], 1, new VectorDataViewType(NumberDataViewType.Byte, 2, 4)).GetRowCursor([]);
         var square = new ImageColumn("Features", new ImageShape(4, 2, 1));
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => square.CreateGetter(other)).Message, "4 x 2 x 1");
@@ -181,7 +183,7 @@ public class ImageColumnTests
     private static byte[] Decode(IDataView data, string column = "Features")
     {
         var images = ImageColumn.Create(data.Schema[column], null, null, data);
-        using var cursor = data.GetRowCursor(data.Schema);
+        using var cursor = data.GetRowCursor([data.Schema[column]]);
         var read = images.CreateGetter(cursor);
         Assert.IsTrue(cursor.MoveNext());
         var raw = new RawImage();

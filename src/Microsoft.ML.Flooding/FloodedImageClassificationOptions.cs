@@ -18,8 +18,8 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <para>
         /// The dimensions of a vector's type are [height, width], [height, width, channels] or [channels, height, width]. Three dimensions
         /// are the last form, which ExtractPixels writes by default, if the first is 1 or 3 and the last is not, or the first is at most 4
-        /// and the last is more. A vector of one dimension is a square of 1 or 3 channels, or of <see cref="ImageWidth"/> x <see
-        /// cref="ImageHeight"/>, in height x width x channels order.
+        /// and the last is more. A vector of one dimension is a square of 1 or 3 channels, or of <see cref="ImageWidth"/> x
+        /// <see cref="ImageHeight"/>, in height x width x channels order.
         /// </para>
         /// <para>
         /// An encoded file is turned upright by its EXIF orientation, and its alpha is dropped. MLImage has neither the orientation nor,

@@ -1,8 +1,7 @@
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Four-channel pixels whose colours ML.NET's MLImage has multiplied by their alpha. Files hold them as they are, and so are they wanted
-/// here.
+/// The alpha of four-channel pixels. ML.NET's MLImage multiplies the colours by it; files hold the plain colours.
 /// </summary>
 internal static class Alpha
 {

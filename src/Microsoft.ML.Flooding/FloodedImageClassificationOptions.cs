@@ -12,8 +12,22 @@ public sealed partial class FloodedImageClassificationTrainer
 
         /// <summary>
         /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or
-        /// Vector&lt;Byte&gt; of pixels in height x width x channels order. Default: Features.
+        /// Vector&lt;Byte&gt; of pixels. Default: Features.
         /// </summary>
+        /// <remarks>
+        /// <para>
+        /// The dimensions of a vector's type are [height, width], [height, width, channels] or [channels, height, width]. Three dimensions
+        /// are the last form, which ExtractPixels writes by default, if the first is 1 or 3 and the last is not, or the first is at most 4
+        /// and the last is more. A vector of one dimension is a square of 1 or 3 channels, or of <see cref="ImageWidth"/> x
+        /// <see cref="ImageHeight"/>, in height x width x channels order.
+        /// </para>
+        /// <para>
+        /// An encoded file is turned upright by its EXIF orientation, and its alpha is dropped. MLImage has neither the orientation nor,
+        /// where alpha is 0, the colour; the colours under other alphas are rounded. The orientation is read again from the file that
+        /// MLImage.Tag names, as LoadImages sets it, as long as the image has the file's size. An image from MLImage.CreateFromFile or of
+        /// another size is taken as it lies.
+        /// </para>
+        /// </remarks>
         public string FeatureColumnName { get; set; } = "Features";
 
         /// <summary>The column that the probabilities are written to. Default: Score.</summary>
@@ -32,9 +46,10 @@ public sealed partial class FloodedImageClassificationTrainer
         public double? ValidationSetFraction { get; set; } = 0.1;
 
         /// <summary>
-        /// Width in pixels that images are brought to, from 1 to 65,535; set with <see cref="ImageHeight"/>. An image has at most 67,108,864 values
-        /// (height x width x channels). Default (null): the size of the first image, at most
-        /// 224; for pixel vectors, that of a square.
+        /// Width in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageHeight"/>. An image has at most
+        /// 67,108,864 values (height x width x channels). Default (null): that of <see cref="TrainingOptions.PretrainedWeights"/>,
+        /// else the median width and height of the first 33 images, or 224 x 224 where one of them is larger; for pixel vectors, see
+        /// <see cref="FeatureColumnName"/>.
         /// </summary>
         public int? ImageWidth { get; set; }
 
@@ -74,8 +89,9 @@ public sealed partial class FloodedImageClassificationTrainer
         public bool CacheOnDisk { get; set; } = true;
 
         /// <summary>
-        /// What happens with an image that cannot be read: in training an error, or a row left out and logged; in scoring an error, or NaN
-        /// scores and a missing predicted label. The choice is saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
+        /// What happens with an image that cannot be read: in training an error, or a row left out, logged and listed in
+        /// <see cref="TrainingHistory.SkippedImages"/>; in scoring an error, or NaN scores and a missing predicted label. The choice is
+        /// saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
         /// </summary>
         public OnInvalidImage OnInvalidImage { get; set; }
 

@@ -54,7 +54,7 @@ internal sealed class ImageSetLoader : IDisposable
         using var store = CreateStore(data, column, count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
-        return loader.ToSet(env, options);
+        return loader.ToSet(env, data, options.Skipped);
     }
 
     /// <inheritdoc/>
@@ -234,7 +234,7 @@ internal sealed class ImageSetLoader : IDisposable
             + "Remove the row, or set OnInvalidImage to Skip.");
     }
 
-    private ImageSet ToSet(IHostEnvironment env, ImageSetOptions options)
+    private ImageSet ToSet(IHostEnvironment env, IDataView data, Action<SkippedImage>? skipped)
     {
         // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
         var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
@@ -243,7 +243,7 @@ internal sealed class ImageSetLoader : IDisposable
             order[place] = place;
         _keys.AsSpan().Sort(order);
 
-        var leftOut = _invalid.Count > 0 ? Report(env, order, options.Skipped) : [];
+        var leftOut = _invalid.Count > 0 ? Report(env, data, order, skipped) : [];
         if (leftOut.Count > 0)
         {
             using var all = places;
@@ -272,26 +272,33 @@ internal sealed class ImageSetLoader : IDisposable
 
     private static Span<long> Values(Tensor tensor) => MemoryMarshal.Cast<byte, long>(tensor.bytes);
 
-    private HashSet<long> Report(IHostEnvironment env, ReadOnlySpan<long> places, Action<long, string>? skipped)
+    private HashSet<long> Report(IHostEnvironment env, IDataView data, ReadOnlySpan<long> places, Action<SkippedImage>? skipped)
     {
         if (_invalid.Count == places.Length)
             throw new InvalidOperationException(
                 $"Column '{_column.Name}': no image can be read; the first one's reason: {_invalid[places[0]]}.");
 
-        using var channel = env.Start("Reading images");
-        channel.Warning(MessageSensitivity.None, $"{_invalid.Count} of {places.Length} images cannot be read and are left out.");
-        var rows = new HashSet<long>();
+        var (rows, problems) = (new List<long>(), new List<string>());
         for (var row = 0; row < places.Length; row++)
         {
-            if (_invalid.TryGetValue(places[row], out var problem))
-            {
-                channel.Info(MessageSensitivity.UserData, $"Row {row} is left out: {problem}.");
-                skipped?.Invoke(row, problem);
-                rows.Add(row);
-            }
+            if (!_invalid.TryGetValue(places[row], out var problem))
+                continue;
+            rows.Add(row);
+            problems.Add(problem);
         }
 
-        return rows;
+        SkippedImage[] images = [.. RowDescription.TextsOf(data, rows).Select((texts, i) => new SkippedImage(rows[i], texts, problems[i]))];
+        using var channel = env.Start("Reading images");
+        channel.Warning(MessageSensitivity.UserData,
+            $"{images.Length} of {places.Length} images cannot be read and are left out. The first one: {images[0]}. "
+            + "History.SkippedImages has them all.");
+        foreach (var image in images)
+        {
+            channel.Info(MessageSensitivity.UserData, $"Left out: {image}.");
+            skipped?.Invoke(image);
+        }
+
+        return [.. rows];
     }
 
     private InvalidOperationException DifferentRows() => new(

@@ -18,6 +18,6 @@ internal sealed record ImageSetOptions
     /// <summary>The folder of the temporary file; the system's if not given.</summary>
     public string? CacheFolder { get; init; }
 
-    /// <summary>Told of every row left out: its number in the data and why.</summary>
-    public Action<long, string>? Skipped { get; init; }
+    /// <summary>Told of every row left out, in their order.</summary>
+    public Action<SkippedImage>? Skipped { get; init; }
 }

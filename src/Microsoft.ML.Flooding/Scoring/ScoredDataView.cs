@@ -33,7 +33,7 @@ internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClass
         try
         {
             images = source.GetRowCursor([source.Schema[schema.Feature.Index]], Shuffle());
-            return new ScoringCursor(rows, CreateReader(images, isShuffled: seed is not null), columns, schema, classifier);
+            return new ScoringCursor(rows, CreateReader(images, seed), columns, schema, classifier);
         }
         catch
         {
@@ -57,12 +57,13 @@ internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClass
     private DataViewSchema.Column[] Passed(DataViewSchema.Column[] columns) =>
         [.. columns.Where(c => !schema.IsScored(c)).Select(c => source.Schema[c.Index])];
 
-    private ImageReader CreateReader(DataViewRowCursor images, bool isShuffled)
+    private ImageReader CreateReader(DataViewRowCursor images, int? seed)
     {
         var batchSize = classifier.BatchSize;
         return new ImageReader(images, schema.ImageColumn, () => new ImageRows(schema.ImageColumn, schema.Feature.Type, classifier.Classes, batchSize),
             batchSize, schema.OnInvalidImage == OnInvalidImage.Throw ? Invalid : null);
 
-        Exception Invalid(long row, string problem) => schema.InvalidImage(isShuffled ? $"row {row} of the shuffled rows" : RowDescription.Of(source, row), problem);
+        Exception Invalid(long row, string problem) =>
+            schema.InvalidImage(seed is { } s ? RowDescription.Of(source, row, new Random(s)) : RowDescription.Of(source, row), problem);
     }
 }

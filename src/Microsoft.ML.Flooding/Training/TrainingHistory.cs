@@ -35,6 +35,13 @@ public sealed record TrainingHistory
     [JsonInclude]
     public IReadOnlyList<FloodTrial> Trials { get; internal init; } = [];
 
+    /// <summary>
+    /// The images that <see cref="OnInvalidImage.Skip"/> left out, those of the training data first; empty once the model was saved and
+    /// loaded, since their texts may be nobody else's concern.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlyList<SkippedImage> SkippedImages { get; internal init; } = [];
+
     /// <summary>The stages of overfitting that the run went through, and what to do about them.</summary>
     [JsonIgnore]
     public OverfittingStages Stages => OverfittingStages.Of(Epochs, FloodLevel);

@@ -127,7 +127,7 @@ public class ImageSetTests
         files[17] = [1, 2, 3];
         files[29] = files[29][..^30];
         var skipped = new List<long>();
-        var options = new ImageSetOptions { OnInvalidImage = OnInvalidImage.Skip, Skipped = (row, _) => skipped.Add(row) };
+        var options = new ImageSetOptions { OnInvalidImage = OnInvalidImage.Skip, Skipped = image => skipped.Add(image.Row) };
         using var set = Load(EncodedView(files, classes: 30), options);
 
         CollectionAssert.AreEqual(new long[] { 0, 17, 29 }, skipped);

@@ -63,7 +63,7 @@ internal static class ArchitectureTable
             PredictedLabelColumn = "PredictedLabel",
             FloodLevel = 0,
             History = new TrainingHistory([], 0, false),
-        }, CPU);
+        }, CPU, typeof(ArchitectureTable));
 
     private static Network CreateNetwork(Architecture architecture, ImageShape shape, int classes)
     {

@@ -8,6 +8,7 @@ using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transforms.Image;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -89,6 +90,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     private FloodedImageClassificationTransformer Fit(IDataView input, FloodedImageClassificationTransformer? pretrained)
     {
         ArgumentNullException.ThrowIfNull(input);
+        ImageColumn.ThrowIfCachedAway(input, _options.FeatureColumnName);
         GetOutputSchema(SchemaShape.Create(input.Schema));
         var host = _environment.Register(nameof(FloodedImageClassificationTrainer));
         using var channel = host.Start("Training");
@@ -101,10 +103,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var feature = input.Schema[_options.FeatureColumnName];
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
         using var start = pretrained is not null ? StartingPoint.Of(pretrained, labels, _options) : StartingPoint.Of(labels, ImageColumn.Resizes(feature), _options);
-        var column = ImageColumn.Create(feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels);
+        var column = ImageColumn.Create(
+            feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels, channel);
         column = column with { CenterCrop = start.CenterCrop };
-        using var images = Load(host, input, column);
-        using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
+        if (feature.Type is ImageDataViewType)
+            channel.Warning(MessageSensitivity.None, ImageColumn.LossOfBitmaps(feature.Name));
+        var skipped = new List<SkippedImage>();
+        using var images = Load(host, input, column, skipped.Add);
+        using var validationImages =
+            _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels, skipped) : null;
         var seed = ChooseSeed();
         var data = Split(images, validationImages, seed);
         Warn(channel, labels, data);
@@ -124,7 +131,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             OnInvalidImage = _options.OnInvalidImage,
             ScoringPrecision = _options.ScoringPrecision,
             FloodLevel = _options.FloodLevel,
-            History = new TrainingHistory([], 0, false),
+            History = new TrainingHistory([], 0, false) { SkippedImages = skipped },
         };
         channel.Info(MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, flood level {_options.FloodLevel}.");
@@ -166,9 +173,10 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         if (_options.FloodLevels is { } levels)
         {
-            var reporter = new ProgressReporter(channel, progress, _options.Epochs, (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * _options.Epochs);
+            var total = (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * (double)_options.Epochs;
+            var reporter = new ProgressReporter(channel, progress, _options.Epochs, total);
             using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
-            var history = search.Run();
+            var history = search.Run() with { SkippedImages = description.History.SkippedImages };
             channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Chose flood level {history.FloodLevel} of {history.Trials.Count}."));
             foreach (var failed in history.Trials.Where(t => t.Failure is not null))
                 channel.Warning(MessageSensitivity.None, FormattableString.Invariant($"Flood level {failed.FloodLevel}: {failed.Failure}"));
@@ -181,7 +189,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             var reporter = new ProgressReporter(channel, progress, _options.Epochs, _options.Epochs);
             var history = prepared.Run.Fit(Watch(reporter, null), prepared.Checkpoints);
             trained.LoadState(prepared.Run.State());
-            description = description with { History = history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity } };
+            description = description with
+            {
+                History = history with
+                {
+                    FloodLevel = _options.FloodLevel,
+                    Settings = prepared.Identity,
+                    SkippedImages = description.History.SkippedImages,
+                },
+            };
         }
         if (description.History.Stopped)
             channel.Info(MessageSensitivity.None,
@@ -228,17 +244,24 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             : Random.Shared.Next();
     }
 
-    private ImageSet Load(IHost host, IDataView data, ImageColumn column) =>
+    private ImageSet Load(IHost host, IDataView data, ImageColumn column, Action<SkippedImage> skipped) =>
         ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
-            new ImageSetOptions { OnInvalidImage = _options.OnInvalidImage, MaxCacheBytes = _options.MaxCacheBytes, UseDisk = _options.CacheOnDisk },
+            new ImageSetOptions
+            {
+                OnInvalidImage = _options.OnInvalidImage,
+                MaxCacheBytes = _options.MaxCacheBytes,
+                UseDisk = _options.CacheOnDisk,
+                Skipped = skipped,
+            },
             () =>
             {
                 HostSettings.ThrowIfCanceled(host);
                 _options.StopToken.ThrowIfCancellationRequested();
             });
 
-    private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
+    private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels, List<SkippedImage> skipped)
     {
+        ImageColumn.ThrowIfCachedAway(data, _options.FeatureColumnName);
         var label = data.Schema.GetColumnOrNull(_options.LabelColumnName)
             ?? throw new ArgumentException($"The validation set has no column '{_options.LabelColumnName}'.");
         if (data.Schema.GetColumnOrNull(_options.FeatureColumnName) is null)
@@ -247,7 +270,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             throw new ArgumentException(
                 $"Column '{_options.LabelColumnName}' of the validation set has other keys than that of the training data. " +
                 "Transform the validation set with the same fitted MapValueToKey.");
-        return Load(host, data, column);
+        return Load(host, data, column, image => skipped.Add(image with { IsInValidationSet = true }));
     }
 
     private TrainingData Split(ImageSet images, ImageSet? validation, long seed)

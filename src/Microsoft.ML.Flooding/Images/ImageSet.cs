@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>The images of a training set, all of one shape, and their labels.</summary>
-internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places) : IDisposable
+internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places, Tensor digests) : IDisposable
 {
     private const int StatisticsBatchSize = 1024;
 
@@ -20,6 +20,14 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
 
     /// <summary>Class indices: int64 [N] on the CPU.</summary>
     public Tensor Labels { get; } = labels;
+
+    /// <summary>What tells the pixels of each image from others: int64 [N] on the CPU, the first 8 bytes of their SHA-256.</summary>
+    public Tensor Digests { get; } = digests;
+
+    /// <summary>
+    /// How many images <see cref="Read(Tensor, int, Device)"/> brings into an order: all of them, unless the set is streamed.
+    /// </summary>
+    public virtual long BlockLength => Count;
 
     /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
     public abstract ScalarType PixelType { get; }
@@ -36,7 +44,11 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
         IHostEnvironment env, IDataView data, string featureColumn, string labelColumn, ImageColumn column, ImageSetOptions options,
         Action checkAlive) => ImageSetLoader.Load(env, data, featureColumn, labelColumn, column, options, checkAlive);
 
-    /// <summary>One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller.</summary>
+    /// <summary>
+    /// One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller. Where
+    /// <see cref="BlockLength"/> is below <see cref="Count"/>, the rows come in another order:
+    /// <see cref="ImageBatch.Rows"/> says which they are.
+    /// </summary>
     /// <param name="order">Row numbers, int64 [n] on the CPU.</param>
     /// <param name="batchSize">Rows a batch.</param>
     /// <param name="device">Where the batches go.</param>
@@ -78,6 +90,7 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
     {
         _places.Dispose();
         Labels.Dispose();
+        Digests.Dispose();
         GC.SuppressFinalize(this);
     }
 

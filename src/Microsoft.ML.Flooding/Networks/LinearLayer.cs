@@ -31,8 +31,8 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
         """));
 
     /// <summary>
-    /// What went wrong in the gradients of a backward pass on this thread, which is where libtorch computes those of the CPU. An exception must not unwind
-    /// through libtorch's frames.
+    /// What went wrong in the gradients of a backward pass on this thread, which is where libtorch computes those of the CPU. An
+    /// exception must not unwind through libtorch's frames.
     /// </summary>
     [field: ThreadStatic]
     public static ExceptionDispatchInfo? Failure { get; set; }

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// libtorch's global random generator. Modules that an application brings draw from it, and it belongs to the whole process: it is seeded for one
-/// piece of work at a time and then put back.
+/// libtorch's global random generator. Modules that an application brings draw from it, and it belongs to the whole process: it is
+/// seeded for one piece of work at a time and then put back.
 /// </summary>
 internal static class GlobalGenerator
 {
@@ -16,8 +16,8 @@ internal static class GlobalGenerator
     /// <param name="device">Where the work computes.</param>
     /// <param name="work">What to run.</param>
     /// <remarks>
-    /// The CPU's generator has its old state afterwards. TorchSharp cannot read the state of a GPU's generator, so that one continues from a seed
-    /// that is drawn from it first: what the application draws later still follows from the seed that the application set.
+    /// The CPU's generator has its old state afterwards. TorchSharp cannot read the state of a GPU's generator, so that one continues
+    /// from a seed that is drawn from it first: what the application draws later still follows from the seed that the application set.
     /// </remarks>
     public static T Seeded<T>(long seed, Device device, Func<T> work)
     {

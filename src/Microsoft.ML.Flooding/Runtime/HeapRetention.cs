@@ -8,9 +8,9 @@ namespace Microsoft.ML.Flooding.Runtime;
 /// by page: more than half the time of a ResNet-18. PyTorch's tuning guide advises another allocator for the same reason.
 /// </summary>
 /// <remarks>
-/// The settings are the process's, and glibc does not tell what they were. So an application that tunes malloc itself by environment variables is left
-/// alone, and one that calls mallopt turns this off by the <see cref="AppContext"/> switch <see cref="SwitchName"/>. Elsewhere than on Linux with
-/// glibc nothing happens.
+/// The settings are the process's, and glibc does not tell what they were. So an application that tunes malloc itself by environment
+/// variables is left alone, and one that calls mallopt turns this off by the <see cref="AppContext"/> switch <see cref="SwitchName"/>.
+/// Elsewhere than on Linux with glibc nothing happens.
 /// </remarks>
 internal sealed partial class HeapRetention : IDisposable
 {

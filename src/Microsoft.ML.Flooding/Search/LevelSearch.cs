@@ -98,7 +98,8 @@ internal sealed class LevelSearch : IDisposable
             using var start = waiting.Count > 0 ? plain.Run.Capture() : null;
             var epoch = plain.Run.Epochs.Count + 1;
             var counts = plain.Run.TrainEpoch();
-            var hasBranched = BranchOff(epoch, counts ? plain.Run.Epochs[^1].LowestBatchLoss : plain.Run.Divergence!.LowestBatchLoss, start);
+            var lowestLoss = counts ? plain.Run.Epochs[^1].LowestBatchLoss : plain.Run.Divergence!.LowestBatchLoss;
+            var hasBranched = BranchOff(epoch, lowestLoss, start);
             // Without the branches of this epoch it is trained again when the search continues.
             if (counts)
                 plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
@@ -110,7 +111,8 @@ internal sealed class LevelSearch : IDisposable
             return;
         // The flood was never touched: these are the plain run.
         var same = _trials.Single(t => t.FloodLevel == 0);
-        _trials.AddRange(waiting.Select(l => same with { History = same.History with { FloodLevel = l }, SharedEpochs = same.History.Epochs.Count }));
+        _trials.AddRange(waiting.Select(
+            l => same with { History = same.History with { FloodLevel = l }, SharedEpochs = same.History.Epochs.Count }));
 
         bool BranchOff(int epoch, double lowestLoss, RunState? start)
         {
@@ -144,7 +146,9 @@ internal sealed class LevelSearch : IDisposable
     private void Add(PreparedRun prepared, float level, bool pruned, int sharedEpochs)
     {
         var run = prepared.Run;
-        var history = run.Divergence is null ? run.SelectWeights() : new TrainingHistory(run.Epochs, selectedEpoch: 0, averagedWeights: false);
+        var history = run.Divergence is null
+            ? run.SelectWeights()
+            : new TrainingHistory(run.Epochs, selectedEpoch: 0, averagedWeights: false);
         var trial = new FloodTrial
         {
             History = history with { FloodLevel = level, Settings = prepared.Identity },
@@ -179,9 +183,10 @@ internal sealed class LevelSearch : IDisposable
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
-        if (epochs.Count < (_options.Epochs + 1) / 2)
+        if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
-        var others = _trials.Where(t => !t.Pruned && t.Failure is null).Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
+        var others = _trials.Where(t => !t.Pruned && t.Failure is null)
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
         return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];
     }
 }

@@ -4,8 +4,8 @@ namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
 /// Independent generators for everything random in a run, each a function of the seed, its purpose and the epoch alone: a resumed run needs no
-/// generator state, and one use of randomness cannot shift another. All are generators of the CPU, the only ones that TorchSharp makes: what is drawn
-/// goes to the device.
+/// generator state, and one use of randomness cannot shift another. All are generators of the CPU, the only ones that TorchSharp makes:
+/// what is drawn goes to the device.
 /// </summary>
 internal static class RandomStreams
 {

@@ -18,8 +18,9 @@ internal readonly record struct Temperature(double Value, string? Warning)
     /// <param name="logits">float32 [N, K].</param>
     /// <param name="labels">int64 [N].</param>
     /// <remarks>
-    /// Where every prediction is right, the cross-entropy falls all the way to temperature 0. So the labels are taken to be right with probability
-    /// (N + 1) / (N + 2) only, by Laplace's rule of succession, as Platt smooths his targets ("Probabilistic Outputs for Support Vector Machines", 1999).
+    /// Where every prediction is right, the cross-entropy falls all the way to temperature 0. So the labels are taken to be right with
+    /// probability (N + 1) / (N + 2) only, by Laplace's rule of succession, as Platt smooths his targets ("Probabilistic Outputs for
+    /// Support Vector Machines", 1999).
     /// </remarks>
     public static Temperature Fit(Tensor logits, Tensor labels)
     {
@@ -37,9 +38,9 @@ internal readonly record struct Temperature(double Value, string? Warning)
         // The loss is convex in 1/T: its slope there, the mean expected logit less that of the labels, has one root.
         var (low, high) = (-Math.Log(Largest), Math.Log(Largest));
         if (!(Slope(Math.Exp(low)) < 0))
-            return new(1, "No temperature is fitted: on the validation set the network is no better than chance, for which no temperature helps.");
+            return new(1, "No temperature is fitted: on the validation set the network is no better than chance.");
         if (!(Slope(Math.Exp(high)) > 0))
-            return new(1, FormattableString.Invariant($"No temperature is fitted: the logits are so small that it would be below {1 / Largest}."));
+            return new(1, $"No temperature is fitted: the logits are so small that it would be below 1/{Largest}.");
         for (var i = 0; i < Halvings; i++)
         {
             var middle = (low + high) / 2;
@@ -50,8 +51,8 @@ internal readonly record struct Temperature(double Value, string? Warning)
         }
         var temperature = Math.Exp(-(low + high) / 2);
         return new(temperature, exact.argmax(1).eq(targets).all().item<bool>()
-            ? FormattableString.Invariant($"All {count} validation images are classified correctly, which does not tell how often the network is wrong: ") +
-              FormattableString.Invariant($"the temperature {temperature:0.###} assumes one error in {count + 2}. More validation images tell more.")
+            ? $"All {count} validation images are classified correctly, which does not tell how often the network is wrong. " +
+              $"The temperature assumes one error in {count + 2}; more validation images tell more."
             : null);
 
         double Slope(double inverse)

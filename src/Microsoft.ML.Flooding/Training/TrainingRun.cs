@@ -66,7 +66,9 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Why the run cannot go on; null while it can.</summary>
     public Divergence? Divergence { get; private set; }
 
-    /// <summary>Whether <see cref="TrainingOptions.StopToken"/> ended the run before its last step. A run always takes a first step.</summary>
+    /// <summary>
+    /// Whether <see cref="TrainingOptions.StopToken"/> ended the run before its last step. A run always takes a first step.
+    /// </summary>
     public bool Stopped => _brokenOff || (_epochs.Count > 0 && !Finished && _options.StopToken.IsCancellationRequested);
 
     /// <summary>Whether there is nothing more to train.</summary>
@@ -110,7 +112,9 @@ internal sealed class TrainingRun : IDisposable
             Restore(checkpoint);
     }
 
-    /// <summary>Saves and tells of the epoch that was trained. A part of an epoch is not saved: a run that continues trains all of it.</summary>
+    /// <summary>
+    /// Saves and tells of the epoch that was trained. A part of an epoch is not saved: a run that continues trains all of it.
+    /// </summary>
     public void FinishEpoch(Action<EpochMetrics> report, CheckpointStore? checkpoints)
     {
         if (!_brokenOff)
@@ -302,13 +306,16 @@ internal sealed class TrainingRun : IDisposable
         // A norm is also infinite where all weights are finite but huge.
         var name = (float.IsFinite(norms[0]) ? null : _weights.FirstNotFinite(_weights.All))
             ?? (norms.Length < 2 || float.IsFinite(norms[1]) ? null : _weights.FirstNotFinite(_average!.Values));
-        return name is null ? null : Diverged(losses, $"in epoch {epoch}: after step {losses.Length} of {_stepsPerEpoch}, '{name}' is no longer finite");
+        return name is null
+            ? null
+            : Diverged(losses, $"in epoch {epoch}: after step {losses.Length} of {_stepsPerEpoch}, '{name}' is no longer finite");
     }
 
     /// <summary>Looks at how an epoch was validated.</summary>
     private Divergence? Diverged(int epoch, float[] losses, Evaluation? raw, Evaluation? averaged) =>
         raw is { Loss: var loss } && !double.IsFinite(loss) ? Diverged(losses, $"in epoch {epoch}: the validation loss is {loss}")
-        : averaged is { Loss: var other } && !double.IsFinite(other) ? Diverged(losses, $"in epoch {epoch}: the validation loss of the averaged weights is {other}")
+        : averaged is { Loss: var other } && !double.IsFinite(other)
+            ? Diverged(losses, $"in epoch {epoch}: the validation loss of the averaged weights is {other}")
         : null;
 
     private Divergence Diverged(float[] losses, string where) => new(

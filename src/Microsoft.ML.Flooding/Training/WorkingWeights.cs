@@ -91,16 +91,23 @@ internal sealed class WorkingWeights : IDisposable
         using var scope = NewDisposeScope();
         // A buffer that training did not change is what it was before it was rounded.
         var state = Network.named_buffers().ToDictionary(b => b.name, b =>
-            _exactBuffers.TryGetValue(b.name, out var exact) && b.buffer.eq(exact.to(b.buffer.dtype)).all().item<bool>() ? exact : b.buffer);
+            _exactBuffers.TryGetValue(b.name, out var exact) && b.buffer.eq(exact.to(b.buffer.dtype)).all().item<bool>()
+                ? exact
+                : b.buffer);
         foreach (var (name, master) in Names.Zip(Masters))
             state.Add(name, master);
         return state;
     }
 
-    /// <summary>A float32 scalar on the device that is finite if values, in the order of <see cref="All"/>, are; infinity also where they are huge.</summary>
+    /// <summary>
+    /// A float32 scalar on the device that is finite if values, in the order of <see cref="All"/>, are; infinity also where they are
+    /// huge.
+    /// </summary>
     public Tensor NormOf(Tensor[] values) => (Tensor)TensorListKernels.Invoke("norm", [Watched(values)]);
 
-    /// <summary>The name of the first of the values, in the order of <see cref="All"/>, that is no longer finite; null where all are.</summary>
+    /// <summary>
+    /// The name of the first of the values, in the order of <see cref="All"/>, that is no longer finite; null where all are.
+    /// </summary>
     public string? FirstNotFinite(Tensor[] values)
     {
         using var scope = NewDisposeScope();
@@ -137,8 +144,8 @@ internal sealed class WorkingWeights : IDisposable
     private Tensor[] Watched(Tensor[] values) => _watched.Length == values.Length ? values : [.. _watched.Select(i => values[i])];
 
     /// <summary>
-    /// Batch norm keeps float32 parameters and statistics: it accepts a bfloat16 input with them, and its running statistics move by less than bfloat16
-    /// resolves.
+    /// Batch norm keeps float32 parameters and statistics: it accepts a bfloat16 input with them, and its running statistics move by
+    /// less than bfloat16 resolves.
     /// </summary>
     private static void ReducePrecision(Module<Tensor, Tensor> network, ScalarType precision)
     {

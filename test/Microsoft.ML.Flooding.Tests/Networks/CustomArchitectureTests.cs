@@ -50,8 +50,8 @@ public class CustomArchitectureTests
     public void Parameter_that_a_module_does_not_use_stays_as_it_is()
     {
         var context = new MLContext(seed: 1);
-        using var model = ShortRun.Fit(
-            context, FashionMnistData.Train(context, 50), o => o.Architecture = Architecture.FromFactory("unused", (classes, _) => new Unused(classes)));
+        var architecture = Architecture.FromFactory("unused", (classes, _) => new Unused(classes));
+        using var model = ShortRun.Fit(context, FashionMnistData.Train(context, 50), o => o.Architecture = architecture);
         Assert.HasCount(2, model.History.Epochs);
     }
 

@@ -33,7 +33,8 @@ internal static class TorchScriptArchive
                   scale : Tensor
                   training : bool
                   def forward(self: __torch__.LinearClassifier, x: Tensor) -> Tensor:
-                    return torch.mul(torch.linear(torch.dropout(torch.flatten(x, 1), {dropout}, self.training), self.weight, self.bias), self.scale)
+                    kept = torch.dropout(torch.flatten(x, 1), {dropout}, self.training)
+                    return torch.mul(torch.linear(kept, self.weight, self.bias), self.scale)
 
                 """.ReplaceLineEndings("\n")));
             Add(zip, "constants.pkl", Pickle(")."));

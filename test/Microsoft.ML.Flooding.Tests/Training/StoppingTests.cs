@@ -94,7 +94,8 @@ public sealed class StoppingTests
             Assert.HasCount(2, stopped.History.Epochs);
             using var continued = ShortRun.Fit(_context, data, o => (o.Epochs, o.CheckpointDirectory) = (6, folder));
             Assert.IsFalse(continued.History.Stopped);
-            CollectionAssert.AreEqual(SavedModel.Weights(_context, undisturbed, data.Schema), SavedModel.Weights(_context, continued, data.Schema));
+            CollectionAssert.AreEqual(
+                SavedModel.Weights(_context, undisturbed, data.Schema), SavedModel.Weights(_context, continued, data.Schema));
         }
         finally
         {
@@ -107,7 +108,8 @@ public sealed class StoppingTests
     {
         using var stop = new CancellationTokenSource();
         stop.Cancel();
-        Assert.ThrowsExactly<OperationCanceledException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 50), o => o.StopToken = stop.Token));
+        var data = FashionMnistData.Train(_context, 50);
+        Assert.ThrowsExactly<OperationCanceledException>(() => ShortRun.Fit(_context, data, o => o.StopToken = stop.Token));
     }
 
     [TestMethod]

@@ -133,7 +133,8 @@ public sealed class TrainingRunTests
     public void A_run_whose_loss_diverges_names_the_step()
     {
         var steps = 0;
-        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Run(new Recorder(loss => ++steps == 8 ? loss.Mean * float.NaN : loss.Mean)));
+        var recorder = new Recorder(loss => ++steps == 8 ? loss.Mean * float.NaN : loss.Mean);
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Run(recorder));
         StringAssert.Contains(error.Message, "in epoch 2: the loss of step 4 of 5 is NaN");
     }
 
@@ -145,7 +146,14 @@ public sealed class TrainingRunTests
         using var set = ImageSetTests.Load(FashionMnistData.Train(TestImages.Context, Count));
         using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.Weights, 0);
         using var network = ShortRun.Options().Architecture.Create(set.Shape, 10, generator);
-        var options = new TrainingOptions { FloodLevel = 0, Epochs = epochs, BatchSize = batchSize, LearningRate = rate, StopToken = stopToken };
+        var options = new TrainingOptions
+        {
+            FloodLevel = 0,
+            Epochs = epochs,
+            BatchSize = batchSize,
+            LearningRate = rate,
+            StopToken = stopToken,
+        };
         using var run = new TrainingRun(
             network, objective, options, new TrainingData(set, arange(Count, ScalarType.Int64), null, null), new Normalization([73], [90]),
             CPU, ScalarType.Float32, seed, checkAlive ?? (() => { }));

@@ -14,7 +14,9 @@ public sealed class WorkingWeightsTests
     public void Bfloat16_rounds_no_weight_and_no_buffer(string kind)
     {
         using var scope = NewDisposeScope();
-        var architecture = kind == "convnet" ? Architecture.ConvNet.WithBaseWidth(4) : Architecture.FromFactory("with-buffers", (classes, _) => new WithBuffers(classes));
+        var architecture = kind == "convnet"
+            ? Architecture.ConvNet.WithBaseWidth(4)
+            : Architecture.FromFactory("with-buffers", (classes, _) => new WithBuffers(classes));
         using var network = ArchitectureTests.Create(architecture, new(8, 8, 1), classes: 3);
         using (no_grad())
             foreach (var (_, buffer) in network.named_buffers().Where(b => b.buffer.dtype == ScalarType.Float32))

@@ -40,11 +40,11 @@ internal sealed class ImageSetLoader : IDisposable
         Action checkAlive)
     {
         column = column with { Name = featureColumn };
-        var count = LabelReader.Count(data, labelColumn, checkAlive);
-        using var store = CreateStore(data, column, count, options);
+        var values = RowValues.Read(env, data, labelColumn, options, checkAlive);
+        using var store = CreateStore(data, column, values.Count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
-        return loader.ToSet(env, options);
+        return loader.ToSet(env, values, options);
     }
 
     /// <inheritdoc/>
@@ -220,7 +220,7 @@ internal sealed class ImageSetLoader : IDisposable
             + "Remove the row, or set OnInvalidImage to Skip.");
     }
 
-    private ImageSet ToSet(IHostEnvironment env, ImageSetOptions options)
+    private ImageSet ToSet(IHostEnvironment env, RowValues rows, ImageSetOptions options)
     {
         // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
         var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
@@ -241,7 +241,9 @@ internal sealed class ImageSetLoader : IDisposable
         var values = Values(labels);
         for (var i = 0; i < order.Length; i++)
             values[i] = _labels[order[i]];
-        return _store.ToSet(labels, places, leftOut);
+        var set = _store.ToSet(labels, places, leftOut);
+        (set.Weights, set.Groups) = rows.Without(leftOut);
+        return set;
     }
 
     private static Span<long> Values(Tensor tensor) => MemoryMarshal.Cast<byte, long>(tensor.bytes);

@@ -37,6 +37,10 @@ internal static class RunIdentity
         identity["pixel statistics"] = Describe(normalization);
         identity["training labels"] = Digest(data.Training.Labels);
         identity["training rows"] = Digest(data.TrainingRows);
+        identity["training weights"] = data.Weights is { } weights ? Digest(weights) : "none";
+        // AdaFlood's folds keep groups together.
+        identity["training groups"] = data.Training.Groups is { } groups ? Digest(groups) : "none";
+        identity["validation weights"] = data.ValidationWeights is { } validationWeights ? Digest(validationWeights) : "none";
         identity["validation labels"] = data.Validation is { } validation ? Digest(validation.Labels) : "none";
         identity["validation rows"] = data.ValidationRows is { } rows ? Digest(rows) : "none";
         return identity;

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <remarks>
 /// First each part gets a quota of each class, a whole number of images. Then the groups, the largest first and those of one size in random order, each go
 /// to the part whose quotas they bring closest to being met: where the sum over the classes of (images - quota)^2 / (images of the class) falls most or rises
-/// least. Groups of one image meet the quotas exactly; larger ones as well as this greedy rule does.
+/// least, of equals to the part that lacks most images. Groups of one image meet the quotas exactly; larger ones as well as this greedy rule does.
 /// </remarks>
 internal sealed class StratifiedSplit
 {
@@ -98,12 +98,16 @@ internal sealed class StratifiedSplit
     private (int[] Places, long[][] Filled) Place(long[][] quotas, Func<ArraySegment<long>, int, long[][], bool> mayGo)
     {
         long[][] filled = [.. quotas.Select(quota => new long[quota.Length])];
+        long[] missing = [.. quotas.Select(quota => quota.Sum())];
         var places = new int[_groups.Length];
         for (var i = 0; i < _groups.Length; i++)
         {
             var group = _groups[i];
-            places[i] = Enumerable.Range(0, quotas.Length).Where(part => mayGo(group, part, filled)).MinBy(part => Change(group, filled[part], quotas[part]));
-            Add(group, filled[places[i]], 1);
+            var part = Enumerable.Range(0, quotas.Length).Where(part => mayGo(group, part, filled))
+                .MinBy(part => (Change(group, filled[part], quotas[part]), -missing[part]));
+            places[i] = part;
+            missing[part] -= group.Count;
+            Add(group, filled[part], 1);
         }
         return (places, filled);
     }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transforms;
@@ -115,7 +117,8 @@ public sealed class WeightTests
         var doubled = View([.. rows.Concat(rows)]);
         CollectionAssert.AreNotEqual(Weights(null, doubled), Weights(o => o.SamplingKeyColumnName = "Id", doubled));
         using var model = ShortRun.Fit(_context, doubled, o => (o.SamplingKeyColumnName, o.ValidationSetFraction) = ("Id", 0.5));
-        Assert.IsTrue(Says(ChannelMessageKind.Info, "on 60 images"));
+        var trained = _log.Select(e => Regex.Match(e.Message, @"^Training mlp-32 on (\d+) images").Groups[1].Value).Last(text => text.Length > 0);
+        Assert.AreEqual(60, int.Parse(trained, CultureInfo.InvariantCulture), 2);
     }
 
     [TestMethod]

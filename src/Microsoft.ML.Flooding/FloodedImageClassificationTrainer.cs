@@ -251,9 +251,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
 
     private void Warn(IChannel channel, LabelKeys labels, TrainingData data)
     {
-        if (data.TrainingRows.shape[0] < 2)
+        var count = data.TrainingRows.shape[0];
+        if (count < 2)
             throw new InvalidOperationException(
-                $"The number of images to train on is {data.TrainingRows.shape[0]}; at least 2 are needed. Images of weight 0 do not count.");
+                $"There {(count == 1 ? "is 1 image" : "are no images")} to train on, images of weight 0 left out; at least 2 are needed.");
+        if (_options.ValidationSet is not null && data.Validation is null)
+            throw new InvalidOperationException($"Every image of the {nameof(Options.ValidationSet)} has weight 0: there is nothing to validate on.");
         var needsValidation = _options.EarlyStopping is not null ? nameof(Options.EarlyStopping)
             : _options.FloodLevels is not null ? nameof(Options.FloodLevels)
             : _options.FitTemperature ? nameof(Options.FitTemperature)

@@ -117,7 +117,7 @@ public sealed class WeightTests
         var doubled = View([.. rows.Concat(rows)]);
         CollectionAssert.AreNotEqual(Weights(null, doubled), Weights(o => o.SamplingKeyColumnName = "Id", doubled));
         using var model = ShortRun.Fit(_context, doubled, o => (o.SamplingKeyColumnName, o.ValidationSetFraction) = ("Id", 0.5));
-        var trained = _log.Select(e => Regex.Match(e.Message, @"^Training mlp-32 on (\d+) images").Groups[1].Value).Last(text => text.Length > 0);
+        var trained = _log.Select(e => Regex.Match(e.Message, @"Training mlp-32 on (\d+) images").Groups[1].Value).Last(text => text.Length > 0);
         Assert.AreEqual(60, int.Parse(trained, CultureInfo.InvariantCulture), 2);
     }
 
@@ -154,6 +154,16 @@ public sealed class WeightTests
     {
         var validation = _context.Transforms.DropColumns("Third").Fit(View(Rows(30))).Transform(View(Rows(30)));
         AssertRefused<ArgumentException>("The validation set has no column 'Third'", o => (o.ValidationSet, o.ExampleWeightColumnName) = (validation, "Third"));
+    }
+
+    [TestMethod]
+    public void Class_weights_that_leave_nothing()
+    {
+        var bags = _context.Data.FilterByCustomPredicate(View(Rows(60)), (WeightedRow row) => row.Class != "Bag");
+        var weights = ClassWeights.Of(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
+        AssertRefused<InvalidOperationException>("Every image of the ValidationSet has weight 0", o => (o.ValidationSet, o.ClassWeights) = (bags, weights));
+        var error = Assert.Throws<InvalidOperationException>(() => ShortRun.Fit(_context, bags, o => o.ClassWeights = weights));
+        StringAssert.Contains(error.Message, "There are no images to train on, images of weight 0 left out");
     }
 
     [TestMethod]

@@ -17,37 +17,40 @@ public sealed partial class FloodedImageClassificationTrainer
         public string FeatureColumnName { get; set; } = "Features";
 
         /// <summary>
-        /// The column of the images' weights: Single, finite, at least 0, not all 0. Only their ratios matter, and rows of weight 0 are not used.
-        /// A <see cref="ValidationSet"/> must have it as well. Default (null): every image counts the same.
+        /// The column of the images' weights: Single, finite, at least 0, not all 0. Only their ratios matter, and rows of weight 0 are not
+        /// used. A <see cref="ValidationSet"/> must have it as well. Default (null): every image counts the same.
         /// </summary>
         /// <remarks>
         /// <para>
-        /// Weights are divided by their mean over the training images. With these weights w, the loss J of a mini-batch is its weighted mean, sum of w l over sum
-        /// of w, as that of cross_entropy with weights in PyTorch, and it is J that a flood level is compared with. The gradient is that of the sum of w l over the
-        /// number of images in the batch: the expected weight, not the batch's own, so that on average over the mini-batches it is the gradient of the training
-        /// set's weighted mean, and an image of weight 2 counts as two images do. Thus <see cref="FloodingObjective.Flood"/> minimises
-        /// |J - b| times the batch's mean weight; <see cref="FloodingObjective.ClassWise()"/> takes J and the share of the batch of each class with weights, and the
-        /// objectives on samples the sum over the samples of w times their term, over their number. Under mixup the loss of each of the two labels has
-        /// the weight of its image.
+        /// The weights are divided by their mean over the training images. Let w be the result. The loss J of a mini-batch is its weighted mean,
+        /// sum(w l) / sum(w), as PyTorch's cross_entropy computes it with class weights. A flood level is compared with J.
         /// </para>
         /// <para>
-        /// Validation is weighted in the same way: validation losses and accuracies are weighted means, so that weights, epochs and levels are chosen by what training
-        /// minimises. Weights that are all the same, whatever their value, give the same bits as none.
+        /// The gradient is that of sum(w l) / N for the N images of the mini-batch. It is normalized by the expected weight, not by the weight of
+        /// the batch. Its average over mini-batches is therefore the gradient of the weighted mean of the training set, and an image of weight 2
+        /// counts as two images. <see cref="FloodingObjective.Flood"/> minimizes sum(w) / N * |J - b|.
+        /// <see cref="FloodingObjective.ClassWise()"/> does the same within each class. The per-sample objectives minimize the sum of w times each
+        /// sample's term, divided by N. With mixup, each of the two labels has the weight of its image.
+        /// </para>
+        /// <para>
+        /// The validation loss and accuracy are weighted means too, so epochs, weights and flood levels are selected by what training minimizes.
+        /// Equal weights give the same bits as no weights.
         /// </para>
         /// </remarks>
         public string? ExampleWeightColumnName { get; set; }
 
         /// <summary>
         /// How much the classes count, for data with many more images of one class than of another: <see cref="ClassWeights.None"/>,
-        /// <see cref="ClassWeights.Balanced"/> or given. They multiply the weights of <see cref="ExampleWeightColumnName"/>, in training and in validation.
-        /// Probabilities are then those of data in which the classes have these weights. Default: <see cref="ClassWeights.None"/>.
+        /// <see cref="ClassWeights.Balanced"/> or given. They multiply the weights of <see cref="ExampleWeightColumnName"/>, in training
+        /// and in validation. The network then predicts the probabilities of data in which the classes have these weights.
+        /// Default: <see cref="ClassWeights.None"/>.
         /// </summary>
         public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
 
         /// <summary>
-        /// A column of text, keys, numbers or Booleans, or vectors of these: images with the same value, as those of one object, are never on both sides of the split of
-        /// <see cref="ValidationSetFraction"/>, nor of those of <see cref="FloodingObjective.AdaFlood"/>, as in ML.NET's TrainTestSplit. A missing value is a value
-        /// too. Default (null): each image is on its own.
+        /// A column of text, keys, numbers or Booleans, or vectors of these, as for ML.NET's TrainTestSplit. Images with the same value, such as
+        /// photos of one object, stay on one side of the split of <see cref="ValidationSetFraction"/> and in one fold of
+        /// <see cref="FloodingObjective.AdaFlood"/>. A missing value counts as a value. Default (null): each image is on its own.
         /// </summary>
         public string? SamplingKeyColumnName { get; set; }
 
@@ -65,10 +68,10 @@ public sealed partial class FloodedImageClassificationTrainer
         /// Default: 0.1.
         /// </summary>
         /// <remarks>
-        /// Drawn from the seed and stratified: each class has its share on both sides. A class of two images or more has at least one on each side while the
-        /// fraction has room for one of each class; a class of one image is trained on, and warned of. With <see cref="SamplingKeyColumnName"/> the images that
-        /// share a value are put, the largest group first, on the side that is then closest to its share of each class, so that shares are met as well as the
-        /// sizes of the groups allow.
+        /// The split is drawn from the seed and stratified: each class has its share on both sides. A class of two or more images has at least one
+        /// image on each side, as long as the fraction is large enough for one image of each class. A class of one image is used for training
+        /// only, with a warning. With <see cref="SamplingKeyColumnName"/>, groups of images with the same value are placed one by one, the largest
+        /// first, on the side that this brings closest to its share of each class.
         /// </remarks>
         public double? ValidationSetFraction { get; set; } = 0.1;
 

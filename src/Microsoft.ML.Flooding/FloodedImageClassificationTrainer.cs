@@ -256,7 +256,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             throw new InvalidOperationException(
                 $"There {(count == 1 ? "is 1 image" : "are no images")} to train on, images of weight 0 left out; at least 2 are needed.");
         if (_options.ValidationSet is not null && data.Validation is null)
-            throw new InvalidOperationException($"Every image of the {nameof(Options.ValidationSet)} has weight 0: there is nothing to validate on.");
+            throw new InvalidOperationException(
+                $"Every image of the {nameof(Options.ValidationSet)} has weight 0: there is nothing to validate on.");
         var needsValidation = _options.EarlyStopping is not null ? nameof(Options.EarlyStopping)
             : _options.FloodLevels is not null ? nameof(Options.FloodLevels)
             : _options.FitTemperature ? nameof(Options.FitTemperature)
@@ -285,7 +286,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         channel.Warning(MessageSensitivity.UserData,
             $"No image was set aside to validate {string.Join(", ", missing.Take(MostClassesNamed))}{others}. A class with one image" +
             (_options.SamplingKeyColumnName is { } key ? $", or one value of '{key}'," : "") +
-            $" is trained on only; for other classes raise {nameof(Options.ValidationSetFraction)}, or give a {nameof(Options.ValidationSet)}.");
+            $" is used for training only. For other classes raise {nameof(Options.ValidationSetFraction)}.");
 
         long[] Counts(Tensor rows) => [.. bincount(data.Training.Labels.index_select(0, rows), minlength: labels.Count).data<long>()];
     }
@@ -302,12 +303,14 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         if (!HashingEstimator.IsColumnTypeValid(samplingKey.ItemType))
             throw new ArgumentException(
-                $"The sampling key column '{samplingKey.Name}' must be text, a key, a number or Boolean; it is {samplingKey.GetTypeString()}. " +
-                $"Put mlContext.Transforms.Conversion.ConvertType(\"{samplingKey.Name}\", outputKind: DataKind.String) before the trainer.");
+                $"The sampling key column '{samplingKey.Name}' must be text, a key, a number or Boolean; " +
+                $"it is {samplingKey.GetTypeString()}. Put " +
+                $"mlContext.Transforms.Conversion.ConvertType(\"{samplingKey.Name}\", outputKind: DataKind.String) before the trainer.");
     }
 
     private static SchemaShape.Column Find(SchemaShape schema, string name, string option, string where = "data") =>
         schema.TryFindColumn(name, out var column)
             ? column
-            : throw new ArgumentException($"The {where} has no column '{name}' ({option}). Its columns: {string.Join(", ", schema.Select(c => c.Name))}.");
+            : throw new ArgumentException(
+                $"The {where} has no column '{name}' ({option}). Its columns: {string.Join(", ", schema.Select(c => c.Name))}.");
 }

@@ -32,7 +32,8 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
 
     /// <summary>Reads a view's images and labels into a set.</summary>
     /// <param name="env">Where skipped images are logged.</param>
-    /// <param name="data">The view; it is read twice, the first time without its images. Parallel cursors are used where it offers them.</param>
+    /// <param name="data">The view; it is read twice, the first time without its images. Parallel cursors are used where it offers
+    /// them.</param>
     /// <param name="featureColumn">The column of images.</param>
     /// <param name="labelColumn">The label column, a key.</param>
     /// <param name="column">How an image is read.</param>

@@ -30,7 +30,8 @@ internal readonly record struct Mixup(Tensor Partners, Tensor Share)
     }
 
     /// <summary>
-    /// The mixture of losses, and the weights of the mixed samples, for images that have weights: each loss counts by the weight of the image whose label it is.
+    /// The mixture of losses, and the weights of the mixed samples, for images that have weights: each loss counts by the weight of the
+    /// image whose label it is.
     /// </summary>
     /// <param name="weights">float32 [N], above 0.</param>
     public (Mixup Mixup, Tensor Weights) Weigh(Tensor weights)

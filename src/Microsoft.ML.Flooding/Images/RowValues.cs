@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// What the rows of a view say beside their images, in the order of the data. It is read before any image, since a store must know the number of rows.
+/// What the rows of a view say beside their images, in the order of the data. It is read before any image, since a store must know the
+/// number of rows.
 /// </summary>
 internal sealed class RowValues
 {
@@ -24,7 +25,8 @@ internal sealed class RowValues
     public long Count { get; private set; }
 
     /// <summary>Reads the columns that <paramref name="options"/> name, and the label column to see that no row lacks its label.</summary>
-    /// <exception cref="InvalidOperationException">There are no rows, a label is missing, or a weight is none; the message names the row.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, a label is missing, or a weight is none; the message names the
+    /// row.</exception>
     public static RowValues Read(IHostEnvironment env, IDataView data, string labelColumn, ImageSetOptions options, Action checkAlive)
     {
         var values = new RowValues(options.WeightColumn is not null, options.SamplingKeyColumn is not null);
@@ -51,11 +53,14 @@ internal sealed class RowValues
         if (values.Count == 0)
             throw new InvalidOperationException("The training data has no rows.");
         if (values._weights?.TrueForAll(weight => weight == 0) == true)
-            throw new InvalidOperationException($"Column '{options.WeightColumn}': the weight of every row is 0, and such rows are not used.");
+            throw new InvalidOperationException(
+                $"Column '{options.WeightColumn}': the weight of every row is 0, and such rows are not used.");
         return values;
     }
 
-    /// <summary>The weights, float32, and the groups, int64, of the rows that are not left out; null where they were not asked for.</summary>
+    /// <summary>
+    /// The weights, float32, and the groups, int64, of the rows that are not left out; null where they were not asked for.
+    /// </summary>
     public (Tensor? Weights, Tensor? Groups) Without(IReadOnlySet<long> leftOut) => (
         _weights is null ? null : tensor(Keep(_weights, leftOut)).DetachFromDisposeScope(),
         _groups is null ? null : tensor(Keep(_groups, leftOut)).DetachFromDisposeScope());

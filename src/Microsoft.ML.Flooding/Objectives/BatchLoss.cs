@@ -5,10 +5,11 @@ namespace Microsoft.ML.Flooding.Objectives;
 
 /// <summary>The cross-entropy of one mini-batch, before any objective reshapes it. Computed in the form that is asked for: most objectives need the mean alone.</summary>
 /// <remarks>
-/// With weights w of mean 1 over the training set, a sum over the N samples of a mini-batch becomes one of w times each, and is still divided by N, not by the
-/// batch's own sum of weights: the gradient is then, on average over the batches, that of the training set's weighted mean, and a sample of weight 2
-/// pulls as two of weight 1 do, whatever else is in its batch. The mean J that a flood is about is a mean: sum of w l over sum of w, as of
-/// cross_entropy(weight=...) in PyTorch, so that a batch of light samples is not taken for one of low losses.
+/// With weights w of mean 1 over the training set, a sum over the N samples of a mini-batch becomes one of w times each, and is still
+/// divided by N, not by the batch's own sum of weights: the gradient is then, on average over the batches, that of the training set's
+/// weighted mean, and a sample of weight 2 pulls as two of weight 1 do, whatever else is in its batch. The mean J that a flood is about is
+/// a mean: sum of w l over sum of w, as of cross_entropy(weight=...) in PyTorch, so that a batch of light samples is not taken for one of
+/// low losses.
 /// </remarks>
 /// <param name="losses">The losses under a reduction: none, or the mean.</param>
 /// <param name="labels">int64 [N].</param>
@@ -38,6 +39,8 @@ internal sealed class BatchLoss(Func<Reduction, Tensor> losses, Tensor labels, T
     /// <summary>Values of the samples, [N], times their weights.</summary>
     public Tensor Weigh(Tensor values) => weights is null ? values : values.mul(weights);
 
-    /// <summary>The sum of the weighted values over N: not their weighted mean, unless the batch has the mean weight of the training set.</summary>
+    /// <summary>
+    /// The sum of the weighted values over N: not their weighted mean, unless the batch has the mean weight of the training set.
+    /// </summary>
     public Tensor Average(Tensor values) => Weigh(values).mean();
 }

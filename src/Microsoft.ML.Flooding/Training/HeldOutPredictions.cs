@@ -16,7 +16,8 @@ internal static class HeldOutPredictions
         using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0, CPU);
         var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
         if (parts.Length < 2)
-            throw new InvalidOperationException("All training images have the same sampling key, so that none can be held out from training on the others.");
+            throw new InvalidOperationException(
+                "All training images have the same sampling key, so that none can be held out from training on the others.");
         var probabilities = ones([runs.Data.Training.Count]);
         for (var fold = 0; fold < parts.Length; fold++)
         {

@@ -4,12 +4,14 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// Divides rows of a set so that each part has its share of each class, and the images of a group are in one part. It follows from the generator alone.
+/// Divides rows of a set so that each part has its share of each class, and the images of a group are in one part. It follows from the
+/// generator alone.
 /// </summary>
 /// <remarks>
-/// First each part gets a quota of each class, a whole number of images. Then the groups, the largest first and those of one size in random order, each go
-/// to the part whose quotas they bring closest to being met: where the sum over the classes of (images - quota)^2 / (images of the class) falls most or rises
-/// least, of equals to the part that lacks most images. Groups of one image meet the quotas exactly; larger ones as well as this greedy rule does.
+/// First each part gets a quota of each class, a whole number of images. Then the groups, the largest first and those of one size in random
+/// order, each go to the part whose quotas they bring closest to being met: where the sum over the classes of (images - quota)^2 / (images
+/// of the class) falls most or rises least, of equals to the part that lacks most images. Groups of one image meet the quotas exactly;
+/// larger ones as well as this greedy rule does.
 /// </remarks>
 internal sealed class StratifiedSplit
 {
@@ -25,15 +27,17 @@ internal sealed class StratifiedSplit
         using var scope = NewDisposeScope();
         _labels = [.. set.Labels.data<long>()];
         long[] shuffled = [.. rows.index_select(0, randperm(rows.shape[0], generator: generator)).data<long>()];
-        _groups = set.Groups is { } groups ? Group(shuffled, [.. groups.data<long>()]) : [.. shuffled.Select((_, i) => new ArraySegment<long>(shuffled, i, 1))];
+        _groups = set.Groups is { } groups
+            ? Group(shuffled, [.. groups.data<long>()])
+            : [.. shuffled.Select((_, i) => new ArraySegment<long>(shuffled, i, 1))];
         _counts = new long[_labels.Max() + 1];
         foreach (var row in shuffled)
             _counts[_labels[row]]++;
     }
 
     /// <summary>
-    /// Sets a share of the rows aside. Every class keeps an image, and has one set aside where it has two groups or more; where fewer images are to be set
-    /// aside than there are classes, the larger classes have one.
+    /// Sets a share of the rows aside. Every class keeps an image, and has one set aside where it has two groups or more; where fewer
+    /// images are to be set aside than there are classes, the larger classes have one.
     /// </summary>
     /// <param name="fraction">In [0, 1): of the number of rows, rounded.</param>
     /// <returns>The rows that are kept, and those set aside: int64, ascending.</returns>
@@ -45,10 +49,11 @@ internal sealed class StratifiedSplit
         // What is left for a class after the larger groups may be too little for any of its groups.
         for (var i = _groups.Length - 1; i >= 0; i--)
         {
-            if (places[i] == 0 && Any(_groups[i], label => quota[label] > 0 && filled[1][label] == 0) && LeavesAnImage(_groups[i], filled[1]))
+            var group = _groups[i];
+            if (places[i] == 0 && Any(group, label => quota[label] > 0 && filled[1][label] == 0) && LeavesAnImage(group, filled[1]))
             {
                 places[i] = 1;
-                Add(_groups[i], filled[1], 1);
+                Add(group, filled[1], 1);
             }
         }
         return (RowsOf(places, 0), RowsOf(places, 1));

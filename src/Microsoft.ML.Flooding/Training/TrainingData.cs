@@ -11,7 +11,8 @@ namespace Microsoft.ML.Flooding.Training;
 internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, ImageSet? Validation, Tensor? ValidationRows)
 {
     /// <summary>
-    /// How much each image counts in training: float32 [rows of <see cref="Training"/>] on the CPU, of mean 1 over the training rows. Null: all the same.
+    /// How much each image counts in training: float32 [rows of <see cref="Training"/>] on the CPU, of mean 1 over the training rows. Null:
+    /// all the same.
     /// </summary>
     public Tensor? Weights { get; init; }
 
@@ -49,9 +50,11 @@ internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, Imag
             return usable.shape[0] > 0 ? new StratifiedSplit(images, usable, generator).Hold(fraction) : (usable, usable);
         }
 
-        double[] Totals(Tensor rows) => [.. bincount(
-            images.Labels.index_select(0, rows), images.Weights?.index_select(0, rows).to(ScalarType.Float64) ?? ones(rows.shape[0], ScalarType.Float64), classes)
-            .data<double>()];
+        double[] Totals(Tensor rows)
+        {
+            var own = images.Weights?.index_select(0, rows).to(ScalarType.Float64) ?? ones(rows.shape[0], ScalarType.Float64);
+            return [.. bincount(images.Labels.index_select(0, rows), own, classes).data<double>()];
+        }
     }
 
     private static Tensor WeightsOf(ImageSet set, Tensor ofClass)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using static TorchSharp.torch;
@@ -56,8 +57,9 @@ internal sealed class TrainingRun : IDisposable
         // Without augmentation an image has the same features in every epoch.
         if (options.FreezeBackboneEpochs > 0)
             _head = new Phase(
-                _weights, objective, new HeadOnly(_weights, (Network)network, _normalizer, takesFeatures: options.Augmentation == Augmentation.None), options,
-                _exampleWeights);
+                _weights, objective,
+                new HeadOnly(_weights, (Network)network, _normalizer, takesFeatures: options.Augmentation == Augmentation.None),
+                options, _exampleWeights);
         if (options.EffectiveAveraging is { Enabled: true } averaging)
             _average = new WeightAverage(_weights, averaging, (long)_stepsPerEpoch * options.Epochs);
         if (options.EarlyStopping is { } stopping)
@@ -241,7 +243,9 @@ internal sealed class TrainingRun : IDisposable
     }
 
     private Evaluation? Validate(NetworkPart part, TrainingData data) =>
-        data is { Validation: { } set, ValidationRows: { } rows } ? Evaluation.Of(_weights, part, set, rows, data.ValidationWeights, _device, _checkAlive) : null;
+        data is { Validation: { } set, ValidationRows: { } rows }
+            ? Evaluation.Of(_weights, part, set, rows, data.ValidationWeights, _device, _checkAlive)
+            : null;
 
     private Evaluation? ValidateAverage(NetworkPart part, TrainingData data)
     {
@@ -282,7 +286,8 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>What is trained, and the step that does it.</summary>
-    private sealed class Phase(WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, Tensor? exampleWeights)
+    private sealed class Phase(
+        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, Tensor? exampleWeights)
     {
         public NetworkPart Part { get; } = part;
 

@@ -25,7 +25,8 @@ internal sealed class TrainingStep : IDisposable
     /// <param name="foreachKernels">Whether to do without the fused kernels.</param>
     /// <param name="exampleWeights"><see cref="TrainingData.Weights"/>, on the device; they stay the caller's.</param>
     public TrainingStep(
-        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false, Tensor? exampleWeights = null)
+        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false,
+        Tensor? exampleWeights = null)
     {
         _weights = weights;
         _objective = objective;

@@ -73,7 +73,9 @@ public sealed class WeightedObjectiveTests
         }
     }
 
-    /// <summary>Normalised by a batch's own weights, the sample of weight 9 would count for a half of it in one batch and for nearly all in another.</summary>
+    /// <summary>
+    /// Normalised by a batch's own weights, the sample of weight 9 would count for a half of it in one batch and for nearly all in another.
+    /// </summary>
     [TestMethod]
     public void Over_the_batches_the_gradient_is_that_of_the_weighted_mean_of_all()
     {

@@ -18,8 +18,8 @@ public sealed record ClassWeights
 
     /// <summary>
     /// N / (K n_c), where n_c of the N training images belong to class c and K classes have training images, as class_weight="balanced" of
-    /// scikit-learn: every class has the same total weight. Where images have weights of their own, N and n_c are sums of these. A class without
-    /// training images has the weight 1.
+    /// scikit-learn: every class has the same total weight. Where images have weights of their own, N and n_c are sums of these. A class
+    /// without training images has the weight 1.
     /// </summary>
     public static ClassWeights Balanced { get; } = new(nameof(Balanced), Balance);
 
@@ -36,7 +36,8 @@ public sealed record ClassWeights
             $"Of({string.Join(", ", weights.Select(w => w.ToString(CultureInfo.InvariantCulture)))})",
             totals => values.Length == totals.Count
                 ? [.. values]
-                : throw new InvalidOperationException($"{nameof(ClassWeights)} has {values.Length} weights, and the label column has {totals.Count} classes."));
+                : throw new InvalidOperationException(
+                    $"{nameof(ClassWeights)} has {values.Length} weights, and the label column has {totals.Count} classes."));
     }
 
     /// <summary>The weight of each class.</summary>

@@ -9,6 +9,7 @@ using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transforms;
+using Microsoft.ML.Transforms.Image;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -90,6 +91,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     private FloodedImageClassificationTransformer Fit(IDataView input, FloodedImageClassificationTransformer? pretrained)
     {
         ArgumentNullException.ThrowIfNull(input);
+        ImageColumn.ThrowIfCachedAway(input, _options.FeatureColumnName);
         GetOutputSchema(SchemaShape.Create(input.Schema));
         var host = _environment.Register(nameof(FloodedImageClassificationTrainer));
         using var channel = host.Start("Training");
@@ -101,10 +103,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var feature = input.Schema[_options.FeatureColumnName];
         var labels = LabelKeys.Of(input.Schema[_options.LabelColumnName]);
         using var start = pretrained is not null ? StartingPoint.Of(pretrained, labels, _options) : StartingPoint.Of(labels, ImageColumn.Resizes(feature), _options);
-        var column = ImageColumn.Create(feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels);
+        var column = ImageColumn.Create(
+            feature, start.Width ?? _options.ImageWidth, start.Height ?? _options.ImageHeight, input, _options.MaxPixels, channel);
         column = column with { CenterCrop = start.CenterCrop };
-        using var images = Load(host, input, column, _options.SamplingKeyColumnName);
-        using var validationImages = _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels) : null;
+        if (feature.Type is ImageDataViewType)
+            channel.Warning(MessageSensitivity.None, ImageColumn.LossOfBitmaps(feature.Name));
+        var skipped = new List<SkippedImage>();
+        using var images = Load(host, input, column, _options.SamplingKeyColumnName, skipped.Add);
+        using var validationImages =
+            _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels, skipped) : null;
         var seed = ChooseSeed();
         var fraction = _options.ValidationSetFraction ?? 0;
         var data = TrainingData.Of(images, validationImages, fraction, _options.ClassWeights, labels.Count, seed);
@@ -125,7 +132,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             OnInvalidImage = _options.OnInvalidImage,
             ScoringPrecision = _options.ScoringPrecision,
             FloodLevel = _options.FloodLevel,
-            History = new TrainingHistory([], 0, false),
+            History = new TrainingHistory([], 0, false) { SkippedImages = skipped },
         };
         channel.Info(MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, flood level {_options.FloodLevel}.");
@@ -167,9 +174,10 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     {
         if (_options.FloodLevels is { } levels)
         {
-            var reporter = new ProgressReporter(channel, progress, _options.Epochs, (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * _options.Epochs);
+            var total = (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * (double)_options.Epochs;
+            var reporter = new ProgressReporter(channel, progress, _options.Epochs, total);
             using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
-            var history = search.Run();
+            var history = search.Run() with { SkippedImages = description.History.SkippedImages };
             channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Chose flood level {history.FloodLevel} of {history.Trials.Count}."));
             trained.LoadState(search.BestState);
             description = description with { FloodLevel = history.FloodLevel, History = history };
@@ -180,7 +188,15 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             var reporter = new ProgressReporter(channel, progress, _options.Epochs, _options.Epochs);
             var history = prepared.Run.Fit(Watch(reporter, null), prepared.Checkpoints);
             trained.LoadState(prepared.Run.State());
-            description = description with { History = history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity } };
+            description = description with
+            {
+                History = history with
+                {
+                    FloodLevel = _options.FloodLevel,
+                    Settings = prepared.Identity,
+                    SkippedImages = description.History.SkippedImages,
+                },
+            };
         }
         if (_options.FitTemperature)
             description = description with { Temperature = FitTemperature(trained, runs, channel) };
@@ -222,7 +238,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             : Random.Shared.Next();
     }
 
-    private ImageSet Load(IHost host, IDataView data, ImageColumn column, string? samplingKey) =>
+    private ImageSet Load(IHost host, IDataView data, ImageColumn column, string? samplingKey, Action<SkippedImage> skipped) =>
         ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
             new ImageSetOptions
             {
@@ -231,11 +247,13 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
                 OnInvalidImage = _options.OnInvalidImage,
                 MaxCacheBytes = _options.MaxCacheBytes,
                 UseDisk = _options.CacheOnDisk,
+                Skipped = skipped,
             },
             () => HostSettings.ThrowIfCanceled(host));
 
-    private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels)
+    private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels, List<SkippedImage> skipped)
     {
+        ImageColumn.ThrowIfCachedAway(data, _options.FeatureColumnName);
         var label = data.Schema.GetColumnOrNull(_options.LabelColumnName)
             ?? throw new ArgumentException($"The validation set has no column '{_options.LabelColumnName}'.");
         if (data.Schema.GetColumnOrNull(_options.FeatureColumnName) is null)
@@ -246,7 +264,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
                 "Transform the validation set with the same fitted MapValueToKey.");
         if (_options.ExampleWeightColumnName is { } weight)
             CheckWeight(Find(SchemaShape.Create(data.Schema), weight, nameof(Options.ExampleWeightColumnName), "validation set"));
-        return Load(host, data, column, samplingKey: null);
+        return Load(host, data, column, samplingKey: null, image => skipped.Add(image with { IsInValidationSet = true }));
     }
 
     private void Warn(IChannel channel, LabelKeys labels, TrainingData data)

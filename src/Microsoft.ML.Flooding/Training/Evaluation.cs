@@ -7,27 +7,17 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>Mean cross-entropy and accuracy of a network on a set: weighted means where its images have weights.</summary>
 internal readonly record struct Evaluation(double Loss, double Accuracy)
 {
-    private const int BatchSize = 256;
-
     /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
     public static Evaluation Of(
         WorkingWeights weights, NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        weights.Network.eval();
         var losses = zeros([], ScalarType.Float64, device);
         var correct = zeros([], exampleWeights is null ? ScalarType.Int64 : ScalarType.Float64, device);
         var ofRow = exampleWeights?.to(device);
-        using var batches = set.Read(rows, BatchSize, device);
-        while (true)
+        Tensor Logits(Tensor pixels) => part.Logits(part.Prepare(pixels));
+        Inference.ForEachBatch(weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
         {
-            using var step = NewDisposeScope();
-            if (!batches.MoveNext())
-                break;
-            checkAlive();
-            var batch = batches.Current;
-            var logits = part.Logits(part.Prepare(batch.Pixels));
             var isCorrect = logits.argmax(1).eq(batch.Labels);
             if (ofRow is null)
             {
@@ -40,8 +30,7 @@ internal readonly record struct Evaluation(double Loss, double Accuracy)
                 losses.PlusInPlace(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.None).mul(counts).sum());
                 correct.PlusInPlace(isCorrect.mul(counts).sum());
             }
-        }
-        weights.Network.train();
+        });
         var total = exampleWeights?.index_select(0, rows).sum(ScalarType.Float64).item<double>() ?? rows.shape[0];
         return new Evaluation(losses.item<double>() / total, correct.to(ScalarType.Float64).item<double>() / total);
     }

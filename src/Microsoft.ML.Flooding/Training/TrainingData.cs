@@ -53,7 +53,8 @@ internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, Imag
         double[] Totals(Tensor rows)
         {
             var own = images.Weights?.index_select(0, rows).to(ScalarType.Float64) ?? ones(rows.shape[0], ScalarType.Float64);
-            return [.. bincount(images.Labels.index_select(0, rows), own, classes).data<double>()];
+            // Of no rows, the counts are integers whatever the weights.
+            return [.. bincount(images.Labels.index_select(0, rows), own, classes).to(ScalarType.Float64).data<double>()];
         }
     }
 

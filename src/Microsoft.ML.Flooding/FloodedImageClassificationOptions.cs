@@ -30,6 +30,44 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </remarks>
         public string FeatureColumnName { get; set; } = "Features";
 
+        /// <summary>
+        /// The column of the images' weights: Single, finite, at least 0, not all 0. Only their ratios matter, and rows of weight 0 are not
+        /// used. A <see cref="ValidationSet"/> must have it as well. Default (null): every image counts the same.
+        /// </summary>
+        /// <remarks>
+        /// <para>
+        /// The weights are divided by their mean over the training images. Let w be the result. The loss J of a mini-batch is its weighted
+        /// mean, sum(w l) / sum(w), as PyTorch's cross_entropy computes it with class weights. A flood level is compared with J.
+        /// </para>
+        /// <para>
+        /// The gradient is that of sum(w l) / N for the N images of the mini-batch. It is normalized by the expected weight, not by the
+        /// weight of the batch. Its average over mini-batches is therefore the gradient of the weighted mean of the training set, and an
+        /// image of weight 2 counts as two images. <see cref="FloodingObjective.Flood"/> minimizes sum(w) / N * |J - b|.
+        /// <see cref="FloodingObjective.ClassWise()"/> does the same within each class. The per-sample objectives minimize the sum of w
+        /// times each sample's term, divided by N. With mixup, each of the two labels has the weight of its image.
+        /// </para>
+        /// <para>
+        /// The validation loss and accuracy are weighted means too, so epochs, weights and flood levels are selected by what training
+        /// minimizes. Equal weights give the same bits as no weights.
+        /// </para>
+        /// </remarks>
+        public string? ExampleWeightColumnName { get; set; }
+
+        /// <summary>
+        /// How much the classes count, for data with many more images of one class than of another: <see cref="ClassWeights.None"/>,
+        /// <see cref="ClassWeights.Balanced"/> or given. They multiply the weights of <see cref="ExampleWeightColumnName"/>, in training
+        /// and in validation. The network then predicts the probabilities of data in which the classes have these weights.
+        /// Default: <see cref="ClassWeights.None"/>.
+        /// </summary>
+        public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
+
+        /// <summary>
+        /// A column of text, keys, numbers or Booleans, or vectors of these, as for ML.NET's TrainTestSplit. Images with the same value,
+        /// such as photos of one object, stay on one side of the split of <see cref="ValidationSetFraction"/> and in one fold of
+        /// <see cref="FloodingObjective.AdaFlood"/>. A missing value counts as a value. Default (null): each image is on its own.
+        /// </summary>
+        public string? SamplingKeyColumnName { get; set; }
+
         /// <summary>The column that the probabilities are written to. Default: Score.</summary>
         public string ScoreColumnName { get; set; } = "Score";
 
@@ -43,6 +81,12 @@ public sealed partial class FloodedImageClassificationTrainer
         /// The share of the training data that is set aside to validate on when there is no <see cref="ValidationSet"/>, in (0, 1); null: none.
         /// Default: 0.1.
         /// </summary>
+        /// <remarks>
+        /// The split is drawn from the seed and stratified: each class has its share on both sides. A class of two or more images has at
+        /// least one image on each side, as long as the fraction is large enough for one image of each class. A class of one image is used
+        /// for training only, with a warning. With <see cref="SamplingKeyColumnName"/>, groups of images with the same value are placed one
+        /// by one, the largest first, on the side that this brings closest to its share of each class.
+        /// </remarks>
         public double? ValidationSetFraction { get; set; } = 0.1;
 
         /// <summary>
@@ -120,6 +164,11 @@ public sealed partial class FloodedImageClassificationTrainer
             ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(PredictedLabelColumnName);
+            ArgumentNullException.ThrowIfNull(ClassWeights);
+            if (ExampleWeightColumnName is not null)
+                ArgumentException.ThrowIfNullOrWhiteSpace(ExampleWeightColumnName);
+            if (SamplingKeyColumnName is not null)
+                ArgumentException.ThrowIfNullOrWhiteSpace(SamplingKeyColumnName);
             if (ScoreColumnName == PredictedLabelColumnName)
                 throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
             Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");

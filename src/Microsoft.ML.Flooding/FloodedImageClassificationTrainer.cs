@@ -8,6 +8,7 @@ using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transforms;
 using Microsoft.ML.Transforms.Image;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -20,6 +21,8 @@ namespace Microsoft.ML.Flooding;
 /// </summary>
 public sealed partial class FloodedImageClassificationTrainer : IEstimator<FloodedImageClassificationTransformer>
 {
+    private const int MostClassesNamed = 10;
+
     private readonly IHostEnvironment _environment;
     private readonly Options _options;
 
@@ -40,6 +43,10 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         if (!label.IsKey || label.Kind != SchemaShape.Column.VectorKind.Scalar)
             throw new ArgumentException($"The label column '{label.Name}' must be a key; it is {label.GetTypeString()}. {LabelKeys.Remedy(label.Name)}");
         ImageColumn.CheckType(Find(inputSchema, _options.FeatureColumnName, nameof(Options.FeatureColumnName)));
+        if (_options.ExampleWeightColumnName is { } weight)
+            CheckWeight(Find(inputSchema, weight, nameof(Options.ExampleWeightColumnName)));
+        if (_options.SamplingKeyColumnName is { } samplingKey)
+            CheckSamplingKey(Find(inputSchema, samplingKey, nameof(Options.SamplingKeyColumnName)));
         var columns = inputSchema.ToDictionary(c => c.Name);
         columns[_options.ScoreColumnName] = new SchemaShape.Column(_options.ScoreColumnName, SchemaShape.Column.VectorKind.Vector,
             NumberDataViewType.Single, false, ScoreAnnotations.ShapeOfScore(label));
@@ -53,7 +60,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <returns>The trained transformer; dispose of it when done.</returns>
     /// <exception cref="ArgumentException">A column is missing or of the wrong type, or an image is of the wrong size.</exception>
     /// <exception cref="InvalidOperationException">
-    /// There are no rows, an image cannot be read, or training diverged: a loss or a weight is no longer finite.
+    /// There are no rows, an image cannot be read, a weight of an image is negative or not finite, or training diverged: a loss or a
+    /// weight of the network is no longer finite.
     /// </exception>
     /// <exception cref="InvalidDataException">The file of <see cref="TrainingOptions.PretrainedWeights"/> is malformed, or of another architecture.</exception>
     /// <exception cref="IOException">The file of <see cref="TrainingOptions.PretrainedWeights"/> cannot be read.</exception>
@@ -109,11 +117,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         if (feature.Type is ImageDataViewType)
             channel.Warning(MessageSensitivity.None, ImageColumn.LossOfBitmaps(feature.Name));
         var skipped = new List<SkippedImage>();
-        using var images = Load(host, input, column, skipped.Add);
+        using var images = Load(host, input, column, _options.SamplingKeyColumnName, skipped.Add);
         using var validationImages =
             _options.ValidationSet is { } validationSet ? LoadValidation(host, validationSet, column, labels, skipped) : null;
         var seed = ChooseSeed();
-        var data = Split(images, validationImages, seed);
+        var fraction = _options.ValidationSetFraction ?? 0;
+        var data = TrainingData.Of(images, validationImages, fraction, _options.ClassWeights, labels.Count, seed);
         Warn(channel, labels, data);
 
         var architecture = start.Architecture.Resolve(column.Shape);
@@ -226,7 +235,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var (logits, labels) = Inference.Of(
             trained, ScalarType.Float32, runs.Data.Validation!, runs.Data.ValidationRows!, normalizer, runs.Device, runs.CheckAlive);
         trained.to(CPU);
-        var temperature = Temperature.Fit(logits, labels);
+        var temperature = Temperature.Fit(
+            logits, labels, runs.Data.ValidationWeights?.index_select(0, runs.Data.ValidationRows!));
         channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature.Value:0.###}."));
         if (temperature.Warning is { } warning)
             channel.Warning(MessageSensitivity.None, warning);
@@ -244,10 +254,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             : Random.Shared.Next();
     }
 
-    private ImageSet Load(IHost host, IDataView data, ImageColumn column, Action<SkippedImage> skipped) =>
+    private ImageSet Load(IHost host, IDataView data, ImageColumn column, string? samplingKey, Action<SkippedImage> skipped) =>
         ImageSet.Load(host, data, _options.FeatureColumnName, _options.LabelColumnName, column,
             new ImageSetOptions
             {
+                WeightColumn = _options.ExampleWeightColumnName,
+                SamplingKeyColumn = samplingKey,
                 OnInvalidImage = _options.OnInvalidImage,
                 MaxCacheBytes = _options.MaxCacheBytes,
                 UseDisk = _options.CacheOnDisk,
@@ -270,39 +282,73 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             throw new ArgumentException(
                 $"Column '{_options.LabelColumnName}' of the validation set has other keys than that of the training data. " +
                 "Transform the validation set with the same fitted MapValueToKey.");
-        return Load(host, data, column, image => skipped.Add(image with { IsInValidationSet = true }));
-    }
-
-    private TrainingData Split(ImageSet images, ImageSet? validation, long seed)
-    {
-        var count = images.Count;
-        if (validation is not null)
-            return new TrainingData(images, arange(count), validation, arange(validation.Count));
-        var held = (long)Math.Round(count * (_options.ValidationSetFraction ?? 0));
-        if (held == 0 || held >= count)
-            return new TrainingData(images, arange(count), null, null);
-        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0);
-        var order = randperm(count, generator: generator);
-        return new TrainingData(images, order.narrow(0, held, count - held), images, order.narrow(0, 0, held));
+        if (_options.ExampleWeightColumnName is { } weight)
+            CheckWeight(Find(SchemaShape.Create(data.Schema), weight, nameof(Options.ExampleWeightColumnName), "validation set"));
+        return Load(host, data, column, samplingKey: null, image => skipped.Add(image with { IsInValidationSet = true }));
     }
 
     private void Warn(IChannel channel, LabelKeys labels, TrainingData data)
     {
-        if (data.TrainingRows.shape[0] < 2)
-            throw new InvalidOperationException($"There is {data.TrainingRows.shape[0]} image to train on; at least 2 are needed.");
+        var count = data.TrainingRows.shape[0];
+        if (count < 2)
+            throw new InvalidOperationException(
+                $"There {(count == 1 ? "is 1 image" : "are no images")} to train on, images of weight 0 left out; at least 2 are needed.");
+        if (_options.ValidationSet is not null && data.Validation is null)
+            throw new InvalidOperationException(
+                $"Every image of the {nameof(Options.ValidationSet)} has weight 0: there is nothing to validate on.");
         var needsValidation = _options.EarlyStopping is not null ? nameof(Options.EarlyStopping)
             : _options.FloodLevels is not null ? nameof(Options.FloodLevels)
             : _options.FitTemperature ? nameof(Options.FitTemperature)
             : null;
         if (needsValidation is not null && data.Validation is null)
             throw new InvalidOperationException($"{needsValidation} needs a {nameof(Options.ValidationSet)} or a {nameof(Options.ValidationSetFraction)} that holds at least one image.");
+        if (ReferenceEquals(data.Training, data.Validation))
+            WarnOfClassesNotValidated(channel, labels, data);
         if (_options.FloodLevels is null && labels.Count > 1 && _options.FloodLevel >= Math.Log(labels.Count))
             channel.Warning(MessageSensitivity.None,
                 $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");
     }
 
-    private static SchemaShape.Column Find(SchemaShape schema, string name, string option) =>
+    private void WarnOfClassesNotValidated(IChannel channel, LabelKeys labels, TrainingData data)
+    {
+        var counts = Counts(data.TrainingRows);
+        var held = Counts(data.ValidationRows!);
+        string[] missing =
+        [
+            .. Enumerable.Range(0, labels.Count).Where(label => counts[label] > 0 && held[label] == 0)
+                .Select(label => $"'{labels.Names[label]}' ({counts[label]} {(counts[label] == 1 ? "image" : "images")})"),
+        ];
+        if (missing.Length == 0)
+            return;
+        var others = missing.Length > MostClassesNamed ? $" and {missing.Length - MostClassesNamed} more" : "";
+        channel.Warning(MessageSensitivity.UserData,
+            $"No image was set aside to validate {string.Join(", ", missing.Take(MostClassesNamed))}{others}. A class with one image" +
+            (_options.SamplingKeyColumnName is { } key ? $", or one value of '{key}'," : "") +
+            $" is used for training only. For other classes raise {nameof(Options.ValidationSetFraction)}.");
+
+        long[] Counts(Tensor rows) => [.. bincount(data.Training.Labels.index_select(0, rows), minlength: labels.Count).data<long>()];
+    }
+
+    private static void CheckWeight(SchemaShape.Column weight)
+    {
+        if (weight.IsKey || weight.Kind != SchemaShape.Column.VectorKind.Scalar || weight.ItemType != NumberDataViewType.Single)
+            throw new ArgumentException(
+                $"The weight column '{weight.Name}' must be Single; it is {weight.GetTypeString()}. " +
+                $"Put mlContext.Transforms.Conversion.ConvertType(\"{weight.Name}\") before the trainer.");
+    }
+
+    private static void CheckSamplingKey(SchemaShape.Column samplingKey)
+    {
+        if (!HashingEstimator.IsColumnTypeValid(samplingKey.ItemType))
+            throw new ArgumentException(
+                $"The sampling key column '{samplingKey.Name}' must be text, a key, a number or Boolean; " +
+                $"it is {samplingKey.GetTypeString()}. Put " +
+                $"mlContext.Transforms.Conversion.ConvertType(\"{samplingKey.Name}\", outputKind: DataKind.String) before the trainer.");
+    }
+
+    private static SchemaShape.Column Find(SchemaShape schema, string name, string option, string where = "data") =>
         schema.TryFindColumn(name, out var column)
             ? column
-            : throw new ArgumentException($"The data has no column '{name}' ({option}). Its columns: {string.Join(", ", schema.Select(c => c.Name))}.");
+            : throw new ArgumentException(
+                $"The {where} has no column '{name}' ({option}). Its columns: {string.Join(", ", schema.Select(c => c.Name))}.");
 }

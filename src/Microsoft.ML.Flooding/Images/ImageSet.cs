@@ -24,17 +24,23 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
     /// <summary>What tells the pixels of each image from others: int64 [N] on the CPU, the first 8 bytes of their SHA-256.</summary>
     public Tensor Digests { get; } = digests;
 
+    /// <summary>How much each image counts: float32 [N] on the CPU, finite and at least 0; null: all the same.</summary>
+    public Tensor? Weights { get; set; }
+
+    /// <summary>Images of the same group belong on one side of a split: int64 [N] on the CPU; null: each is a group of its own.</summary>
+    public Tensor? Groups { get; set; }
+
     /// <summary>
     /// How many images <see cref="Read(Tensor, int, Device)"/> brings into an order: all of them, unless the set is streamed.
     /// </summary>
     public virtual long BlockLength => Count;
-
     /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
     public abstract ScalarType PixelType { get; }
 
     /// <summary>Reads a view's images and labels into a set.</summary>
     /// <param name="env">Where skipped images are logged.</param>
-    /// <param name="data">The view; it is read twice, the first time its label column alone. Parallel cursors are used where it offers them.</param>
+    /// <param name="data">The view; it is read twice, the first time without its images. Parallel cursors are used where it offers
+    /// them.</param>
     /// <param name="featureColumn">The column of images.</param>
     /// <param name="labelColumn">The label column, a key.</param>
     /// <param name="column">How an image is read.</param>
@@ -91,6 +97,8 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
         _places.Dispose();
         Labels.Dispose();
         Digests.Dispose();
+        Weights?.Dispose();
+        Groups?.Dispose();
         GC.SuppressFinalize(this);
     }
 

@@ -50,11 +50,11 @@ internal sealed class ImageSetLoader : IDisposable
         Action checkAlive)
     {
         column = column with { Name = featureColumn };
-        var count = LabelReader.Count(data, labelColumn, checkAlive);
-        using var store = CreateStore(data, column, count, options);
+        var values = RowValues.Read(env, data, labelColumn, options, checkAlive);
+        using var store = CreateStore(data, column, values.Count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
-        return loader.ToSet(env, data, options.Skipped);
+        return loader.ToSet(env, data, values, options.Skipped);
     }
 
     /// <inheritdoc/>
@@ -234,7 +234,7 @@ internal sealed class ImageSetLoader : IDisposable
             + "Remove the row, or set OnInvalidImage to Skip.");
     }
 
-    private ImageSet ToSet(IHostEnvironment env, IDataView data, Action<SkippedImage>? skipped)
+    private ImageSet ToSet(IHostEnvironment env, IDataView data, RowValues rows, Action<SkippedImage>? skipped)
     {
         // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
         var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
@@ -258,6 +258,7 @@ internal sealed class ImageSetLoader : IDisposable
         for (var i = 0; i < order.Length; i++)
             (values[i], digestValues[i]) = (_labels[order[i]], _digests[order[i]]);
         var set = _store.ToSet(labels, places, digests, leftOut);
+        (set.Weights, set.Groups) = rows.Without(leftOut);
         if (set.BlockLength < set.Count)
         {
             using var channel = env.Start("Reading images");

@@ -3,6 +3,12 @@ namespace Microsoft.ML.Flooding.Images;
 /// <summary>How an <see cref="ImageSet"/> is read and kept.</summary>
 internal sealed record ImageSetOptions
 {
+    /// <summary>The column of the images' weights, Single; null: they have none.</summary>
+    public string? WeightColumn { get; init; }
+
+    /// <summary>The column whose value images share that a split must not part; null: there is none.</summary>
+    public string? SamplingKeyColumn { get; init; }
+
     /// <summary>What happens with an image that cannot be read.</summary>
     public OnInvalidImage OnInvalidImage { get; init; }
 

@@ -16,7 +16,7 @@ internal sealed class CachedFeatures : IDisposable
     {
         var training = Compute(data.Training, head, device, checkAlive);
         var validation = data.Validation is null || ReferenceEquals(data.Validation, data.Training) ? null : Compute(data.Validation, head, device, checkAlive);
-        return new CachedFeatures(new TrainingData(training, data.TrainingRows, data.Validation is null ? null : validation ?? training, data.ValidationRows));
+        return new CachedFeatures(data with { Training = training, Validation = data.Validation is null ? null : validation ?? training });
     }
 
     public void Dispose()

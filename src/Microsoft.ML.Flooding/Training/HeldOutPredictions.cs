@@ -11,15 +11,17 @@ internal static class HeldOutPredictions
     /// Its options. The auxiliary networks train by them as well, but plain, and are taken from the epoch of the highest validation accuracy,
     /// as the authors' code of AdaFlood takes them; without validation data, from the last epoch.
     /// </param>
-    /// <param name="folds">At least 2; no more than there are rows are used.</param>
+    /// <param name="folds">At least 2, of about one size and with all classes; no more than there are groups of rows are used.</param>
     /// <returns>float32 [rows of the set], on the CPU: the probability of each training row's label; 1 for rows that are not trained on.</returns>
     public static Tensor Of(RunFactory runs, TrainingOptions options, int folds)
     {
         using var scope = NewDisposeScope();
         using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0);
-        var rows = runs.Data.TrainingRows.index_select(0, randperm(runs.Data.TrainingRows.shape[0], generator: generator));
+        var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
+        if (parts.Length < 2)
+            throw new InvalidOperationException(
+                "All training images have the same sampling key, so that none can be held out from training on the others.");
         var probabilities = ones([runs.Data.Training.Count]);
-        var parts = rows.tensor_split(Math.Min(folds, rows.shape[0]));
         for (var fold = 0; fold < parts.Length; fold++)
         {
             var others = cat([.. parts.Where((_, i) => i != fold)]);

@@ -17,23 +17,25 @@ internal readonly record struct Temperature(double Value, string? Warning)
     /// <summary>The temperature that gives the lowest mean cross-entropy, in (1/100, 100).</summary>
     /// <param name="logits">float32 [N, K].</param>
     /// <param name="labels">int64 [N].</param>
+    /// <param name="weights">float32 [N] for a weighted mean, an image of weight w counting as w images; null: all are 1.</param>
     /// <remarks>
     /// Where every prediction is right, the cross-entropy falls all the way to temperature 0. So the labels are taken to be right with
     /// probability (N + 1) / (N + 2) only, by Laplace's rule of succession, as Platt smooths his targets ("Probabilistic Outputs for
     /// Support Vector Machines", 1999).
     /// </remarks>
-    public static Temperature Fit(Tensor logits, Tensor labels)
+    public static Temperature Fit(Tensor logits, Tensor labels, Tensor? weights = null)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var exact = logits.to(ScalarType.Float64).to(CPU);
         var targets = labels.to(CPU);
-        var (count, classes) = (exact.shape[0], exact.shape[1]);
+        var share = weights?.to(CPU).to(ScalarType.Float64);
+        var classes = exact.shape[1];
         if (classes == 1)
             return new(1, null);
-        var wrong = 1.0 / (count + 2);
-        var ofLabel = exact.gather(1, targets.unsqueeze(1)).mean().item<double>();
-        var ofOthers = (exact.sum(1).mean().item<double>() - ofLabel) / (classes - 1);
+        var wrong = 1 / ((share?.sum().item<double>() ?? exact.shape[0]) + 2);
+        var ofLabel = Mean(exact.gather(1, targets.unsqueeze(1)).squeeze(1));
+        var ofOthers = (Mean(exact.sum(1)) - ofLabel) / (classes - 1);
         var expected = (1 - wrong) * ofLabel + wrong * ofOthers;
         // The loss is convex in 1/T: its slope there, the mean expected logit less that of the labels, has one root.
         var (low, high) = (-Math.Log(Largest), Math.Log(Largest));
@@ -49,16 +51,17 @@ internal readonly record struct Temperature(double Value, string? Warning)
             else
                 low = middle;
         }
-        var temperature = Math.Exp(-(low + high) / 2);
-        return new(temperature, exact.argmax(1).eq(targets).all().item<bool>()
-            ? $"All {count} validation images are classified correctly, which does not tell how often the network is wrong. " +
-              $"The temperature assumes one error in {count + 2}; more validation images tell more."
+        return new(Math.Exp(-(low + high) / 2), exact.argmax(1).eq(targets).all().item<bool>()
+            ? $"All {exact.shape[0]} validation images are classified correctly, which does not tell how often the network is wrong. " +
+              $"The temperature assumes one error in {exact.shape[0] + 2}; more validation images tell more."
             : null);
 
         double Slope(double inverse)
         {
             using var step = NewDisposeScope();
-            return exact.Times(inverse).softmax(1).mul(exact).sum(1).mean().item<double>() - expected;
+            return Mean(exact.Times(inverse).softmax(1).mul(exact).sum(1)) - expected;
         }
+
+        double Mean(Tensor values) => (share is null ? values.mean() : values.mul(share).sum().div(share.sum())).item<double>();
     }
 }

@@ -160,7 +160,7 @@ public class ImageSetTests
     public void A_label_that_is_no_key_is_an_error()
     {
         var data = Context.Data.LoadFromEnumerable([new PathRow { Path = "" }]);
-        var error = Assert.ThrowsExactly<ArgumentException>(() => LabelReader.Count(data, "Class", () => { }));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => LabelReader.CreateGetter(data.GetRowCursor(data.Schema), "Class"));
 
         StringAssert.Contains(error.Message, "MapValueToKey");
     }

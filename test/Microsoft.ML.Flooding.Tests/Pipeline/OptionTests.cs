@@ -67,6 +67,9 @@ public sealed class OptionTests
         ("Architecture", o => o.Architecture = null!),
         ("Schedule", o => o.Schedule = null!),
         ("Objective", o => o.Objective = null!),
+        ("ClassWeights", o => o.ClassWeights = null!),
+        ("ExampleWeightColumnName", o => o.ExampleWeightColumnName = " "),
+        ("SamplingKeyColumnName", o => o.SamplingKeyColumnName = ""),
     }.Select((c, i) => new object[] { i, c.Option, c.Change });
 
     [TestMethod]

@@ -60,8 +60,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <returns>The trained transformer; dispose of it when done.</returns>
     /// <exception cref="ArgumentException">A column is missing or of the wrong type, or an image is of the wrong size.</exception>
     /// <exception cref="InvalidOperationException">
-    /// There are no rows, an image cannot be read, a weight of an image is negative or not finite, or training diverged: a loss or a
-    /// weight of the network is no longer finite.
+    /// There are no rows, an image cannot be read, a weight is negative or not finite, or training diverged: the loss or a weight of the
+    /// network is no longer finite.
     /// </exception>
     /// <exception cref="InvalidDataException">The file of <see cref="TrainingOptions.PretrainedWeights"/> is malformed, or of another architecture.</exception>
     /// <exception cref="IOException">The file of <see cref="TrainingOptions.PretrainedWeights"/> cannot be read.</exception>
@@ -235,8 +235,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var (logits, labels) = Inference.Of(
             trained, ScalarType.Float32, runs.Data.Validation!, runs.Data.ValidationRows!, normalizer, runs.Device, runs.CheckAlive);
         trained.to(CPU);
-        var temperature = Temperature.Fit(
-            logits, labels, runs.Data.ValidationWeights?.index_select(0, runs.Data.ValidationRows!));
+        var temperature = Temperature.Fit(logits, labels, runs.Data.ValidationWeights?.index_select(0, runs.Data.ValidationRows!));
         channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature.Value:0.###}."));
         if (temperature.Warning is { } warning)
             channel.Warning(MessageSensitivity.None, warning);

@@ -17,7 +17,7 @@ internal readonly record struct Temperature(double Value, string? Warning)
     /// <summary>The temperature that gives the lowest mean cross-entropy, in (1/100, 100).</summary>
     /// <param name="logits">float32 [N, K].</param>
     /// <param name="labels">int64 [N].</param>
-    /// <param name="weights">float32 [N] for a weighted mean, an image of weight w counting as w images; null: all are 1.</param>
+    /// <param name="weights">float32 [N] for a weighted mean; null: all are 1.</param>
     /// <remarks>
     /// Where every prediction is right, the cross-entropy falls all the way to temperature 0. So the labels are taken to be right with
     /// probability (N + 1) / (N + 2) only, by Laplace's rule of succession, as Platt smooths his targets ("Probabilistic Outputs for
@@ -28,12 +28,13 @@ internal readonly record struct Temperature(double Value, string? Warning)
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var exact = logits.to(ScalarType.Float64).to(CPU);
-        var targets = labels.to(CPU);
         var share = weights?.to(CPU).to(ScalarType.Float64);
+        var targets = labels.to(CPU);
         var classes = exact.shape[1];
         if (classes == 1)
             return new(1, null);
-        var wrong = 1 / ((share?.sum().item<double>() ?? exact.shape[0]) + 2);
+        var count = share?.sum().item<double>() ?? exact.shape[0];
+        var wrong = 1 / (count + 2);
         var ofLabel = Mean(exact.gather(1, targets.unsqueeze(1)).squeeze(1));
         var ofOthers = (Mean(exact.sum(1)) - ofLabel) / (classes - 1);
         var expected = (1 - wrong) * ofLabel + wrong * ofOthers;
@@ -51,9 +52,10 @@ internal readonly record struct Temperature(double Value, string? Warning)
             else
                 low = middle;
         }
-        return new(Math.Exp(-(low + high) / 2), exact.argmax(1).eq(targets).all().item<bool>()
-            ? $"All {exact.shape[0]} validation images are classified correctly, which does not tell how often the network is wrong. " +
-              $"The temperature assumes one error in {exact.shape[0] + 2}; more validation images tell more."
+        var temperature = Math.Exp(-(low + high) / 2);
+        return new(temperature, exact.argmax(1).eq(targets).all().item<bool>()
+            ? $"All {exact.shape[0]} validation images are classified correctly, which does not tell how often the network is wrong. "
+              + FormattableString.Invariant($"The temperature assumes one error in {count + 2:0}; more validation images tell more.")
             : null);
 
         double Slope(double inverse)

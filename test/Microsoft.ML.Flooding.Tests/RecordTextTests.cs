@@ -26,6 +26,8 @@ public sealed class RecordTextTests
             new ReportOptions { Calibration = calibration, ConfusionMatrix = context.MulticlassClassification.Evaluate(scored).ConfusionMatrix, Labels = model.Labels },
             FloodingObjective.Flood, FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(),
             FloodingObjective.ClassWise(0.1f, 0.2f),
+            new SkippedImage(3, new Dictionary<string, string> { ["Path"] = "a.jpg" }, "it is empty"),
+            ClassWeights.None, ClassWeights.Balanced,
         ];
         foreach (var example in examples)
         {

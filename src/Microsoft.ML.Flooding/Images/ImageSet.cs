@@ -21,20 +21,19 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
     /// <summary>Class indices: int64 [N] on the CPU.</summary>
     public Tensor Labels { get; } = labels;
 
+    /// <summary>What tells the pixels of each image from others: int64 [N] on the CPU, the first 8 bytes of their SHA-256.</summary>
+    public Tensor Digests { get; } = digests;
+
     /// <summary>How much each image counts: float32 [N] on the CPU, finite and at least 0; null: all the same.</summary>
     public Tensor? Weights { get; set; }
 
     /// <summary>Images of the same group belong on one side of a split: int64 [N] on the CPU; null: each is a group of its own.</summary>
     public Tensor? Groups { get; set; }
 
-    /// <summary>What tells the pixels of each image from others: int64 [N] on the CPU, the first 8 bytes of their SHA-256.</summary>
-    public Tensor Digests { get; } = digests;
-
     /// <summary>
     /// How many images <see cref="Read(Tensor, int, Device)"/> brings into an order: all of them, unless the set is streamed.
     /// </summary>
     public virtual long BlockLength => Count;
-
     /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
     public abstract ScalarType PixelType { get; }
 

@@ -11,9 +11,7 @@ internal static class HeldOutPredictions
     /// Its options. The auxiliary networks train by them as well, but plain, and are taken from the epoch of the highest validation accuracy,
     /// as the authors' code of AdaFlood takes them; without validation data, from the last epoch.
     /// </param>
-    /// <param name="folds">
-    /// At least 2, stratified by class; there are no more than there are groups of rows.
-    /// </param>
+    /// <param name="folds">At least 2, of about one size and with all classes; no more than there are groups of rows are used.</param>
     /// <returns>float32 [rows of the set], on the CPU: the probability of each training row's label; 1 for rows that are not trained on.</returns>
     public static Tensor Of(RunFactory runs, TrainingOptions options, int folds)
     {

@@ -57,15 +57,15 @@ internal static class RunIdentity
             ["number of training images"] = Count(data.TrainingRows),
             ["training images"] = Digest(data.Training.Digests, data.TrainingRows),
             ["training labels"] = Digest(data.Training.Labels, data.TrainingRows),
-            ["training weights"] = Digest(data.Weights, data.TrainingRows),
+            ["weights of the training images"] = Digest(data.Weights, data.TrainingRows),
             // AdaFlood's folds keep groups together.
-            ["training groups"] = Digest(data.Training.Groups, data.TrainingRows),
+            ["groups of the training images"] = Digest(data.Training.Groups, data.TrainingRows),
             ["choice of training rows"] = Digest(data.TrainingRows),
             ["order of the training images"] = OrderOf(data.Training),
             ["number of validation images"] = Count(data.ValidationRows),
             ["validation images"] = Digest(data.Validation?.Digests, data.ValidationRows),
             ["validation labels"] = Digest(data.Validation?.Labels, data.ValidationRows),
-            ["validation weights"] = Digest(data.ValidationWeights, data.ValidationRows),
+            ["weights of the validation images"] = Digest(data.ValidationWeights, data.ValidationRows),
             ["order of the validation images"] = OrderOf(data.Validation),
         };
 

@@ -46,8 +46,7 @@ public sealed class InferenceTests
         using var network = Create(memory);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        Evaluation Of(ImageSet set) =>
-            Evaluation.Of(weights, new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
+        Evaluation Of(ImageSet set) => Evaluation.Of(weights, new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
 
         Assert.AreEqual(Of(memory).Loss, Of(stream).Loss, Tolerance);
         Assert.AreEqual(Of(memory).Accuracy, Of(stream).Accuracy);

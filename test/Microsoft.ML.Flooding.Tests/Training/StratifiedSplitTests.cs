@@ -127,10 +127,8 @@ public sealed class StratifiedSplitTests
     internal static MemoryImageSet Set(long[] labels, long[]? groups = null, float[]? weights = null)
     {
         var pixels = zeros([labels.Length, 1, 1, 1], ScalarType.Byte).DetachFromDisposeScope();
-        var rows = arange(labels.Length, ScalarType.Int64);
-        return new MemoryImageSet(
-            new ImageShape(1, 1, 1), pixels, tensor(labels).DetachFromDisposeScope(), rows.clone().DetachFromDisposeScope(),
-            rows.clone().DetachFromDisposeScope())
+        var (places, digests) = (arange(labels.Length).DetachFromDisposeScope(), arange(labels.Length).DetachFromDisposeScope());
+        return new MemoryImageSet(new ImageShape(1, 1, 1), pixels, tensor(labels).DetachFromDisposeScope(), places, digests)
         {
             Groups = groups is null ? null : tensor(groups).DetachFromDisposeScope(),
             Weights = weights is null ? null : tensor(weights).DetachFromDisposeScope(),

@@ -25,7 +25,7 @@ internal sealed record Method(string Name, Action<FloodedImageClassificationTrai
         {
             o.WeightDecay = decay ? 1e-3 : 0;
             // Patience without end: the best epoch is taken, as in the paper's early stopping, and every epoch is trained.
-            o.EarlyStopping = stopping ? new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = int.MaxValue } : null;
+            o.EarlyStopping = stopping ? new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue } : null;
             o.WeightAveraging = averaging ? WeightAveraging.Exponential : WeightAveraging.None;
         });
     }

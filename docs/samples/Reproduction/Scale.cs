@@ -80,5 +80,5 @@ internal sealed record Scale
         CifarNetwork = Architecture.ResNet18,
     };
 
-    private static FloodLevels ByAccuracy(FloodLevels levels) => levels with { Metric = FloodLevelMetric.Accuracy };
+    private static FloodLevels ByAccuracy(FloodLevels levels) => levels with { Metric = ValidationMetric.Accuracy };
 }

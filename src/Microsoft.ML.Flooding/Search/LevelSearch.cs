@@ -175,9 +175,9 @@ internal sealed class LevelSearch : IDisposable
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
     private double Figure(FloodTrial trial) =>
-        _levels.Metric == FloodLevelMetric.LogLoss ? trial.ValidationLoss!.Value : -trial.ValidationAccuracy!.Value;
+        _levels.Metric == ValidationMetric.LogLoss ? trial.ValidationLoss!.Value : -trial.ValidationAccuracy!.Value;
 
-    private double Figure(EpochMetrics epoch) => _levels.Metric == FloodLevelMetric.LogLoss
+    private double Figure(EpochMetrics epoch) => _levels.Metric == ValidationMetric.LogLoss
         ? Math.Min(epoch.ValidationLoss!.Value, epoch.AveragedValidationLoss ?? double.PositiveInfinity)
         : -Math.Max(epoch.ValidationAccuracy!.Value, epoch.AveragedValidationAccuracy ?? 0);
 

@@ -37,8 +37,8 @@ public sealed class TrainerEstimatorTests
         var data = FashionMnistData.Train(_context, 60);
         using var model = ShortRun.Fit(_context, data);
         using var loaded = (FloodedImageClassificationTransformer)Single(SavedModel.Load(SavedModel.Save(_context, model, data.Schema)));
-        Assert.AreEqual(data.Schema["Features"].Type.GetItemType(), loaded.FeatureColumnType.GetItemType());
-        Assert.AreEqual(((VectorDataViewType)data.Schema["Features"].Type).Size, ((VectorDataViewType)loaded.FeatureColumnType).Size);
+        var (trained, saved) = ((VectorDataViewType)data.Schema["Features"].Type, (VectorDataViewType)loaded.FeatureColumnType);
+        Assert.AreEqual((trained.ItemType, trained.Size), (saved.ItemType, saved.Size));
         Assert.AreEqual(model.FeatureColumnType, loaded.FeatureColumnType);
     }
 

@@ -97,12 +97,10 @@ internal sealed class LevelSearch : IDisposable
         {
             using var start = waiting.Count > 0 ? plain.Run.Capture() : null;
             var epoch = plain.Run.Epochs.Count + 1;
-            var counts = plain.Run.TrainEpoch();
-            var lowestLoss = counts ? plain.Run.Epochs[^1].LowestBatchLoss : plain.Run.Divergence!.LowestBatchLoss;
+            var lowestLoss = plain.Run.TrainEpoch();
             var hasBranched = BranchOff(epoch, lowestLoss, start);
-            // Without the branches of this epoch it is trained again when the search continues.
-            if (counts)
-                plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
+            // If the search stops before all branches of an epoch, it trains the epoch again when it continues.
+            plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
         }
         _stopped |= plain.Run.Stopped;
         if (!done)
@@ -114,7 +112,7 @@ internal sealed class LevelSearch : IDisposable
         _trials.AddRange(waiting.Select(
             l => same with { History = same.History with { FloodLevel = l }, SharedEpochs = same.History.Epochs.Count }));
 
-        bool BranchOff(int epoch, double lowestLoss, RunState? start)
+        bool BranchOff(int epoch, double lowestLoss, TrainingSnapshot? start)
         {
             // At a loss of exactly b the flood has no gradient, which plain training has.
             foreach (var level in waiting.Where(l => lowestLoss <= l).ToArray())
@@ -131,7 +129,7 @@ internal sealed class LevelSearch : IDisposable
     /// <summary>Whether no further run is to begin.</summary>
     private bool IsStopped() => _stopped |= _options.StopToken.IsCancellationRequested;
 
-    private void Train(float level, RunState? start, int sharedEpochs)
+    private void Train(float level, TrainingSnapshot? start, int sharedEpochs)
     {
         using var scope = NewDisposeScope();
         using var prepared = _runs.Create(At(level));

@@ -8,15 +8,15 @@ namespace Microsoft.ML.Flooding.Training;
 internal readonly record struct Evaluation(double Loss, double Accuracy)
 {
     /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
-    public static Evaluation Of(
-        WorkingWeights weights, NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive)
+    public static Evaluation Measure(
+        NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
         var losses = zeros([], ScalarType.Float64, device);
         var correct = zeros([], exampleWeights is null ? ScalarType.Int64 : ScalarType.Float64, device);
         var ofRow = exampleWeights?.to(device);
         Tensor Logits(Tensor pixels) => part.Logits(part.Prepare(pixels));
-        Inference.ForEachBatch(weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
+        Inference.ForEachBatch(part.Weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
         {
             var isCorrect = logits.argmax(1).eq(batch.Labels);
             if (ofRow is null)

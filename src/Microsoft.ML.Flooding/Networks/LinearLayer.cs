@@ -27,7 +27,7 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
           def product(self: __torch__.Kernels, x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
             return ops.mkldnn._linear_pointwise(x, w, b, "none", annotate(List[Optional[number]], []), "")
 
-        """));
+        """), LazyThreadSafetyMode.PublicationOnly);
 
     public override string Name => nameof(LinearLayer);
 

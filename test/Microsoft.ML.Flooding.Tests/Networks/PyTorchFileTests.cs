@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Tests.Scoring;
+using TorchSharp;
 using TorchSharp.PyBridge;
 using static Microsoft.ML.Flooding.Tests.Networks.TorchFile;
 using static TorchSharp.torch;
@@ -144,7 +145,7 @@ public sealed class PyTorchFileTests : IDisposable
     [DataRow("call of a text", "X\x01\0\0\0a)R")]
     [DataRow("call of null", "N)R")]
     [DataRow("call with null", "ccollections\nOrderedDict\nNR")]
-    [DataRow("append to null", "NK\x01a")]
+    [DataRow("append to null", "NK\u0001a")]
     [DataRow("items of a list", "](X\x01\0\0\0aK\x01u")]
     [DataRow("state of a list", "]}b")]
     [DataRow("arguments", "ccollections\nOrderedDict\n(K\x01tR")]
@@ -153,7 +154,7 @@ public sealed class PyTorchFileTests : IDisposable
     [DataRow("storage of null", "NQ")]
     [DataRow("a tensor alone", "T")]
     [DataRow("a dictionary of numbers", "}X\x01\0\0\0aK\x01s")]
-    [DataRow("a list", "](K\x01K\x02e")]
+    [DataRow("a list", "](K\u0001K\u0002e")]
     public void A_hostile_pickle_is_refused(string what, string body) =>
         AssertRefused(Write(body == "T" ? Tensor([2]) : body, ("data/0", Floats(2))), "", what);
 

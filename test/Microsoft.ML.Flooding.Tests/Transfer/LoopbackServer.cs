@@ -45,33 +45,39 @@ internal sealed class LoopbackServer : IDisposable
         try
         {
             while (true)
-            {
-                using var client = await _listener.AcceptTcpClientAsync(_end.Token);
-                var stream = client.GetStream();
-                var lines = await ReadHeadAsync(stream);
-                Request request;
-                lock (_requests)
-                {
-                    var range = lines.FirstOrDefault(line => line.StartsWith("Range: bytes=", StringComparison.OrdinalIgnoreCase));
-                    request = new Request(_requests.Count, lines[0].Split(' ')[1],
-                        range is null ? 0 : long.Parse(range["Range: bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture), stream, _end.Token);
-                    _requests.Add(request);
-                }
-                try
-                {
-                    await _answer(request);
-                }
-                catch (IOException)
-                {
-                    // The client has gone.
-                }
-            }
+                _ = ServeAsync(await _listener.AcceptTcpClientAsync(_end.Token));
         }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+        catch (Exception e) when (IsTheEnd(e))
         {
-            // The end of the test.
+            // The test is over.
         }
     }
+
+    private async Task ServeAsync(TcpClient client)
+    {
+        try
+        {
+            using var closing = client;
+            var stream = client.GetStream();
+            var lines = await ReadHeadAsync(stream);
+            var range = lines.FirstOrDefault(line => line.StartsWith("Range: bytes=", StringComparison.OrdinalIgnoreCase));
+            Request request;
+            lock (_requests)
+            {
+                request = new Request(
+                    _requests.Count, lines[0].Split(' ')[1], range is null ? 0 : long.Parse(range["Range: bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture),
+                    stream, _end.Token);
+                _requests.Add(request);
+            }
+            await _answer(request);
+        }
+        catch (Exception e) when (IsTheEnd(e))
+        {
+            // The client has gone, or the test is over.
+        }
+    }
+
+    private static bool IsTheEnd(Exception e) => e is OperationCanceledException or ObjectDisposedException or SocketException or IOException;
 
     private static async Task<string[]> ReadHeadAsync(Stream stream)
     {

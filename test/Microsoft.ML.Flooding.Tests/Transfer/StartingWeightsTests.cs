@@ -104,7 +104,7 @@ public sealed class StartingWeightsTests
     [DataRow("{}", "Shape")]
     [DataRow("null", "empty")]
     [DataRow("[]", "JSON")]
-    [DataRow("{\"Shape\":null,\"CenterCrop\":null,\"Normalization\":null}", "null")]
+    [DataRow("{\"Shape\":null,\"CenterCrop\":null,\"Normalization\":null}", "Shape")]
     [DataRow("{\"Shape\":{\"Height\":0,\"Width\":8,\"Channels\":1},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "0 x 8")]
     [DataRow("{\"Shape\":{\"Height\":60000,\"Width\":60000,\"Channels\":1},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "60000")]
     [DataRow("{\"Shape\":{\"Height\":8,\"Width\":8,\"Channels\":3},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "3 channels")]

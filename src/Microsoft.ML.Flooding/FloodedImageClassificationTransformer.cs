@@ -35,7 +35,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         Architecture = Architecture.Load(description.Architecture, network.Content);
-        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
+        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
     }
 
     // Called by ML.NET's Model.Load.
@@ -46,7 +46,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         var (description, network) = ModelFile.Load(channel, context);
         Architecture = Architecture.Load(description.Architecture, network.Content);
-        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
+        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
     }
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>

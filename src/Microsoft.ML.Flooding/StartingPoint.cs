@@ -1,7 +1,7 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
 using Microsoft.ML.Flooding.Scoring;
-using Microsoft.ML.Flooding.Training;
 
 namespace Microsoft.ML.Flooding;
 

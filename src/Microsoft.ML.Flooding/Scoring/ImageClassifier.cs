@@ -1,6 +1,6 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Runtime;
-using Microsoft.ML.Flooding.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,7 +26,8 @@ internal sealed class ImageClassifier : IDisposable
     /// <param name="network">On the CPU, with its trained weights; owned from here on.</param>
     /// <param name="description">What the network was trained for.</param>
     /// <param name="device">Where it computes.</param>
-    public ImageClassifier(Network network, ModelDescription description, Device device)
+    /// <param name="owner">The type that users dispose of; an <see cref="ObjectDisposedException"/> names it.</param>
+    public ImageClassifier(Network network, ModelDescription description, Device device, Type owner)
     {
         _network = network;
         Description = description;
@@ -36,7 +37,7 @@ internal sealed class ImageClassifier : IDisposable
         _normalizer = description.Normalization.On(device);
         BatchSize = BatchOf(network, device);
         HeapRetention.KeepSome();
-        _lifetime = new SharedLifetime(typeof(FloodedImageClassificationTransformer), Release);
+        _lifetime = new SharedLifetime(owner, Release);
     }
 
     public ModelDescription Description { get; }

@@ -1,5 +1,4 @@
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Training;
 
 namespace Microsoft.ML.Flooding.Scoring;
 

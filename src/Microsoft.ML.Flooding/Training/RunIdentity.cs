@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using static TorchSharp.torch;

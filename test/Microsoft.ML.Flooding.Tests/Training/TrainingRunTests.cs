@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Objectives;
 using Microsoft.ML.Flooding.Tests.Images;
 using Microsoft.ML.Flooding.Tests.Pipeline;

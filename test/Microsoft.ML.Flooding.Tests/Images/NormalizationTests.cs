@@ -1,7 +1,7 @@
-using Microsoft.ML.Flooding.Training;
+using Microsoft.ML.Flooding.Images;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Flooding.Tests.Training;
+namespace Microsoft.ML.Flooding.Tests.Images;
 
 [TestClass]
 public sealed class NormalizationTests

@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Flooding.Training;
+namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>Per-channel mean and deviation, in the units of the raw pixels, that turn pixels into the network's input.</summary>
 internal sealed record Normalization(float[] Mean, float[] Deviation)

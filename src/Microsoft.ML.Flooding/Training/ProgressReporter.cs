@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.Runtime;
 
-namespace Microsoft.ML.Flooding.Runtime;
+namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>Tells ML.NET's log and progress channel of each epoch.</summary>
 internal sealed class ProgressReporter

@@ -110,9 +110,11 @@ public class SafetensorsTests
     }
 
     [TestMethod]
-    public void Deep_nesting_is_refused() =>
-        Assert.ThrowsExactly<InvalidDataException>(() => 
-            SafetensorsFile.Read(new MemoryStream(Bytes("{\"a\":" + new string('[', 100_000) + new string(']', 100_000) + "}"))));
+    public void Deep_nesting_is_refused()
+    {
+        var bytes = Bytes("{\"a\":" + new string('[', 100_000) + new string(']', 100_000) + "}");
+        Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(new MemoryStream(bytes)));
+    }
 
     [TestMethod]
     public void Every_damaged_byte_is_refused_or_harmless()

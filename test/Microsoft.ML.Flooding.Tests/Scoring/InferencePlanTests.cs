@@ -86,11 +86,11 @@ public sealed class InferencePlanTests
     {
         var shape = new ImageShape(8, 8, 3);
         var network = new FailingOnce();
-        using var classifier = new ImageClassifier(network, RandomModel.Describe(Architecture.Mlp, shape), CPU);
+        using var classifier = new ImageClassifier(network, RandomModel.Describe(Architecture.Mlp, shape), CPU, typeof(FloodedImageClassificationTransformer));
         using var images = zeros([2, 8, 8, 3], ScalarType.Byte);
         var scores = new float[2 * RandomModel.Classes];
         var live = LiveTensors.Count();
-        Assert.ThrowsExactly<OutOfMemoryException>(() => classifier.Score(images, scores));
+        Assert.ThrowsExactly<InsufficientMemoryException>(() => classifier.Score(images, scores));
         Assert.AreEqual(live, LiveTensors.Count(), "The weights that were copied before are freed.");
         classifier.Score(images, scores);
         Assert.AreEqual(1, scores[..RandomModel.Classes].Sum(), 1e-5);
@@ -117,7 +117,7 @@ public sealed class InferencePlanTests
             if (op is InferencePlanBuilder && !_failed)
             {
                 _failed = true;
-                throw new OutOfMemoryException();
+                throw new InsufficientMemoryException();
             }
             return logits;
         }

@@ -109,7 +109,8 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     {
         ArgumentNullException.ThrowIfNull(input);
         _classifier.ThrowIfDisposed();
-        return new ScoredDataView(input, new ScoringSchema(input.Schema, Description), _classifier);
+        ImageColumn.ThrowIfCachedAway(input, Description.FeatureColumn);
+        return new ConvertibleDataView(input, new ScoringSchema(input.Schema, Description), _classifier, this);
     }
 
     /// <inheritdoc/>
@@ -194,6 +195,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         ArgumentNullException.ThrowIfNull(data);
         options ??= new LossLandscapeOptions();
         options.Validate();
+        ImageColumn.ThrowIfCachedAway(data, Description.FeatureColumn);
         var label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ArgumentException($"The data has no column '{labelColumnName}'.", nameof(labelColumnName));
         var feature = data.Schema.GetColumnOrNull(Description.FeatureColumn) ?? throw new ArgumentException($"The data has no column '{Description.FeatureColumn}'.", nameof(data));
         if (label.Type is not KeyDataViewType || !LabelKeys.Of(label).Equals(Description.Labels))

@@ -69,7 +69,7 @@ internal sealed class StartingPoint : IDisposable
         var start = new StartingPoint(
             PretrainedWeights.WithStemOf(architecture, path), labels, WeightsOrigin.PreparationOf(path, architecture),
             keepsSize: resizes && options.ImageWidth is null);
-        start.Load = network => start.Report = PretrainedWeights.Load(network, path);
+        start.Load = network => start.Report = PretrainedWeights.Load(network, path, start._preparation?.Shape);
         return start;
     }
 

@@ -63,7 +63,7 @@ internal static class ArchitectureTable
             PredictedLabelColumn = "PredictedLabel",
             FloodLevel = 0,
             History = new TrainingHistory([], 0, false),
-        }, CPU);
+        }, CPU, typeof(ArchitectureTable));
 
     private static Network CreateNetwork(Architecture architecture, ImageShape shape, int classes)
     {
@@ -78,7 +78,8 @@ internal static class ArchitectureTable
             shape,
             randint(0, 256, [count, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator),
             randint(0, classes, [count], dtype: ScalarType.Int64, generator: generator),
-            arange(count));
+            arange(count),
+            zeros(count, ScalarType.Int64));
     }
 
     private static Normalization NormalizationOf(ImageShape shape) =>

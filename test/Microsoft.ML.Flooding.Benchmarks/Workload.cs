@@ -35,7 +35,8 @@ internal sealed class Workload : IDisposable
             shape,
             randint(0, 256, [Images, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
             randint(0, Classes, [Images], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
-            arange(Images).DetachFromDisposeScope());
+            arange(Images).DetachFromDisposeScope(),
+            zeros(Images, ScalarType.Int64).DetachFromDisposeScope());
         _rows = arange(Images).DetachFromDisposeScope();
     }
 

@@ -18,6 +18,8 @@ public sealed record Augmentation
     private const double MaxErasedArea = 1.0 / 3;
     private const double MaxErasedAspect = 1 / 0.3;
 
+    private const int MaxCropPadding = 512;
+
     private readonly int _cropPadding;
     private readonly double _flipProbability;
     private readonly double _brightness;
@@ -43,11 +45,11 @@ public sealed record Augmentation
         ErasingProbability = 0.25,
     };
 
-    /// <summary>Pads every side by this many zero pixels, then crops the original size at a random place; 0 for none.</summary>
+    /// <summary>Pads every side by this many zero pixels, at most 512, then crops the original size at a random place; 0 for none.</summary>
     public int CropPadding
     {
         get => _cropPadding;
-        init => _cropPadding = value >= 0 ? value : throw OutOfRange(nameof(CropPadding), value, "0 or more");
+        init => _cropPadding = value is >= 0 and <= MaxCropPadding ? value : throw OutOfRange(nameof(CropPadding), value, $"from 0 to {MaxCropPadding}");
     }
 
     /// <summary>How probably an image is mirrored left to right. Leave at 0 where left and right matter, as for digits.</summary>
@@ -85,11 +87,14 @@ public sealed record Augmentation
         init => _erasingProbability = InUnitRange(nameof(ErasingProbability), value);
     }
 
-    /// <summary>Mixes every image with another one of its mini-batch, by a share from Beta(x, x); 0 for none. Mixed losses are mixed alike.</summary>
+    /// <summary>
+    /// Mixes every image with another one of its mini-batch, by a share from Beta(x, x), x from 0.001 to 1000; 0 for none. Mixed losses are mixed
+    /// alike.
+    /// </summary>
     public double MixupAlpha
     {
         get => _mixupAlpha;
-        init => _mixupAlpha = value >= 0 && double.IsFinite(value) ? value : throw OutOfRange(nameof(MixupAlpha), value, "0 or more");
+        init => _mixupAlpha = value is 0 or (>= 0.001 and <= 1000) ? value : throw OutOfRange(nameof(MixupAlpha), value, "0, or from 0.001 to 1000");
     }
 
     /// <summary>Changes float32 images [N, C, H, W] in pixel units; the result is channels_last. All but mixup, which concerns labels.</summary>

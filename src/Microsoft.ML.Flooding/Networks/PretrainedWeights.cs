@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -20,11 +21,19 @@ internal static class PretrainedWeights
     /// file, the one whose names fit the network best. With two equally good ones, the first in the file.</para>
     /// <para>Between grey and colour images, the weights of the first convolution are summed over the colours, so that a grey image
     /// gives what it gave as a colour image of three equal channels, or spread evenly over them.</para>
-    /// <para>The positions of a vision transformer are interpolated to the network's grid (bicubic).</para>
+    /// <para>
+    /// The positions of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is that of the images
+    /// it was trained on, where they are known and have as many patches; else it is square; else it is the network's, if that has as many
+    /// patches.
+    /// </para>
     /// </remarks>
+    /// <param name="network">Gets the weights.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="trainedOn">The shape of the images that the weights were trained on; null if it is not known.</param>
     /// <exception cref="InvalidDataException">The file is malformed, or less than half of the network's parameters fit.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static PretrainedWeightsReport Load(Network network, string path) => TensorFile.Read(path, file => Load(network, file));
+    public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null) =>
+        TensorFile.Read(path, file => Load(network, file, trainedOn));
 
     /// <summary>The architecture with the stem that the weights were trained with, unless it has been given one.</summary>
     /// <exception cref="InvalidDataException">The file is malformed.</exception>
@@ -40,11 +49,12 @@ internal static class PretrainedWeights
         return weight is null ? architecture : architecture.WithStem(weight.Shape[3] == stem.ImageNetKernel ? Stem.ImageNet : Stem.Small);
     }
 
-    private static PretrainedWeightsReport Load(Network network, TensorFile file)
+    private static PretrainedWeightsReport Load(Network network, TensorFile file, ImageShape? trainedOn)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var stored = OwnNames(network, file);
+        var positions = (network as VisionTransformer)?.Positions;
         var firstConvolution = network.modules().OfType<Conv2d>().FirstOrDefault();
         var parameters = network.named_parameters().Select(entry => entry.name).ToHashSet();
         var (loaded, skipped, missing) = (new List<string>(), new List<string>(), new List<string>());
@@ -56,7 +66,9 @@ internal static class PretrainedWeights
                 if (!name.EndsWith(Counter, StringComparison.Ordinal))
                     missing.Add(name);
             }
-            else if (Conversion(network, firstConvolution, tensor, entry) is { } convert)
+            else if ((ReferenceEquals(tensor, positions)
+                ? PositionConversion((VisionTransformer)network, entry, trainedOn)
+                : Conversion(firstConvolution, tensor, entry)) is { } convert)
             {
                 using var inner = NewDisposeScope();
                 tensor.copy_(convert(file.Load(entry.Name)));
@@ -119,10 +131,10 @@ internal static class PretrainedWeights
     }
 
     /// <summary>How the values of the file become those of a tensor; null where they do not fit. Decided before they are loaded.</summary>
-    private static Func<Tensor, Tensor>? Conversion(Network network, Conv2d? firstConvolution, Tensor tensor, TensorEntry entry)
+    private static Func<Tensor, Tensor>? Conversion(Conv2d? firstConvolution, Tensor tensor, TensorEntry entry)
     {
         var (own, stored) = (tensor.shape, entry.Shape);
-        if (tensor.is_floating_point() != (entry.Type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
+        if (tensor.is_floating_point() != IsFloatingPoint(entry.Type))
             return null;
         if (own.SequenceEqual(stored))
             return values => values;
@@ -138,19 +150,29 @@ internal static class PretrainedWeights
                 _ => null,
             };
         }
-        if (network is VisionTransformer transformer && ReferenceEquals(tensor, transformer.Positions) && stored is [1, > 1, var width] && width == own[2]
-            && IsSquare(stored[1] - 1))
-            return values => Interpolate(values.@float(), transformer.Grid);
         return null;
     }
 
-    private static bool IsSquare(long number) => (long)Math.Sqrt(number) is var side && side * side == number;
+    private static bool IsFloatingPoint(ScalarType type) => type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
 
-    private static Tensor Interpolate(Tensor positions, (int Height, int Width) grid)
+    private static Func<Tensor, Tensor>? PositionConversion(VisionTransformer network, TensorEntry entry, ImageShape? trainedOn)
     {
-        var side = (long)Math.Sqrt(positions.shape[1] - 1);
-        var square = positions[.., 1..].reshape(1, side, side, -1).permute(0, 3, 1, 2);
-        var resized = F.interpolate(square, [grid.Height, grid.Width], mode: InterpolationMode.Bicubic, align_corners: false);
+        if (!IsFloatingPoint(entry.Type) || entry.Shape is not [1, > 1, var width] || width != network.Positions.shape[2])
+            return null;
+        var patches = entry.Shape[1] - 1;
+        var side = (int)Math.Sqrt(patches);
+        (int Height, int Width)[] known = trainedOn is { } shape ? [network.GridOf(shape)] : [];
+        var grid = known.Append((Height: side, Width: side)).Append(network.Grid)
+            .FirstOrDefault(grid => (long)grid.Height * grid.Width == patches);
+        return grid.Height == 0 ? null
+            : grid == network.Grid ? values => values
+            : values => Interpolate(values.@float(), grid, network.Grid);
+    }
+
+    private static Tensor Interpolate(Tensor positions, (int Height, int Width) from, (int Height, int Width) to)
+    {
+        var patches = positions[.., 1..].reshape(1, from.Height, from.Width, -1).permute(0, 3, 1, 2);
+        var resized = F.interpolate(patches, [to.Height, to.Width], mode: InterpolationMode.Bicubic, align_corners: false);
         return cat([positions[.., ..1], resized.flatten(2).transpose(1, 2)], 1);
     }
 }

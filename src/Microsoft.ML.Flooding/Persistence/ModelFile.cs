@@ -103,21 +103,17 @@ internal static class ModelFile
     }
 
     /// <summary>Writes an entry, and its seal into the header. No copy of it is in memory, so that it may be larger than one can be.</summary>
-    private static void WriteEntry(ModelSaveContext context, string name, Action<Stream> write)
-    {
-        using var hash = SHA256.Create();
-        var length = 0L;
+    private static void WriteEntry(ModelSaveContext context, string name, Action<Stream> write) =>
         context.SaveBinaryStream(name, writer =>
         {
-            writer.Flush();
-            var start = writer.BaseStream.Position;
-            using (var hashing = new CryptoStream(writer.BaseStream, hash, CryptoStreamMode.Write, leaveOpen: true))
-                write(hashing);
-            length = writer.BaseStream.Position - start;
+            // Of ML.NET, a temporary file, or memory where it may not have one: what was written can be read again.
+            var stream = writer.BaseStream;
+            write(stream);
+            stream.Position = 0;
+            var hash = SHA256.HashData(stream);
+            context.Writer.Write(stream.Length);
+            context.Writer.Write(hash);
         });
-        context.Writer.Write(length);
-        context.Writer.Write(hash.Hash!);
-    }
 
     private static Seal ReadSeal(BinaryReader reader)
     {

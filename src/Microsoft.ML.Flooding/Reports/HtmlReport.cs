@@ -38,21 +38,13 @@ internal static partial class HtmlReport
             <style>{Colours}{Style}</style></head>
             <body>
             <h1>{Encode(options.Title)}</h1>
-            <p>{Encode(Summary(history))}</p>
+            <p>{Encode(history.ToString())}</p>
             <p class="advice">{Encode(history.Stages.Advice)}</p>
             {string.Concat(plots)}
             {(options.ConfusionMatrix is { } matrix ? ConfusionTable(matrix, options.Labels) : "")}
             {(history.Settings.Count > 0 ? SettingsTable(history.Settings) : "")}
             </body></html>
             """;
-    }
-
-    private static string Summary(TrainingHistory history)
-    {
-        var text = string.Create(CultureInfo.InvariantCulture, $"{history.Epochs.Count} epochs, flood level b = {history.FloodLevel}; the model has the {(history.AveragedWeights ? "averaged" : "raw")} weights of epoch {history.SelectedEpoch}");
-        return history.ValidationLoss is { } loss
-            ? text + string.Create(CultureInfo.InvariantCulture, $": validation loss {loss:0.0000}, accuracy {history.ValidationAccuracy:0.0000}.")
-            : text + ".";
     }
 
     private static string Drawing(Plot plot, int width, int height)

@@ -5,8 +5,6 @@ namespace Microsoft.ML.Flooding.Scoring;
 /// <summary>Everything about a trained model but its weights. It is saved as JSON; nothing in it names a .NET type.</summary>
 internal sealed record ModelDescription
 {
-    private const long MostValues = 1 << 26;
-
     /// <summary><see cref="Flooding.Architecture.Name"/>.</summary>
     public required string Architecture { get; init; }
 
@@ -74,10 +72,8 @@ internal sealed record ModelDescription
     {
         if (centerCrop is not (null or > 0 and <= 1))
             throw new InvalidDataException($"A crop to {centerCrop} of an image is not possible.");
-        if (shape.Height is < 1 or > ushort.MaxValue || shape.Width is < 1 or > ushort.MaxValue || shape.Channels is < 1 or > 1024)
+        if (!shape.IsPossible)
             throw new InvalidDataException($"Images of {shape} are not possible.");
-        if ((long)shape.Height * shape.Width * shape.Channels > MostValues)
-            throw new InvalidDataException($"Images of {shape} are larger than a model can have: {MostValues:N0} values.");
         if (normalization?.Mean?.Length != shape.Channels || normalization.Deviation?.Length != shape.Channels)
             throw new InvalidDataException($"The normalisation is not for {shape.Channels} channels.");
         if (!normalization.Mean.Concat(normalization.Deviation).All(float.IsFinite))

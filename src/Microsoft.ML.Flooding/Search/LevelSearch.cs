@@ -147,7 +147,7 @@ internal sealed class LevelSearch : IDisposable
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
-        if (epochs.Count < (_options.Epochs + 1) / 2)
+        if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
         var others = _trials.Where(t => !t.Pruned).Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
         return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];

@@ -27,4 +27,7 @@ public sealed record FloodTrial
     /// Epochs that were not trained for this run since they are those of the plain run, to the bit: the flood had not been touched.
     /// </summary>
     public int SharedEpochs { get; init; }
+
+    /// <summary>The course of the run, and whether it was stopped.</summary>
+    public override string ToString() => Pruned ? $"{History} Pruned." : History.ToString();
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Flooding;
@@ -34,6 +35,13 @@ public sealed record TrainingHistory
     [JsonInclude]
     public IReadOnlyList<FloodTrial> Trials { get; internal init; } = [];
 
+    /// <summary>
+    /// The images that <see cref="OnInvalidImage.Skip"/> left out, those of the training data first; empty once the model was saved and
+    /// loaded, since their texts may be nobody else's concern.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlyList<SkippedImage> SkippedImages { get; internal init; } = [];
+
     /// <summary>The stages of overfitting that the run went through, and what to do about them.</summary>
     [JsonIgnore]
     public OverfittingStages Stages => OverfittingStages.Of(Epochs, FloodLevel);
@@ -45,6 +53,16 @@ public sealed record TrainingHistory
     /// <summary>Accuracy on the validation set of the weights that the model has, in [0, 1]; null without a validation set.</summary>
     [JsonIgnore]
     public double? ValidationAccuracy => AveragedWeights ? Selected?.AveragedValidationAccuracy : Selected?.ValidationAccuracy;
+
+    /// <summary>The length of the run, the epoch that the model is of, and how good that is on the validation set.</summary>
+    public override string ToString()
+    {
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"{Epochs.Count} epochs, flood level b = {FloodLevel}; the model has the {(AveragedWeights ? "averaged" : "raw")} weights of epoch {SelectedEpoch}");
+        return ValidationLoss is { } loss
+            ? text + string.Create(CultureInfo.InvariantCulture, $": validation loss {loss:0.0000}, accuracy {ValidationAccuracy:0.0000}.")
+            : text + ".";
+    }
 
     private EpochMetrics? Selected => SelectedEpoch > 0 ? Epochs[SelectedEpoch - 1] : null;
 }

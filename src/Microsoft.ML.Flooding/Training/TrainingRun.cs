@@ -26,6 +26,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly WeightAverage? _average;
     private readonly BestWeights? _best;
     private readonly int _stepsPerEpoch;
+    private readonly Tensor? _exampleWeights;
     private CachedFeatures? _features;
     private List<EpochMetrics> _epochs = [];
     private long _step;
@@ -51,11 +52,14 @@ internal sealed class TrainingRun : IDisposable
         _stepsPerEpoch = StepsPerEpoch(data.TrainingRows.shape[0], options.BatchSize);
         _normalizer = normalization.On(device);
         _weights = new WorkingWeights(network, device, precision);
-        _whole = new Phase(_weights, objective, new WholeNetwork(_weights, _normalizer, options.FreezeBatchNorm), options);
+        _exampleWeights = data.Weights?.to(device, copy: true).DetachFromDisposeScope();
+        _whole = new Phase(_weights, objective, new WholeNetwork(_weights, _normalizer, options.FreezeBatchNorm), options, _exampleWeights);
         // Without augmentation an image has the same features in every epoch.
         if (options.FreezeBackboneEpochs > 0)
             _head = new Phase(
-                _weights, objective, new HeadOnly(_weights, (Network)network, _normalizer, takesFeatures: options.Augmentation == Augmentation.None), options);
+                _weights, objective,
+                new HeadOnly(_weights, (Network)network, _normalizer, takesFeatures: options.Augmentation == Augmentation.None),
+                options, _exampleWeights);
         if (options.EffectiveAveraging is { Enabled: true } averaging)
             _average = new WeightAverage(_weights, averaging, (long)_stepsPerEpoch * options.Epochs);
         if (options.EarlyStopping is { } stopping)
@@ -138,6 +142,7 @@ internal sealed class TrainingRun : IDisposable
     {
         _whole.Step.Dispose();
         _head?.Step.Dispose();
+        _exampleWeights?.Dispose();
         _features?.Dispose();
         _average?.Dispose();
         _best?.Dispose();
@@ -238,7 +243,9 @@ internal sealed class TrainingRun : IDisposable
     }
 
     private Evaluation? Validate(NetworkPart part, TrainingData data) =>
-        data is { Validation: { } set, ValidationRows: { } rows } ? Evaluation.Of(_weights, part, set, rows, _device, _checkAlive) : null;
+        data is { Validation: { } set, ValidationRows: { } rows }
+            ? Evaluation.Of(_weights, part, set, rows, data.ValidationWeights, _device, _checkAlive)
+            : null;
 
     private Evaluation? ValidateAverage(NetworkPart part, TrainingData data)
     {
@@ -279,10 +286,11 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>What is trained, and the step that does it.</summary>
-    private sealed class Phase(WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options)
+    private sealed class Phase(
+        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, Tensor? exampleWeights)
     {
         public NetworkPart Part { get; } = part;
 
-        public TrainingStep Step { get; } = new(weights, objective, part, options);
+        public TrainingStep Step { get; } = new(weights, objective, part, options, exampleWeights: exampleWeights);
     }
 }

@@ -14,6 +14,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly NetworkPart _part;
     private readonly Augmentation? _augmentation;
     private readonly double? _maxGradientNorm;
+    private readonly Tensor? _exampleWeights;
     private readonly Tensor[] _trained;
     private readonly (FusedOptimizer Optimizer, double RateFactor, int[] Gradients)[] _groups;
 
@@ -22,13 +23,17 @@ internal sealed class TrainingStep : IDisposable
     /// <param name="part">What is trained.</param>
     /// <param name="options">Checked already.</param>
     /// <param name="foreachKernels">Whether to do without the fused kernels.</param>
-    public TrainingStep(WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false)
+    /// <param name="exampleWeights"><see cref="TrainingData.Weights"/>, on the device; they stay the caller's.</param>
+    public TrainingStep(
+        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false,
+        Tensor? exampleWeights = null)
     {
         _weights = weights;
         _objective = objective;
         _part = part;
         _augmentation = options.Augmentation == Augmentation.None ? null : options.Augmentation;
         _maxGradientNorm = options.MaxGradientNorm;
+        _exampleWeights = exampleWeights;
         _trained = [.. part.Trained.Select(i => weights.Parameters[i])];
         var masters = part.Trained.Select(i => weights.Masters[i]).ToArray();
         var factors = LayerWiseDecay.Factors(weights, options.LayerDecay);
@@ -50,7 +55,10 @@ internal sealed class TrainingStep : IDisposable
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
         var logits = _part.Logits(images);
-        var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows);
+        var weights = _exampleWeights?.index_select(0, batch.Rows);
+        if (weights is not null && mixup is { } mixed)
+            (mixup, weights) = mixed.Weigh(weights);
+        var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows, weights);
         var descent = _objective.Of(loss);
         Tensor[] gradients = [.. autograd.grad([descent.Minimised], _trained, descent.Direction is { } direction ? [direction] : null)];
         using var _ = no_grad();

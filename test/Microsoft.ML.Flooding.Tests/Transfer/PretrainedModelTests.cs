@@ -183,7 +183,7 @@ public sealed class PretrainedModelTests : IDisposable
         var e = await Assert.ThrowsExactlyAsync<IOException>(() => Download(model));
         StringAssert.Contains(e.Message, Path.Combine(_folder, "weights.pth"));
         StringAssert.Contains(e.Message, "300,000 bytes");
-        StringAssert.Contains(e.Message, model.Sha256[..8]);
+        StringAssert.Contains(e.Message, model.Sha256[..8], StringComparison.OrdinalIgnoreCase);
 
         File.WriteAllBytes(Path.Combine(_folder, "weights.pth"), Content);
         Assert.AreEqual(Path.Combine(_folder, "weights.pth"), await Download(model));

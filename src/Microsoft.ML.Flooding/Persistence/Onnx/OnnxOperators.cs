@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -9,8 +10,11 @@ namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
 /// <summary>Writes down what a network does at inference, as nodes of an ONNX graph: an interpreter whose values are names.</summary>
 /// <param name="graph">What the nodes and weights are added to.</param>
-internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
+/// <param name="opset">The version of the operators, at least 11.</param>
+internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<string>
 {
+    private const long FirstWithLayerNormalization = 17;
+
     private readonly Dictionary<string, string> _constants = [];
     private int _values;
 
@@ -34,8 +38,16 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         return Linear(weight, bias, x);
     }
 
-    public string LayerNorm(LayerNorm norm, string x) => Node("LayerNormalization",
-        [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
+    public string LayerNorm(LayerNorm norm, string x)
+    {
+        if (opset >= FirstWithLayerNormalization)
+            return Node("LayerNormalization",
+                [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
+        var centred = Node("Sub", [x, LastMean(x)]);
+        var variance = LastMean(Node("Mul", [centred, centred]));
+        var scaled = Node("Div", [centred, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
+        return Node("Add", [Node("Mul", [scaled, Weight(norm.weight)]), Weight(norm.bias!)]);
+    }
 
     public string Attention(Linear projection, Linear output, int heads, string x)
     {
@@ -57,7 +69,7 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         Activation.Relu6 => Node("Clip", [x, Number(0), Number(6)]),
         Activation.Sigmoid => Node("Sigmoid", [x]),
         Activation.Hardsigmoid => Node("HardSigmoid", [x], Attribute("alpha", 1 / 6f), Attribute("beta", 0.5f)),
-        Activation.Hardswish => Node("HardSwish", [x]),
+        Activation.Hardswish => Node("Mul", [x, Activate(Activation.Hardsigmoid, x)]),
         Activation.Silu => Node("Mul", [x, Node("Sigmoid", [x])]),
         Activation.Gelu => Node("Mul", [
             Node("Mul", [x, Number(0.5f)]),
@@ -84,7 +96,7 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
 
     public string Prepend(Parameter token, string x)
     {
-        var samples = Node("Shape", [x], Attribute("start", 0L), Attribute("end", 1L));
+        var samples = Node("Gather", [Node("Shape", [x]), Integers([0])], Attribute("axis", 0L));
         var shape = Node("Concat", [samples, Integers(token.shape.AsSpan(1).ToArray())], Attribute("axis", 0L));
         return Node("Concat", [Node("Expand", [Weight(token), shape]), x], Attribute("axis", 1L));
     }
@@ -94,6 +106,20 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
     public string Dropout(double probability, string x) => x;
 
     public string StochasticDepth(double probability, string x) => x;
+
+    /// <summary>Float32 images [N, C, H, W] of values in height x width x channels order, with one axis or three after the first.</summary>
+    public string Images(ImageShape shape, string x)
+    {
+        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), Integers([-1, shape.Height, shape.Width, shape.Channels])]);
+        return Permute([0, 3, 1, 2], images);
+    }
+
+    /// <summary>The most probable class of each sample, counted from 1 as ML.NET's keys are: [N, classes] to [N, 1].</summary>
+    public string Key(string probabilities, TensorProto.Types.DataType type, string name)
+    {
+        var index = Node("ArgMax", [probabilities], Attribute("axis", 1L), Attribute("keepdims", 1L));
+        return Node("Cast", [Node("Add", [index, Integer(1)])], name, Attribute("to", (long)type));
+    }
 
     /// <summary>Images less a mean for each channel, times a scale for each channel.</summary>
     public string Normalize(float[] mean, float[] scale, string x)
@@ -125,6 +151,10 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         var product = Node("MatMul", [x, Weight(weight.t())]);
         return bias is null ? product : Node("Add", [product, Weight(bias)]);
     }
+
+    private string Cast(string x, TensorProto.Types.DataType type) => Node("Cast", [x], Attribute("to", (long)type));
+
+    private string LastMean(string x) => Node("ReduceMean", [x], Attribute("axes", [-1]), Attribute("keepdims", 1L));
 
     private string Node(string type, string[] inputs, params AttributeProto[] attributes) => Node(type, inputs, NewName(type), attributes);
 

@@ -36,19 +36,19 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         /// <remarks>
         /// <para>
-        /// The weights are divided by their mean over the training images. Let w be the result. The loss J of a mini-batch is its weighted mean,
-        /// sum(w l) / sum(w), as PyTorch's cross_entropy computes it with class weights. A flood level is compared with J.
+        /// The weights are divided by their mean over the training images. Let w be the result. The loss J of a mini-batch is its weighted
+        /// mean, sum(w l) / sum(w), as PyTorch's cross_entropy computes it with class weights. A flood level is compared with J.
         /// </para>
         /// <para>
-        /// The gradient is that of sum(w l) / N for the N images of the mini-batch. It is normalized by the expected weight, not by the weight of
-        /// the batch. Its average over mini-batches is therefore the gradient of the weighted mean of the training set, and an image of weight 2
-        /// counts as two images. <see cref="FloodingObjective.Flood"/> minimizes sum(w) / N * |J - b|.
-        /// <see cref="FloodingObjective.ClassWise()"/> does the same within each class. The per-sample objectives minimize the sum of w times each
-        /// sample's term, divided by N. With mixup, each of the two labels has the weight of its image.
+        /// The gradient is that of sum(w l) / N for the N images of the mini-batch. It is normalized by the expected weight, not by the
+        /// weight of the batch. Its average over mini-batches is therefore the gradient of the weighted mean of the training set, and an
+        /// image of weight 2 counts as two images. <see cref="FloodingObjective.Flood"/> minimizes sum(w) / N * |J - b|.
+        /// <see cref="FloodingObjective.ClassWise()"/> does the same within each class. The per-sample objectives minimize the sum of w
+        /// times each sample's term, divided by N. With mixup, each of the two labels has the weight of its image.
         /// </para>
         /// <para>
-        /// The validation loss and accuracy are weighted means too, so epochs, weights and flood levels are selected by what training minimizes.
-        /// Equal weights give the same bits as no weights.
+        /// The validation loss and accuracy are weighted means too, so epochs, weights and flood levels are selected by what training
+        /// minimizes. Equal weights give the same bits as no weights.
         /// </para>
         /// </remarks>
         public string? ExampleWeightColumnName { get; set; }
@@ -62,8 +62,8 @@ public sealed partial class FloodedImageClassificationTrainer
         public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
 
         /// <summary>
-        /// A column of text, keys, numbers or Booleans, or vectors of these, as for ML.NET's TrainTestSplit. Images with the same value, such as
-        /// photos of one object, stay on one side of the split of <see cref="ValidationSetFraction"/> and in one fold of
+        /// A column of text, keys, numbers or Booleans, or vectors of these, as for ML.NET's TrainTestSplit. Images with the same value,
+        /// such as photos of one object, stay on one side of the split of <see cref="ValidationSetFraction"/> and in one fold of
         /// <see cref="FloodingObjective.AdaFlood"/>. A missing value counts as a value. Default (null): each image is on its own.
         /// </summary>
         public string? SamplingKeyColumnName { get; set; }
@@ -82,10 +82,10 @@ public sealed partial class FloodedImageClassificationTrainer
         /// Default: 0.1.
         /// </summary>
         /// <remarks>
-        /// The split is drawn from the seed and stratified: each class has its share on both sides. A class of two or more images has at least one
-        /// image on each side, as long as the fraction is large enough for one image of each class. A class of one image is used for training
-        /// only, with a warning. With <see cref="SamplingKeyColumnName"/>, groups of images with the same value are placed one by one, the largest
-        /// first, on the side that this brings closest to its share of each class.
+        /// The split is drawn from the seed and stratified: each class has its share on both sides. A class of two or more images has at
+        /// least one image on each side, as long as the fraction is large enough for one image of each class. A class of one image is used
+        /// for training only, with a warning. With <see cref="SamplingKeyColumnName"/>, groups of images with the same value are placed one
+        /// by one, the largest first, on the side that this brings closest to its share of each class.
         /// </remarks>
         public double? ValidationSetFraction { get; set; } = 0.1;
 
@@ -110,7 +110,9 @@ public sealed partial class FloodedImageClassificationTrainer
         /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
         /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
         /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
-        /// too modest. Default: false.
+        /// too modest. One prediction in N + 2 of N validation images is taken to be wrong at least, so a set that is classified without
+        /// an error gives a temperature as well; a warning tells of it. The temperature stays 1, with a warning, where the network is no
+        /// better than chance. Default: false.
         /// </summary>
         public bool FitTemperature { get; set; }
 

@@ -6,11 +6,14 @@ namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
 /// A file that torch.save wrote, in the format since PyTorch 1.6: a .zip of a pickle that names and shapes the tensors, <c>data.pkl</c>, and the
-/// bytes of each storage, <c>data/KEY</c>. Nothing in it is executed, and it takes no more memory than the file is long.
+/// bytes of each storage, <c>data/KEY</c>. Nothing in it is executed, and no tensor takes more memory than the file is long or 64 MB.
 /// </summary>
 internal sealed class PyTorchFile : TensorFile
 {
     private const int LongestPickle = 32 << 20;
+
+    // torch.save compresses nothing, but other programs do, and zeros to next to nothing.
+    private const long LeastLimit = 64 << 20;
 
     private readonly ZipArchive _archive;
     private readonly Dictionary<string, (PickledTensor Tensor, ZipArchiveEntry Storage)> _byName = [];
@@ -30,12 +33,12 @@ internal sealed class PyTorchFile : TensorFile
         var tensors = ImmutableArray.CreateBuilder<TensorEntry>();
         foreach (var (name, tensor) in StateDictPickle.Read(ReadAll(entries[root + "data.pkl"], LongestPickle)))
         {
-            if (tensor.Bytes > length)
-                throw new InvalidDataException($"The tensor '{name}' claims {tensor.Bytes:N0} bytes in a file of {length:N0}.");
+            var claimed = Math.Max(tensor.Bytes, tensor.Extent * tensor.ElementSize);
+            if (claimed > Math.Max(length, LeastLimit))
+                throw new InvalidDataException($"The tensor '{name}' claims {claimed:N0} bytes in a file of {length:N0}.");
             var storage = $"{root}data/{tensor.Storage.Key}";
             if (!entries.TryGetValue(storage, out var entry))
                 throw new InvalidDataException($"The entry '{storage}' with the values of '{name}' is missing. Copy or download the file again.");
-            RequireStored(entry);
             if (entry.Length < tensor.Storage.Bytes)
                 throw new InvalidDataException($"The entry '{storage}' has {entry.Length:N0} of {tensor.Storage.Bytes:N0} bytes.");
             _byName.Add(name, (tensor, entry));
@@ -109,7 +112,6 @@ internal sealed class PyTorchFile : TensorFile
 
     private static byte[] ReadAll(ZipArchiveEntry entry, int most)
     {
-        RequireStored(entry);
         if (entry.Length > most)
             throw new InvalidDataException($"The entry '{entry.FullName}' has {entry.Length:N0} bytes; at most {most:N0} are read.");
         var content = new byte[entry.Length];
@@ -117,13 +119,6 @@ internal sealed class PyTorchFile : TensorFile
         return stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false) == content.Length
             ? content
             : throw new InvalidDataException($"The entry '{entry.FullName}' is cut off. Copy or download the file again.");
-    }
-
-    // So that no entry unpacks to more than the file is long.
-    private static void RequireStored(ZipArchiveEntry entry)
-    {
-        if (entry.CompressedLength != entry.Length)
-            throw new InvalidDataException($"The entry '{entry.FullName}' is compressed, as torch.save never does. " + StateDictPickle.Remedy);
     }
 
     private static void Skip(Stream stream, long count)

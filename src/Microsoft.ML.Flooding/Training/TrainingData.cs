@@ -46,14 +46,15 @@ internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, Imag
 
         (Tensor, Tensor) Split()
         {
-            using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0, CPU);
+            using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0);
             return usable.shape[0] > 0 ? new StratifiedSplit(images, usable, generator).Hold(fraction) : (usable, usable);
         }
 
         double[] Totals(Tensor rows)
         {
             var own = images.Weights?.index_select(0, rows).to(ScalarType.Float64) ?? ones(rows.shape[0], ScalarType.Float64);
-            return [.. bincount(images.Labels.index_select(0, rows), own, classes).data<double>()];
+            // Of no rows, the counts are integers whatever the weights.
+            return [.. bincount(images.Labels.index_select(0, rows), own, classes).to(ScalarType.Float64).data<double>()];
         }
     }
 

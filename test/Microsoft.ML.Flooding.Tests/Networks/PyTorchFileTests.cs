@@ -204,8 +204,16 @@ public sealed class PyTorchFileTests : IDisposable
         AssertRefused(
             Write(Tensor([2]) + "q\x00" + OrderedDictionary + "(" + string.Concat(Enumerable.Range(0, 100_001).Select(i => Text($"{i}") + "h\x00")) + "u", ("data/0", Floats(2))),
             "100,000");
-        // A bomb: 16 MB of zeros in 16 KB.
-        AssertRefused(Archive([("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([1 << 22]))) + "."))], CompressionLevel.SmallestSize), "compressed");
+        // Zeros of 80 MB in a file of less than one.
+        AssertRefused(
+            Archive(
+                [("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([20 << 20]))) + ".")), ("archive/data/0", new byte[80 << 20])], CompressionLevel.Fastest),
+            "claims");
+        AssertRefused(
+            Archive(
+                [("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([2], [(20 << 20) - 1], count: 20 << 20))) + ".")),
+                    ("archive/data/0", new byte[80 << 20])], CompressionLevel.Fastest),
+            "claims");
         AssertRefused(
             Archive([("archive/data.pkl", new byte[33 << 20])]), "33,554,432");
     }

@@ -18,9 +18,11 @@ internal sealed class ImageClassifier : IDisposable
     private readonly Device _device;
     private readonly Network _network;
     private readonly ScalarType _type;
-    private readonly Lazy<InferencePlan> _plan;
+    private readonly Lock _planning = new();
     private readonly Normalization.PixelNormalizer _normalizer;
     private readonly SharedLifetime _lifetime;
+    private readonly HeapRetention _heap;
+    private volatile InferencePlan? _plan;
 
     /// <param name="network">On the CPU, with its trained weights; owned from here on.</param>
     /// <param name="description">What the network was trained for.</param>
@@ -33,11 +35,9 @@ internal sealed class ImageClassifier : IDisposable
         _device = device;
         // A network whose insides are not known computes in the type of its weights, and those are kept as they were trained.
         _type = network.IsInterpretable ? description.ScoringPrecision.On(device) : ScalarType.Float32;
-        // A model that is loaded to be trained further, exported or looked at is never asked for it.
-        _plan = new Lazy<InferencePlan>(() => InferencePlanBuilder.Build(network, device, _type));
         _normalizer = description.Normalization.On(device);
         BatchSize = BatchOf(network, device);
-        HeapRetention.KeepSome();
+        _heap = HeapRetention.ForScoring();
         _lifetime = new SharedLifetime(owner, Release);
     }
 
@@ -61,7 +61,7 @@ internal sealed class ImageClassifier : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
-        var logits = _plan.Value.Run(_type == ScalarType.Float32 ? input : input.to(_type));
+        var logits = Plan().Run(_type == ScalarType.Float32 ? input : input.to(_type));
         if (Description.Temperature != 1)
             logits = logits.to(ScalarType.Float32).Over(Description.Temperature);
         var scores = logits.softmax(1, ScalarType.Float32);
@@ -80,7 +80,7 @@ internal sealed class ImageClassifier : IDisposable
 
     /// <summary>
     /// So many that the largest result of a layer takes 32 MB on a CPU: fewer do not occupy its cores, and with more the results that are needed at
-    /// once exceed the memory that <see cref="HeapRetention.KeepSome"/> keeps. A GPU wants more images at once.
+    /// once exceed the memory that <see cref="HeapRetention.ForScoring"/> keeps. A GPU wants more images at once.
     /// </summary>
     private int BatchOf(Network network, Device device)
     {
@@ -93,11 +93,23 @@ internal sealed class ImageClassifier : IDisposable
             : (int)Math.Clamp((1 << 30) / largest, 1, 1024);
     }
 
+    /// <summary>
+    /// Made at the first use: a model that is loaded to be trained further, exported or looked at is never asked for it. If it cannot be made, for
+    /// want of memory perhaps, the next use tries again.
+    /// </summary>
+    private InferencePlan Plan()
+    {
+        if (_plan is { } made)
+            return made;
+        lock (_planning)
+            return _plan ??= InferencePlanBuilder.Build(_network, _device, _type);
+    }
+
     private void Release()
     {
-        if (_plan.IsValueCreated)
-            _plan.Value.Dispose();
+        _plan?.Dispose();
         _normalizer.Dispose();
         _network.Dispose();
+        _heap.Dispose();
     }
 }

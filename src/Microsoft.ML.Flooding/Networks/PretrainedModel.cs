@@ -23,8 +23,8 @@ public sealed record PretrainedModel
     /// <summary>The network that the weights are of: for <see cref="TrainingOptions.Architecture"/>.</summary>
     public required Architecture Architecture { get; init; }
 
-    /// <summary>The licence of the file as its publisher states it. The images that it was trained on may have terms of their own.</summary>
-    public required string Licence { get; init; }
+    /// <summary>The license of the file as its publisher states it. The images that it was trained on may have terms of their own.</summary>
+    public required string License { get; init; }
 
     /// <summary>The length that the shorter side of an image is scaled to, in pixels.</summary>
     public required int Resize { get; init; }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Flooding;
 /// </summary>
 /// <remarks>
 /// Addresses, preparation and accuracies are those that torchvision publishes in its source (torchvision.models); lengths and digests were
-/// compared with independent copies of the files. torchvision is under the BSD 3-Clause licence. Of the weights it says that they may have
+/// compared with independent copies of the files. torchvision is under the BSD 3-Clause license. Of the weights it says that they may have
 /// terms of their own, which follow from the images; ImageNet's are for research and education: whether that binds your use is for you to judge.
 /// </remarks>
 public static class PretrainedModels
@@ -68,7 +68,7 @@ public static class PretrainedModels
         Bytes = bytes,
         Sha256 = sha256,
         Architecture = architecture,
-        Licence = Bsd,
+        License = Bsd,
         Resize = resize,
         Crop = 224,
         ImageNetAccuracy = accuracy,

@@ -80,7 +80,7 @@ internal static class MemoryRows
 
         // Both release free memory: the set could take it without an increase of the resident memory.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        HeapRetention.Begin().Dispose();
+        HeapRetention.ForTraining().Dispose();
         var before = ResidentMemory.Now();
         ResidentMemory.ResetPeak();
         using var set = Read(context, data, column);

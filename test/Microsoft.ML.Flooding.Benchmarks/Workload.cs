@@ -97,7 +97,7 @@ internal sealed class Workload : IDisposable
         var run = Own(new TrainingRun(
             Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU,
             TypeOf(precision), 1, beforeStep ?? (() => { })));
-        return InFit(run.TrainEpoch);
+        return InFit(() => run.TrainEpoch());
     }
 
     /// <summary>The bare steps of the floor, as many as <see cref="Ours"/> takes.</summary>
@@ -144,7 +144,7 @@ internal sealed class Workload : IDisposable
     /// <summary>Runs under the conditions within a Fit: memory is retained, and a first run has allocated what a step needs.</summary>
     private static Contender InFit(Action run) => new(run, () =>
     {
-        var heap = HeapRetention.Begin();
+        var heap = HeapRetention.ForTraining();
         run();
         return heap;
     });

@@ -9,6 +9,14 @@ internal static class TrainModel
 {
     public static void Run(DirectoryInfo data, float floodLevel, int epochs, OnInvalidImage onInvalidImage, FileInfo file)
     {
+        // Ctrl-C stops training early; the model is still tested and saved. A second Ctrl-C ends the program.
+        using var stop = new CancellationTokenSource();
+        Console.CancelKeyPress += (_, e) =>
+        {
+            e.Cancel = !stop.IsCancellationRequested;
+            stop.Cancel();
+        };
+
         var context = new MLContext(seed: 1);
         var images = context.Data.LoadFromEnumerable(ImageFile.FindAll(data));
         var split = context.Data.TrainTestSplit(images, testFraction: 0.2);
@@ -18,6 +26,7 @@ internal static class TrainModel
             FeatureColumnName = nameof(ModelInput.Image),
             Epochs = epochs,
             OnInvalidImage = onInvalidImage,
+            StopToken = stop.Token,
             MetricsCallback = e => Console.WriteLine(
                 $"epoch {e.Epoch}: loss {e.TrainingLoss:0.000}, validation accuracy {e.ValidationAccuracy:P1}"),
         });

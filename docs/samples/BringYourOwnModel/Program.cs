@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Diagnostics;
 using BringYourOwnModel;
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
-using Common;
 using Spectre.Console;
 
 var script = new Option<FileInfo>("--script")

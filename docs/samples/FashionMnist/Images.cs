@@ -1,5 +1,5 @@
-using Microsoft.ML;
 using Common;
+using Microsoft.ML;
 
 namespace FashionMnist;
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Common;
 using FashionMnist;
 using Microsoft.ML;
-using Common;
 using Spectre.Console;
 
 var epochs = new Option<int>("--epochs") { Description = "Passes over the training images in each run.", DefaultValueFactory = _ => 60 };

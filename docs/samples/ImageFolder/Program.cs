@@ -1,7 +1,7 @@
 using System.CommandLine;
+using Common;
 using ImageFolder;
 using Microsoft.ML.Flooding;
-using Common;
 
 var data = new Option<DirectoryInfo>("--data")
 {

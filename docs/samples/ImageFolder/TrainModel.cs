@@ -1,6 +1,6 @@
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
-using Common;
 
 namespace ImageFolder;
 

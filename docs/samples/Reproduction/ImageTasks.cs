@@ -1,7 +1,7 @@
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
 using Microsoft.ML.Transforms;
-using Common;
 
 namespace Reproduction;
 

@@ -3,8 +3,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
-using Reproduction;
 using Common;
+using Reproduction;
 using Spectre.Console;
 
 var data = new Option<DirectoryInfo>("--data")

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
-using Common;
 
 namespace Reproduction;
 

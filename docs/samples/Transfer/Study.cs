@@ -1,8 +1,8 @@
 using System.Diagnostics;
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
-using Common;
 
 namespace Transfer;
 

@@ -1,7 +1,7 @@
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
-using Common;
 
 namespace WebApi;
 

@@ -15,7 +15,7 @@ internal static class Upload
     public static IResult? Refuse(byte[] file)
     {
         if (file.Length == 0)
-            return Problem(StatusCodes.Status400BadRequest, "The file is empty.");
+            return Problem(StatusCodes.Status400BadRequest, "The file is empty. Send an image.");
         if (file.Length > MostBytes)
             return Problem(StatusCodes.Status413PayloadTooLarge, TooLarge);
         using var data = SKData.CreateCopy(file);

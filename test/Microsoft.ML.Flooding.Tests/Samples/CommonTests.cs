@@ -1,9 +1,10 @@
+using System.CommandLine;
 using Common;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Samples;
 
-/// <summary>The project Common, through which the samples read their images.</summary>
+/// <summary>The project Common, with which the samples read their images and options.</summary>
 [TestClass]
 public sealed class CommonTests
 {
@@ -67,6 +68,19 @@ public sealed class CommonTests
         Assert.AreEqual((before[0] % 10) + 1, after[0]);
         CollectionAssert.AreEqual(before[1..], after[1..]);
         CollectionAssert.AreEqual(test, Labels(folder.LoadTestSet(_context)));
+    }
+
+    [TestMethod]
+    [DataRow("1", null)]
+    [DataRow("0", "--epochs is 0. Give a whole number of at least 1.")]
+    [DataRow("-3", "--epochs is -3. Give a whole number of at least 1.")]
+    [DataRow("many", "Cannot parse argument 'many' for option '--epochs' as expected type 'System.Int32'.")]
+    public void Options_below_their_minimum_get_an_error_and_so_does_text(string value, string? expected)
+    {
+        var epochs = new Option<int>("--epochs");
+        epochs.AcceptAtLeast(1);
+        var errors = new RootCommand { epochs }.Parse(["--epochs", value]).Errors;
+        Assert.AreEqual(expected, errors.SingleOrDefault()?.Message);
     }
 
     private static uint[] Labels(IDataView view) => [.. view.GetColumn<uint>("Label")];

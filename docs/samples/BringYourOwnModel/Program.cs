@@ -58,7 +58,7 @@ static void Train(string name, Architecture architecture, int epochs, string fil
         context.Model.Save(model, train.Schema, file);
         var last = model.History.Epochs[^1];
         AnsiConsole.MarkupLineInterpolated($"[bold]{name}[/]: trained in {watch.Elapsed.TotalSeconds:0.0} s");
-        AnsiConsole.MarkupLineInterpolated($"  training loss {last.TrainingLoss:0.000} at b = {model.FloodLevel} after {epochs} epochs");
+        AnsiConsole.MarkupLineInterpolated($"  epoch {last.Epoch}: training loss {last.TrainingLoss:0.000} at b = {model.FloodLevel}");
     }
 
     // A model can be loaded into another context, as in another program.

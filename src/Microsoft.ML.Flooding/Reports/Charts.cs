@@ -28,9 +28,9 @@ internal static class Charts
         model.Axes.Add(logarithmic
             ? Styled(new LogarithmicAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = lowest / 2, Maximum = top })
             : Styled(new LinearAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = 0, Maximum = top }));
-        Shade(model, history.Stages.A, Palette.StageA, "[A]", top);
-        Shade(model, history.Stages.B, Palette.StageB, "[B]", top);
-        Shade(model, history.Stages.C, Palette.StageC, "[C]", top);
+        Shade(model, history.Stages.GapGrows, Palette.StageA, "[A]", top);
+        Shade(model, history.Stages.ValidationLossRises, Palette.StageB, "[B]", top);
+        Shade(model, history.Stages.TrainingLossNearZero, Palette.StageC, "[C]", top);
         if (history.FloodLevel > 0)
         {
             model.Annotations.Add(new RectangleAnnotation { MaximumY = history.FloodLevel, Fill = OxyColor.FromAColor(70, Palette.Water), Layer = AnnotationLayer.BelowSeries });

@@ -32,6 +32,9 @@ internal sealed record ModelDescription
     /// <summary>The column that images are read from.</summary>
     public required string FeatureColumn { get; init; }
 
+    /// <summary>The form of that column in training. Files written before it was recorded read as encoded images.</summary>
+    public ImageKind FeatureKind { get; init; }
+
     /// <summary>The column that probabilities are written to.</summary>
     public required string ScoreColumn { get; init; }
 

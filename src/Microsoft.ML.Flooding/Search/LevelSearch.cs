@@ -87,7 +87,7 @@ internal sealed class LevelSearch : IDisposable
     {
         var done = _trials.Count > 0;
         var waiting = levels.Where(l => l > 0).ToList();
-        using var plain = _runs.Create(done ? At(0).With(o => (o.CheckpointDirectory, o.MetricsCallback) = (null, null)) : At(0));
+        using var plain = _runs.Create(done ? At(0).With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, [])) : At(0));
         plain.Run.Resume(plain.Checkpoints);
         // Branches off the epochs before an interruption have checkpoints of their own, each being saved before the plain run's.
         foreach (var epoch in plain.Run.Epochs)
@@ -155,7 +155,7 @@ internal sealed class LevelSearch : IDisposable
             Failure = run.Divergence?.Message,
         };
         _trials.Add(trial);
-        if (trial.Failure is not null || (_best is not null && (Figure(trial), level).CompareTo((Figure(_best), _best.FloodLevel)) >= 0))
+        if (trial.Failure is not null || (_best is not null && (Cost(trial.History), level).CompareTo((Cost(_best.History), _best.FloodLevel)) >= 0))
             return;
         Dispose();
         _best = trial;
@@ -172,19 +172,24 @@ internal sealed class LevelSearch : IDisposable
     private static string Folder(string checkpointDirectory, float level) =>
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
-    private double Figure(FloodTrial trial) =>
-        _levels.Metric == ValidationMetric.LogLoss ? trial.ValidationLoss!.Value : -trial.ValidationAccuracy!.Value;
+    /// <summary>What the search compares: the lower cost wins.</summary>
+    private double Cost(TrainingHistory history) =>
+        _levels.Metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
 
-    private double Figure(EpochMetrics epoch) => _levels.Metric == ValidationMetric.LogLoss
-        ? Math.Min(epoch.ValidationLoss!.Value, epoch.AveragedValidationLoss ?? double.PositiveInfinity)
-        : -Math.Max(epoch.ValidationAccuracy!.Value, epoch.AveragedValidationAccuracy ?? 0);
+    private double Cost(EpochMetrics epoch)
+    {
+        var raw = _levels.Metric.CostOf(new Evaluation(epoch.ValidationLoss!.Value, epoch.ValidationAccuracy!.Value, epoch.ValidationMetric));
+        return epoch is { AveragedValidationLoss: { } loss, AveragedValidationAccuracy: { } accuracy }
+            ? Math.Min(raw, _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)))
+            : raw;
+    }
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
         if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
         var others = _trials.Where(t => !t.Pruned && t.Failure is null)
-            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
-        return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Cost)).Order().ToArray();
+        return others.Length >= 2 && epochs.Min(Cost) > others[others.Length / 2];
     }
 }

@@ -44,6 +44,7 @@ internal static class HeldOutPredictions
             ? null
             : new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue };
         o.MetricsCallback = null;
+        o.Callbacks = [];
         o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold + 1}") : null;
     });
 

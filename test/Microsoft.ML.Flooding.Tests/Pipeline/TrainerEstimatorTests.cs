@@ -37,8 +37,9 @@ public sealed class TrainerEstimatorTests
         var data = FashionMnistData.Train(_context, 60);
         using var model = ShortRun.Fit(_context, data);
         using var loaded = (FloodedImageClassificationTransformer)Single(SavedModel.Load(SavedModel.Save(_context, model, data.Schema)));
-        var (trained, saved) = ((VectorDataViewType)data.Schema["Features"].Type, (VectorDataViewType)loaded.FeatureColumnType);
-        Assert.AreEqual((trained.ItemType, trained.Size), (saved.ItemType, saved.Size));
+        var (column, saved) = ((VectorDataViewType)data.Schema["Features"].Type, (VectorDataViewType)loaded.FeatureColumnType);
+        Assert.AreEqual(column.ItemType, saved.ItemType);
+        Assert.AreEqual(column.Size, saved.Size);
         Assert.AreEqual(model.FeatureColumnType, loaded.FeatureColumnType);
     }
 
@@ -66,6 +67,7 @@ public sealed class TrainerEstimatorTests
         }
     }
 
+#pragma warning disable CA1859 // The test is that generic code over the interface compiles.
     private static (TrainerInfo Info, TTransformer Model) FitWithoutCache<TTransformer, TModel>(
         ITrainerEstimator<TTransformer, TModel> trainer, IDataView data)
         where TTransformer : ISingleFeaturePredictionTransformer<TModel>
@@ -77,6 +79,7 @@ public sealed class TrainerEstimatorTests
         Assert.IsNotNull(data.Schema.GetColumnOrNull(model.FeatureColumnName));
         return (trainer.Info, model);
     }
+#pragma warning restore CA1859
 
     private static string LastBias(TransformerChain<FloodedImageClassificationTransformer> chain) => chain.LastTransformer.Model.Shapes[^1].Key;
 

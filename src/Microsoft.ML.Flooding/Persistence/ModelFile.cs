@@ -11,7 +11,7 @@ namespace Microsoft.ML.Flooding.Persistence;
 /// <summary>
 /// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the two
 /// entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript network has
-/// its script in <c>Network.pt</c>: its SHA-256 is the name of the architecture.
+/// its script in <c>Network.pt</c>, the network of an ONNX file its graph without weights in <c>Network.onnx</c>: the SHA-256 is in the name of the architecture.
 /// </summary>
 internal static class ModelFile
 {
@@ -20,7 +20,8 @@ internal static class ModelFile
 
     private const string DescriptionEntry = "Model.json";
     private const string WeightsEntry = "Weights.safetensors";
-    private const string NetworkEntry = "Network.pt";
+    private const string ScriptEntry = "Network.pt";
+    private const string GraphEntry = "Network.onnx";
 
     // Raise `written` with every change of the format, and `readable` when older libraries cannot read the new format.
     private static readonly VersionInfo Version = new(
@@ -54,7 +55,7 @@ internal static class ModelFile
         context.SaveBinaryStream(DescriptionEntry, writer => writer.Write(json));
         context.SaveBinaryStream(WeightsEntry, writer => writer.Write(weights.GetBuffer(), 0, (int)weights.Length));
         if (network.Content is { } content)
-            context.SaveBinaryStream(NetworkEntry, writer => writer.Write(content));
+            context.SaveBinaryStream(ContentEntryOf(description), writer => writer.Write(content));
     }
 
     /// <summary>Reads a model.</summary>
@@ -69,7 +70,7 @@ internal static class ModelFile
             var description = JsonSerializer.Deserialize<ModelDescription>(ReadEntry(context, DescriptionEntry, descriptionSeal), Json)
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
-            return (description, LoadNetwork(description, ReadContent(context), ReadEntry(context, WeightsEntry, weightsSeal)));
+            return (description, LoadNetwork(description, ReadContent(context, ContentEntryOf(description)), ReadEntry(context, WeightsEntry, weightsSeal)));
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
         {
@@ -99,10 +100,13 @@ internal static class ModelFile
         }
     }
 
-    private static byte[]? ReadContent(ModelLoadContext context)
+    private static string ContentEntryOf(ModelDescription description) =>
+        description.Architecture.StartsWith(CustomArchitectures.GraphPrefix, StringComparison.Ordinal) ? GraphEntry : ScriptEntry;
+
+    private static byte[]? ReadContent(ModelLoadContext context, string entry)
     {
         byte[]? content = null;
-        context.TryLoadBinaryStream(NetworkEntry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
+        context.TryLoadBinaryStream(entry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
         return content;
     }
 

@@ -7,6 +7,7 @@ using Microsoft.ML.Flooding.Tests.Scoring;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace Microsoft.ML.Flooding.Tests.Onnx;
 

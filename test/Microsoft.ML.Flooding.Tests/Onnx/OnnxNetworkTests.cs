@@ -1,5 +1,4 @@
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence.Onnx;
 using Microsoft.ML.Flooding.Tests.Networks;
 using Microsoft.ML.Flooding.Tests.Scoring;

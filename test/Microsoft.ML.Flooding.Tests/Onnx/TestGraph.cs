@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using Microsoft.ML.Flooding.Networks.Onnx;
-using static TorchSharp.torch;
 using Attributes = Microsoft.ML.Flooding.Networks.Onnx.AttributeProto.Types.AttributeType;
 
 namespace Microsoft.ML.Flooding.Tests.Onnx;

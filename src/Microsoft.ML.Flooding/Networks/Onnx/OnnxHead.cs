@@ -47,8 +47,10 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
             last = builder.Add(new ReshapeOperation([-1, width]), last);
         return new OnnxHead(last, null, 1, isClassifier);
 
-        bool IsSoftmax(GraphStep step) =>
-            step.Operation is SoftmaxOperation || (step.Operation is ActivateOperation { Activation.Function: Function.Log } && builder.Maker(builder[step.Inputs[0]])?.Operation is SoftmaxOperation);
+        // Over all that there is of an image.
+        bool IsSoftmax(GraphStep step) => step.Operation is SoftmaxOperation { Axis: > 0 and var axis } && builder[step.Inputs[0]].One is var shape
+            ? shape.Index().All(size => size.Index == axis || size.Item == 1)
+            : step.Operation is ActivateOperation { Activation.Function: Function.Log } && builder.Maker(builder[step.Inputs[0]]) is { Operation: SoftmaxOperation } inner && IsSoftmax(inner);
 
         double? ScaleOf(GraphStep step) => step is { Operation: CombineOperation { Combination: BinaryOperator.Multiply or BinaryOperator.Divide } combine, Inputs: [_, > 0 and var by] }
             && builder.Steps[by - 1].Operation is ConstantOperation { Constant.Values: var constant } && constant.numel() == 1

@@ -18,8 +18,8 @@ public sealed class DnnImageFeaturizerTests
         Assert.AreEqual((224, 224, 0f, 1f / 255), (preparation.Height, preparation.Width, preparation.Mean[0], preparation.Deviation[0]));
         using var network = architecture.Create(new(224, 224, 3), 5, generator);
         network.eval();
-        // Blocks of 2, 2, 2 and 3.
-        Assert.AreEqual(23, network.modules().Count(module => module is TorchSharp.Modules.Conv2d));
+        // The stem, blocks of 2, 2, 2 and 3 with two each, and three shortcuts.
+        Assert.AreEqual(22, network.modules().Count(module => module is TorchSharp.Modules.Conv2d));
         var images = randint(0, 256, [2, 3, 224, 224], ScalarType.Float32, generator: generator);
         var features = network.Features(TensorOperators.Instance, images.clone());
         var files = DnnImageFeaturizer.ResNet18(AppContext.BaseDirectory);

@@ -28,7 +28,8 @@ internal static class OnnxCheck
 
     public static float[] Runtime(byte[] file, Tensor images)
     {
-        using var session = new InferenceSession(file);
+        using var quiet = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var session = new InferenceSession(file, quiet);
         var input = new DenseTensor<float>(images.contiguous().data<float>().ToArray(), [.. images.shape.Select(size => (int)size)]);
         using var results = session.Run([NamedOnnxValue.CreateFromTensor(session.InputNames[0], input)]);
         return results[0].AsTensor<float>().ToArray();

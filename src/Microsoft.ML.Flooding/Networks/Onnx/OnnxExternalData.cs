@@ -14,10 +14,12 @@ internal static class OnnxExternalData
         if (!entries.TryGetValue("location", out var location) || location.Length == 0)
             throw Wrong(tensor, "it says that its values are in another file, and not in which");
         var path = Path.GetFullPath(Path.Combine(folder, location));
-        if (Path.IsPathRooted(location) || !IsInside(path, folder) || (File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target && !IsInside(target.FullName, folder)))
-            throw Wrong(tensor, $"its values are in '{location}', which is outside of the file's folder");
+        if (Path.IsPathRooted(location) || !IsInside(path, folder))
+            throw Outside();
         if (!File.Exists(path))
             throw Wrong(tensor, $"its values are in '{location}', which is not there. Put it beside the ONNX file");
+        if (File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target && !IsInside(target.FullName, folder))
+            throw Outside();
         using var stream = File.OpenRead(path);
         var bytes = checked(OnnxTensor.Count(tensor) * OnnxTensor.SizeOf(tensor));
         var (offset, length) = (Number("offset") ?? 0, Number("length") ?? bytes);
@@ -29,6 +31,8 @@ internal static class OnnxExternalData
         tensor.RawData = UnsafeByteOperations.UnsafeWrap(values);
         tensor.ExternalData.Clear();
         tensor.DataLocation = TensorProto.Types.DataLocation.Default;
+
+        InvalidDataException Outside() => Wrong(tensor, $"its values are in '{location}', which is outside of the file's folder");
 
         long? Number(string key) => !entries.TryGetValue(key, out var text) ? null
             : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number

@@ -58,6 +58,8 @@ internal sealed class OnnxGraph
         var graph = new OnnxGraph(model);
         foreach (var tensor in graph._tensors.Values.Where(IsMissing))
             OnnxExternalData.Load(tensor, Path.GetDirectoryName(Path.GetFullPath(path))!);
+        foreach (var tensor in graph._tensors.Values)
+            OnnxTensor.Check(tensor);
         return graph;
     }
 

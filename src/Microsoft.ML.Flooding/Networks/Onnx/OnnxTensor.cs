@@ -20,12 +20,12 @@ internal static class OnnxTensor
         var type = TypeOf(proto);
         if (proto.DataLocation == TensorProto.Types.DataLocation.External)
             return empty([.. proto.Dims], type, Nowhere);
+        Check(proto);
         return proto.DataType switch
         {
             TensorProto.Types.DataType.Float => Read<float>(proto, count, proto.FloatData, ScalarType.Float32),
             TensorProto.Types.DataType.Double => Read<double>(proto, count, proto.DoubleData, ScalarType.Float64).to(type),
             TensorProto.Types.DataType.Int64 => Read<long>(proto, count, proto.Int64Data, type),
-            // Narrow types share one field in place of raw bytes.
             TensorProto.Types.DataType.Int32 => Read<int>(proto, count, proto.Int32Data, ScalarType.Int32).to(type),
             TensorProto.Types.DataType.Uint8 => Narrow<byte>(proto, count, ScalarType.Byte).to(type),
             TensorProto.Types.DataType.Int8 => Narrow<sbyte>(proto, count, ScalarType.Int8).to(type),
@@ -49,6 +49,22 @@ internal static class OnnxTensor
         {
             throw Wrong(proto, "is more than any memory holds");
         }
+    }
+
+    /// <exception cref="InvalidDataException">The tensor does not hold what its shape says.</exception>
+    public static void Check(TensorProto proto)
+    {
+        var (count, held) = (Count(proto), proto.DataType switch
+        {
+            _ when !proto.RawData.IsEmpty => proto.RawData.Length / SizeOf(proto),
+            TensorProto.Types.DataType.Float => proto.FloatData.Count,
+            TensorProto.Types.DataType.Double => proto.DoubleData.Count,
+            TensorProto.Types.DataType.Int64 => proto.Int64Data.Count,
+            // Narrow types share one field.
+            _ => proto.Int32Data.Count,
+        });
+        if (held != count || proto.RawData.Length % SizeOf(proto) != 0)
+            throw Wrong(proto, $"does not go with the {held:N0} values that the file has");
     }
 
     /// <summary>Bytes of a value in a file.</summary>
@@ -78,8 +94,6 @@ internal static class OnnxTensor
 
     private static Tensor Fill<T>(TensorProto proto, long count, ReadOnlySpan<T> values, ScalarType type) where T : unmanaged
     {
-        if (values.Length != count || (!proto.RawData.IsEmpty && proto.RawData.Length % Marshal.SizeOf<T>() != 0))
-            throw Wrong(proto, $"does not go with the {values.Length:N0} values that the file has");
         var result = empty([.. proto.Dims], type);
         if (count > 0)
             MemoryMarshal.AsBytes(values).CopyTo(result.bytes);

@@ -13,9 +13,9 @@ public static class CalibrationCatalog
     /// <param name="data">Scored data of any multiclass classifier whose score is a probability each class.</param>
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="scoreColumnName">The score column, a vector of Single in the order of the label's keys.</param>
-    /// <param name="bins">The number of bins over the confidence, at least 1; 15 in the paper.</param>
+    /// <param name="bins">The number of bins over the confidence, from 1 to 10,000; 15 in the paper.</param>
     /// <exception cref="ArgumentException">A column is missing or of the wrong type.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="bins"/> is less than 1.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="bins"/> is out of its range.</exception>
     public static CalibrationMetrics EvaluateCalibration(
         this MulticlassClassificationCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score", int bins = 15)
     {

@@ -12,9 +12,61 @@ public sealed partial class FloodedImageClassificationTrainer
 
         /// <summary>
         /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or
-        /// Vector&lt;Byte&gt; of pixels in height x width x channels order. Default: Features.
+        /// Vector&lt;Byte&gt; of pixels. Default: Features.
         /// </summary>
+        /// <remarks>
+        /// <para>
+        /// The dimensions of a vector's type are [height, width], [height, width, channels] or [channels, height, width]. Three dimensions
+        /// are the last form, which ExtractPixels writes by default, if the first is 1 or 3 and the last is not, or the first is at most 4
+        /// and the last is more. A vector of one dimension is a square of 1 or 3 channels, or of <see cref="ImageWidth"/> x
+        /// <see cref="ImageHeight"/>, in height x width x channels order.
+        /// </para>
+        /// <para>
+        /// An encoded file is turned upright by its EXIF orientation, and its alpha is dropped. MLImage has neither the orientation nor,
+        /// where alpha is 0, the colour; the colours under other alphas are rounded. The orientation is read again from the file that
+        /// MLImage.Tag names, as LoadImages sets it, as long as the image has the file's size. An image from MLImage.CreateFromFile or of
+        /// another size is taken as it lies.
+        /// </para>
+        /// </remarks>
         public string FeatureColumnName { get; set; } = "Features";
+
+        /// <summary>
+        /// The column of the images' weights: Single, finite, at least 0, not all 0. Only their ratios matter, and rows of weight 0 are not
+        /// used. A <see cref="ValidationSet"/> must have it as well. Default (null): every image counts the same.
+        /// </summary>
+        /// <remarks>
+        /// <para>
+        /// The weights are divided by their mean over the training images. Let w be the result. The loss J of a mini-batch is its weighted
+        /// mean, sum(w l) / sum(w), as PyTorch's cross_entropy computes it with class weights. A flood level is compared with J.
+        /// </para>
+        /// <para>
+        /// The gradient is that of sum(w l) / N for the N images of the mini-batch. It is normalized by the expected weight, not by the
+        /// weight of the batch. Its average over mini-batches is therefore the gradient of the weighted mean of the training set, and an
+        /// image of weight 2 counts as two images. <see cref="FloodingObjective.Flood"/> minimizes sum(w) / N * |J - b|.
+        /// <see cref="FloodingObjective.ClassWise()"/> does the same within each class. The per-sample objectives minimize the sum of w
+        /// times each sample's term, divided by N. With mixup, each of the two labels has the weight of its image.
+        /// </para>
+        /// <para>
+        /// The validation loss and accuracy are weighted means too, so epochs, weights and flood levels are selected by what training
+        /// minimizes. Equal weights give the same bits as no weights.
+        /// </para>
+        /// </remarks>
+        public string? ExampleWeightColumnName { get; set; }
+
+        /// <summary>
+        /// How much the classes count, for data with many more images of one class than of another: <see cref="ClassWeights.None"/>,
+        /// <see cref="ClassWeights.Balanced"/> or given. They multiply the weights of <see cref="ExampleWeightColumnName"/>, in training
+        /// and in validation. The network then predicts the probabilities of data in which the classes have these weights.
+        /// Default: <see cref="ClassWeights.None"/>.
+        /// </summary>
+        public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
+
+        /// <summary>
+        /// A column of text, keys, numbers or Booleans, or vectors of these, as for ML.NET's TrainTestSplit. Images with the same value,
+        /// such as photos of one object, stay on one side of the split of <see cref="ValidationSetFraction"/> and in one fold of
+        /// <see cref="FloodingObjective.AdaFlood"/>. A missing value counts as a value. Default (null): each image is on its own.
+        /// </summary>
+        public string? SamplingKeyColumnName { get; set; }
 
         /// <summary>The column that the probabilities are written to. Default: Score.</summary>
         public string ScoreColumnName { get; set; } = "Score";
@@ -29,15 +81,23 @@ public sealed partial class FloodedImageClassificationTrainer
         /// The share of the training data that is set aside to validate on when there is no <see cref="ValidationSet"/>, in (0, 1); null: none.
         /// Default: 0.1.
         /// </summary>
+        /// <remarks>
+        /// The split is drawn from the seed and stratified: each class has its share on both sides. A class of two or more images has at
+        /// least one image on each side, as long as the fraction is large enough for one image of each class. A class of one image is used
+        /// for training only, with a warning. With <see cref="SamplingKeyColumnName"/>, groups of images with the same value are placed one
+        /// by one, the largest first, on the side that this brings closest to its share of each class.
+        /// </remarks>
         public double? ValidationSetFraction { get; set; } = 0.1;
 
         /// <summary>
-        /// Width in pixels that images are brought to; set with <see cref="ImageHeight"/>. Default (null): the size of the first image, at most
-        /// 224; for pixel vectors, that of a square.
+        /// Width in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageHeight"/>. An image has at most
+        /// 67,108,864 values (height x width x channels). Default (null): that of <see cref="TrainingOptions.PretrainedWeights"/>,
+        /// else the median width and height of the first 33 images, or 224 x 224 where one of them is larger; for pixel vectors, see
+        /// <see cref="FeatureColumnName"/>.
         /// </summary>
         public int? ImageWidth { get; set; }
 
-        /// <summary>Height in pixels that images are brought to; set with <see cref="ImageWidth"/>.</summary>
+        /// <summary>Height in pixels that images are brought to, from 1 to 65,535; set with <see cref="ImageWidth"/>.</summary>
         public int? ImageHeight { get; set; }
 
         /// <summary>
@@ -50,7 +110,9 @@ public sealed partial class FloodedImageClassificationTrainer
         /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
         /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
         /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
-        /// too modest. Default: false.
+        /// too modest. One prediction in N + 2 of N validation images is taken to be wrong at least, so a set that is classified without
+        /// an error gives a temperature as well; a warning tells of it. The temperature stays 1, with a warning, where the network is no
+        /// better than chance. Default: false.
         /// </summary>
         public bool FitTemperature { get; set; }
 
@@ -59,19 +121,23 @@ public sealed partial class FloodedImageClassificationTrainer
 
         /// <summary>
         /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
-        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free.
+        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free when the set is read; 1 GiB where
+        /// <see cref="CacheOnDisk"/> is false.
         /// </summary>
         public long? MaxCacheBytes { get; set; }
 
         /// <summary>
-        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, its images are decoded anew in every epoch
-        /// and shuffled within blocks of that size only. Default: true.
+        /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, every epoch decodes its images
+        /// again and shuffles them only within blocks: these follow the order of the data, and each takes half of
+        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training. The order depends on the data,
+        /// the seed, this option and <see cref="MaxCacheBytes"/>, never on the free memory of the machine. Default: true.
         /// </summary>
         public bool CacheOnDisk { get; set; } = true;
 
         /// <summary>
-        /// What happens with an image that cannot be read: in training an error, or a row left out and logged; in scoring an error, or NaN
-        /// scores and a missing predicted label. The choice is saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
+        /// What happens with an image that cannot be read: in training an error, or a row left out, logged and listed in
+        /// <see cref="TrainingHistory.SkippedImages"/>; in scoring an error, or NaN scores and a missing predicted label. The choice is
+        /// saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
         /// </summary>
         public OnInvalidImage OnInvalidImage { get; set; }
 
@@ -98,16 +164,26 @@ public sealed partial class FloodedImageClassificationTrainer
             ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(PredictedLabelColumnName);
+            ArgumentNullException.ThrowIfNull(ClassWeights);
+            if (ExampleWeightColumnName is not null)
+                ArgumentException.ThrowIfNullOrWhiteSpace(ExampleWeightColumnName);
+            if (SamplingKeyColumnName is not null)
+                ArgumentException.ThrowIfNullOrWhiteSpace(SamplingKeyColumnName);
             if (ScoreColumnName == PredictedLabelColumnName)
                 throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
             Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
             Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
-            Require(ImageWidth is null or > 0, nameof(ImageWidth), ImageWidth, "at least 1");
-            Require(ImageHeight is null or > 0, nameof(ImageHeight), ImageHeight, "at least 1");
+            var sides = $"at least 1 and at most {ImageShape.LongestSide}";
+            Require(ImageWidth is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageWidth), ImageWidth, sides);
+            Require(ImageHeight is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageHeight), ImageHeight, sides);
             Require(Enum.IsDefined(OnInvalidImage), nameof(OnInvalidImage), OnInvalidImage, "Throw or Skip");
             Require(MaxPixels >= 1, nameof(MaxPixels), MaxPixels, "at least 1");
             Require(Enum.IsDefined(ScoringPrecision), nameof(ScoringPrecision), ScoringPrecision, "Float32, BFloat16 or Auto");
             Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");
+            Require((long?)ImageWidth * ImageHeight is null or <= ImageShape.MostValues, nameof(ImageHeight), ImageHeight,
+                $"at most {ImageShape.MostValues} / {nameof(ImageWidth)}, which is {ImageWidth}");
+            if (TensorBoardDirectory is not null)
+                ArgumentException.ThrowIfNullOrWhiteSpace(TensorBoardDirectory);
         }
 
         /// <summary>A copy, so that later changes of the caller's object do not reach a trainer.</summary>

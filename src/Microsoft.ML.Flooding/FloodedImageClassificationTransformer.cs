@@ -35,7 +35,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         Architecture = Architecture.Load(description.Architecture, network.Content);
-        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
+        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
     }
 
     // Called by ML.NET's Model.Load.
@@ -46,7 +46,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         var (description, network) = ModelFile.Load(channel, context);
         Architecture = Architecture.Load(description.Architecture, network.Content);
-        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel));
+        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
     }
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
@@ -109,7 +109,8 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     {
         ArgumentNullException.ThrowIfNull(input);
         _classifier.ThrowIfDisposed();
-        return new ScoredDataView(input, new ScoringSchema(input.Schema, Description), _classifier);
+        ImageColumn.ThrowIfCachedAway(input, Description.FeatureColumn);
+        return new ConvertibleDataView(input, new ScoringSchema(input.Schema, Description), _classifier, this);
     }
 
     /// <inheritdoc/>
@@ -194,6 +195,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         ArgumentNullException.ThrowIfNull(data);
         options ??= new LossLandscapeOptions();
         options.Validate();
+        ImageColumn.ThrowIfCachedAway(data, Description.FeatureColumn);
         var label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ArgumentException($"The data has no column '{labelColumnName}'.", nameof(labelColumnName));
         var feature = data.Schema.GetColumnOrNull(Description.FeatureColumn) ?? throw new ArgumentException($"The data has no column '{Description.FeatureColumn}'.", nameof(data));
         if (label.Type is not KeyDataViewType || !LabelKeys.Of(label).Equals(Description.Labels))

@@ -13,7 +13,7 @@ public static class FloodingCatalog
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
     /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels in height x width x channels order.
+    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
     /// </param>
     /// <param name="scoreColumnName">The column to write the probabilities to.</param>
     /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
@@ -36,7 +36,7 @@ public static class FloodingCatalog
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
     /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels in height x width x channels order.
+    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
     /// </param>
     /// <param name="scoreColumnName">The column to write the probabilities to.</param>
     /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
@@ -68,7 +68,7 @@ public static class FloodingCatalog
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
     /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels in height x width x channels order.
+    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
     /// </param>
     /// <param name="scoreColumnName">The column to write the probabilities to.</param>
     /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
@@ -92,7 +92,7 @@ public static class FloodingCatalog
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
     /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels in height x width x channels order.
+    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
     /// </param>
     /// <param name="scoreColumnName">The column to write the probabilities to.</param>
     /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>

@@ -1,7 +1,7 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
 using Microsoft.ML.Flooding.Scoring;
-using Microsoft.ML.Flooding.Training;
 
 namespace Microsoft.ML.Flooding;
 
@@ -65,7 +65,7 @@ internal sealed class StartingPoint : IDisposable
         var start = new StartingPoint(
             PretrainedWeights.WithStemOf(architecture, path), labels, WeightsOrigin.PreparationOf(path, architecture),
             keepsSize: resizes && options.ImageWidth is null);
-        start.Load = network => start.Report = PretrainedWeights.Load(network, path);
+        start.Load = network => start.Report = PretrainedWeights.Load(network, path, start._preparation?.Shape);
         return start;
     }
 

@@ -3,7 +3,6 @@ using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Scoring;
-using Microsoft.ML.Flooding.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;

@@ -1,9 +1,14 @@
 using System.CommandLine;
 using ImageFolder;
+using Microsoft.ML.Flooding;
 
 var data = new Option<DirectoryInfo>("--data") { Description = "A folder with a sub-folder of JPEG or PNG files for each class.", Required = true };
 var level = new Option<float>("--b") { Description = "The flood level.", DefaultValueFactory = _ => 0.03f };
 var epochs = new Option<int>("--epochs") { Description = "Passes over the training images.", DefaultValueFactory = _ => 60 };
+var invalid = new Option<OnInvalidImage>("--on-invalid-image")
+{
+    Description = "Throw: a file that cannot be read ends training; Skip: it is left out and named.",
+};
 var model = new Option<FileInfo>("--model") { Description = "The model's .zip.", DefaultValueFactory = _ => new FileInfo("model.zip"), Recursive = true };
 var image = new Argument<FileInfo>("FILE") { Description = "An image." };
 data.AcceptExistingOnly();
@@ -12,9 +17,10 @@ image.AcceptExistingOnly();
 var predict = new Command("predict", "Predicts the class of an image with a model trained before.") { image };
 predict.SetAction(arguments => Predict(arguments.GetRequiredValue(image), arguments.GetRequiredValue(model)));
 
-var command = new RootCommand("Trains a flooded image classifier on a folder of images.") { data, level, epochs, model, predict };
+var command = new RootCommand("Trains a flooded image classifier on a folder of images.") { data, level, epochs, invalid, model, predict };
 command.SetAction(arguments => TrainModel.Run(
-    arguments.GetRequiredValue(data), arguments.GetRequiredValue(level), arguments.GetRequiredValue(epochs), arguments.GetRequiredValue(model)));
+    arguments.GetRequiredValue(data), arguments.GetRequiredValue(level), arguments.GetRequiredValue(epochs), arguments.GetValue(invalid),
+    arguments.GetRequiredValue(model)));
 return command.Parse(args).Invoke();
 
 static void Predict(FileInfo image, FileInfo file)

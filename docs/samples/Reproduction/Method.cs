@@ -14,6 +14,10 @@ internal sealed record Method(string Name, Action<FloodedImageClassificationTrai
            select Combine(decay, stopping, averaging)
     ];
 
+    /// <summary>None of them, and each on its own.</summary>
+    public static IReadOnlyList<Method> Single { get; } =
+        [Combine(false, false, false), Combine(true, false, false), Combine(false, true, false), Combine(false, false, true)];
+
     private static Method Combine(bool decay, bool stopping, bool averaging)
     {
         string[] parts = [.. new[] { decay ? "weight decay" : "", stopping ? "early stopping" : "", averaging ? "EMA" : "" }.Where(p => p.Length > 0)];
@@ -21,7 +25,7 @@ internal sealed record Method(string Name, Action<FloodedImageClassificationTrai
         {
             o.WeightDecay = decay ? 1e-3 : 0;
             // Patience without end: the best epoch is taken, as in the paper's early stopping, and every epoch is trained.
-            o.EarlyStopping = stopping ? new EarlyStopping { Patience = int.MaxValue } : null;
+            o.EarlyStopping = stopping ? new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = int.MaxValue } : null;
             o.WeightAveraging = averaging ? WeightAveraging.Exponential : WeightAveraging.None;
         });
     }

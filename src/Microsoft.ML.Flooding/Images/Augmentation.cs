@@ -18,6 +18,8 @@ public sealed record Augmentation
     private const double MaxErasedArea = 1.0 / 3;
     private const double MaxErasedAspect = 1 / 0.3;
 
+    private const int MaxCropPadding = 512;
+
     private readonly int _cropPadding;
     private readonly double _flipProbability;
     private readonly double _brightness;
@@ -43,11 +45,11 @@ public sealed record Augmentation
         ErasingProbability = 0.25,
     };
 
-    /// <summary>Pads every side by this many zero pixels, then crops the original size at a random place; 0 for none.</summary>
+    /// <summary>Pads every side by this many zero pixels, at most 512, then crops the original size at a random place; 0 for none.</summary>
     public int CropPadding
     {
         get => _cropPadding;
-        init => _cropPadding = value >= 0 ? value : throw OutOfRange(nameof(CropPadding), value, "0 or more");
+        init => _cropPadding = value is >= 0 and <= MaxCropPadding ? value : throw OutOfRange(nameof(CropPadding), value, $"from 0 to {MaxCropPadding}");
     }
 
     /// <summary>How probably an image is mirrored left to right. Leave at 0 where left and right matter, as for digits.</summary>
@@ -85,16 +87,19 @@ public sealed record Augmentation
         init => _erasingProbability = InUnitRange(nameof(ErasingProbability), value);
     }
 
-    /// <summary>Mixes every image with another one of its mini-batch, by a share from Beta(x, x); 0 for none. Mixed losses are mixed alike.</summary>
+    /// <summary>
+    /// Mixes every image with another one of its mini-batch, by a share from Beta(x, x), x from 0.001 to 1000; 0 for none. Mixed losses are mixed
+    /// alike.
+    /// </summary>
     public double MixupAlpha
     {
         get => _mixupAlpha;
-        init => _mixupAlpha = value >= 0 && double.IsFinite(value) ? value : throw OutOfRange(nameof(MixupAlpha), value, "0 or more");
+        init => _mixupAlpha = value is 0 or (>= 0.001 and <= 1000) ? value : throw OutOfRange(nameof(MixupAlpha), value, "0, or from 0.001 to 1000");
     }
 
     /// <summary>Changes float32 images [N, C, H, W] in pixel units; the result is channels_last. All but mixup, which concerns labels.</summary>
     /// <param name="images">The images.</param>
-    /// <param name="generator">Where every draw comes from; on the images' device.</param>
+    /// <param name="generator">Where every draw comes from; of the CPU.</param>
     internal Tensor Apply(Tensor images, Generator generator)
     {
         using var scope = NewDisposeScope();
@@ -105,9 +110,10 @@ public sealed record Augmentation
     }
 
     /// <summary>Draws how a mini-batch is mixed; null without mixup.</summary>
-    /// <param name="count">Images in the mini-batch.</param>
-    /// <param name="generator">Where every draw comes from.</param>
-    internal Mixup? DrawMixup(long count, Generator generator) => MixupAlpha > 0 ? Mixup.Draw(count, MixupAlpha, generator) : null;
+    /// <param name="images">The mini-batch, [N, C, H, W].</param>
+    /// <param name="generator">Where every draw comes from; of the CPU.</param>
+    internal Mixup? DrawMixup(Tensor images, Generator generator) =>
+        MixupAlpha > 0 ? Mixup.Draw(images.shape[0], MixupAlpha, images.device, generator) : null;
 
     private static double InUnitRange(string name, double value) =>
         value is >= 0 and <= 1 ? value : throw OutOfRange(name, value, "from 0 to 1");
@@ -116,7 +122,7 @@ public sealed record Augmentation
         new(name, value, $"{name} must be {range}.");
 
     private static Tensor Uniform(Tensor like, double low, double high, Generator generator) =>
-        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, like.device, generator: generator).Times(high - low).Plus(low);
+        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, generator: generator).to(like.device).Times(high - low).Plus(low);
 
     private static Tensor Grey(Tensor x) => x.shape[1] == 3
         ? x.narrow(1, 0, 1).Times(0.299).Plus(x.narrow(1, 1, 1).Times(0.587)).Plus(x.narrow(1, 2, 1).Times(0.114))
@@ -132,14 +138,17 @@ public sealed record Augmentation
         var rows = arange(height, ScalarType.Int64, device).view(1, height, 1);
         var columns = arange(width, ScalarType.Int64, device).view(1, 1, width);
         if (FlipProbability > 0)
-            columns = where(rand([count, 1, 1], ScalarType.Float32, device, generator: generator).IsBelow(FlipProbability), columns.neg().Plus(width - 1), columns);
+        {
+            var isFlipped = rand([count, 1, 1], ScalarType.Float32, generator: generator).to(device).IsBelow(FlipProbability);
+            columns = where(isFlipped, columns.neg().Plus(width - 1), columns);
+        }
 
         var x = images.permute(0, 2, 3, 1);
         if (CropPadding > 0)
         {
             var places = 2 * CropPadding + 1;
-            rows = rows.Plus(randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator));
-            columns = columns.Plus(randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator));
+            rows = rows.Plus(randint(places, [count, 1, 1], ScalarType.Int64, generator: generator).to(device));
+            columns = columns.Plus(randint(places, [count, 1, 1], ScalarType.Int64, generator: generator).to(device));
             x = nn.functional.pad(x, [0, 0, CropPadding, CropPadding, CropPadding, CropPadding]);
         }
 

@@ -22,7 +22,7 @@ internal static unsafe class EncodedImage
                 return false;
 
             using var closing = codec;
-            size = codec.EncodedOrigin >= SKEncodedOrigin.LeftTop ? (stored.Height, stored.Width) : (stored.Width, stored.Height);
+            size = Orientation.IsSwapped(codec.EncodedOrigin) ? (stored.Height, stored.Width) : (stored.Width, stored.Height);
             return true;
         }
     }
@@ -41,16 +41,16 @@ internal static unsafe class EncodedImage
 
             // As stored, an image lying on its side has the target's sides swapped.
             var origin = codec.EncodedOrigin;
-            var (width, height) = origin >= SKEncodedOrigin.LeftTop ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
+            var (width, height) = Orientation.IsSwapped(origin) ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
             var size = DecodedSize(codec, stored, centerCrop, width, height);
-            var area = SourceArea.Of(size.Width, size.Height, centerCrop, width, height);
             var info = new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888,
                 stored.AlphaType == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
 
-            var length = checked((nuint)info.BytesSize64);
-            var rgba = (byte*)NativeMemory.Alloc(length);
+            DecodingMemory.Shared.Take(info.BytesSize64);
+            byte* rgba = null;
             try
             {
+                rgba = (byte*)NativeMemory.Alloc(checked((nuint)info.BytesSize64));
                 var result = codec.GetPixels(info, (nint)rgba);
                 if (result != SKCodecResult.Success)
                 {
@@ -58,22 +58,13 @@ internal static unsafe class EncodedImage
                     return false;
                 }
 
-                if (origin == SKEncodedOrigin.TopLeft)
-                {
-                    Resampler.Resize(rgba, size.Width, area, isBgra: false, rgb, width, height);
-                }
-                else
-                {
-                    var lying = new byte[shape.Length];
-                    Resampler.Resize(rgba, size.Width, area, isBgra: false, lying, width, height);
-                    Orientation.Upright(lying, origin, rgb, shape.Width, shape.Height);
-                }
-
+                Orientation.ResizeUpright(rgba, size.Width, size.Height, origin, centerCrop, isBgra: false, rgb, shape);
                 return true;
             }
             finally
             {
                 NativeMemory.Free(rgba);
+                DecodingMemory.Shared.Release(info.BytesSize64);
             }
         }
     }

@@ -6,8 +6,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>A set whose pixels are in a file. Batches are gathered on other threads, a few ahead of the one in use.</summary>
-internal sealed class FileImageSet(ImageShape shape, ScalarType pixelType, SafeFileHandle file, Tensor labels, Tensor places)
-    : ImageSet(shape, labels, places)
+internal sealed class FileImageSet(
+    ImageShape shape, ScalarType pixelType, SafeFileHandle file, Tensor labels, Tensor places, Tensor digests)
+    : ImageSet(shape, labels, places, digests)
 {
     private const int BatchesAhead = 4;
 

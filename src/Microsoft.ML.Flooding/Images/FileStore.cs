@@ -40,9 +40,9 @@ internal sealed class FileStore(ImageShape shape, long count, string? folder) : 
     }
 
     /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut)
+    public override ImageSet ToSet(Tensor labels, Tensor places, Tensor digests, IReadOnlySet<long> leftOut)
     {
-        var set = new FileImageSet(Shape, PixelType, _file!, labels, places);
+        var set = new FileImageSet(Shape, PixelType, _file!, labels, places, digests);
         _file = null;
         return set;
     }

@@ -13,7 +13,7 @@ internal sealed class ImageBlocks : IDisposable
     private readonly long _count;
     private readonly int _blockLength;
     private readonly DataViewRowCursor _cursor;
-    private readonly Action<RawImage> _readImage;
+    private readonly Func<RawImage, string?> _readImage;
     private long _dataRow = -1;
     private long _taken;
     private Task<ImageBlock>? _next;
@@ -84,7 +84,8 @@ internal sealed class ImageBlocks : IDisposable
                 while (_positions[_dataRow] < 0);
 
                 positions[slot] = _positions[_dataRow];
-                _readImage(raw);
+                if (_readImage(raw) is { } problem)
+                    throw Changed(problem);
                 filled++;
                 return true;
             }

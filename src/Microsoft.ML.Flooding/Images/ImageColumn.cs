@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Runtime;
+using Microsoft.ML.Runtime;
 using Microsoft.ML.Transforms.Image;
 using static TorchSharp.torch;
 
@@ -17,9 +19,6 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     /// <summary>A larger encoded image is refused before it is decoded.</summary>
     public const long DefaultMaxPixels = 100_000_000;
 
-    /// <summary>First images up to this side give the set its size; larger ones are brought to this size.</summary>
-    public const int DefaultSide = 224;
-
     private const string Accepted = "a known-size Vector<Single> or Vector<Byte> of pixels (height x width x channels), "
         + "a variable-length Vector<Byte> of an encoded image (LoadRawImageBytes) or an MLImage (LoadImages)";
 
@@ -29,9 +28,13 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     /// <summary>The share of an image's shorter side that is cut from its middle, in (0, 1]; null where images are stretched as a whole.</summary>
     public double? CenterCrop { get; init; }
 
-    /// <summary>Works out the shape: from the type, from the size asked for, or from the first image of <paramref name="data"/>.</summary>
+    /// <summary>
+    /// Works out the shape: from the type, from the size asked for, or from the first images of <paramref name="data"/>, of which the log
+    /// is told.
+    /// </summary>
     public static ImageColumn Create(
-        DataViewSchema.Column column, int? imageWidth, int? imageHeight, IDataView? data, long maxPixels = DefaultMaxPixels)
+        DataViewSchema.Column column, int? imageWidth, int? imageHeight, IDataView data, long maxPixels = DefaultMaxPixels,
+        IChannel? channel = null)
     {
         if (imageWidth is null != imageHeight is null)
             throw new ArgumentException("ImageWidth and ImageHeight go together: set both or neither.");
@@ -42,10 +45,14 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
 
         (int Width, int Height)? asked = imageWidth is { } w && imageHeight is { } h ? (w, h) : null;
         var shape = KindOf(column.Name, column.Type) is ImageKind.Bytes or ImageKind.Values
-            ? InferShape(column.Name, (VectorDataViewType)column.Type, asked)
+            ? PixelVector.ShapeOf(column.Name, (VectorDataViewType)column.Type, asked)
             : asked is { } size ? new ImageShape(size.Height, size.Width, 3)
-            : FirstShape(column, data ?? throw new ArgumentNullException(nameof(data)), maxPixels);
-        return new ImageColumn(column.Name, shape) { MaxPixels = maxPixels };
+            : MedianSize.Of(data, column, maxPixels, channel);
+        return shape.IsPossible
+            ? new ImageColumn(column.Name, shape) { MaxPixels = maxPixels }
+            : throw new ArgumentException(
+                $"Column '{column.Name}' would be images of {shape} (height x width x channels). A side has at most "
+                + $"{ImageShape.LongestSide:N0} pixels, an image at most {ImageShape.MostValues:N0} values: set ImageWidth and ImageHeight.");
     }
 
     /// <summary>Whether images of the column are brought to any size, as vectors of pixels are not.</summary>
@@ -67,27 +74,58 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
             throw WrongType(column.Name, $"{column.Kind} of {column.ItemType}");
     }
 
+    /// <summary>What images lose on the way through a column of MLImage, and what to do about it.</summary>
+    public static string LossOfBitmaps(string columnName) =>
+        $"Column '{columnName}' holds MLImage, which keeps neither the EXIF orientation of a photo nor the colours under full transparency. "
+        + "LoadImages names the file, from which the orientation is read again; images from elsewhere are taken as they are stored. "
+        + "LoadRawImageBytes loses nothing. Train and predict with the same kind of column.";
+
+    /// <summary>Throws where a cache has taken the column away.</summary>
+    /// <exception cref="ArgumentException">The data has no such column, and an ML.NET cache is before it.</exception>
+    public static void ThrowIfCachedAway(IDataView data, string columnName)
+    {
+        if (data.Schema.GetColumnOrNull(columnName) is null && HostViews.IsCached(data))
+            throw new ArgumentException(
+                $"The data has no column '{columnName}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}. "
+                + "It comes through a cache of ML.NET (AppendCacheCheckpoint or Data.Cache), which leaves out columns of MLImage. "
+                + "Remove the cache: training reads the images once and keeps them. Or load them with LoadRawImageBytes, whose columns a cache holds.");
+    }
+
     /// <summary>The type of the pixels a column of this type gives: bytes, or floats where it holds floats.</summary>
     public static ScalarType PixelTypeOf(DataViewType type) =>
         type is VectorDataViewType { ItemType: var item } && item == NumberDataViewType.Single ? ScalarType.Float32 : ScalarType.Byte;
 
-    /// <summary>A function that reads the cursor's current row, to be called on the cursor's thread.</summary>
-    public Action<RawImage> CreateGetter(DataViewRow row)
+    /// <summary>
+    /// A function that reads the cursor's current row, to be called on the cursor's thread. What stands in the way (LoadImages throws at a
+    /// broken file) is the row's problem, not the data's: it is returned; null where there is none.
+    /// </summary>
+    public Func<RawImage, string?> CreateGetter(DataViewRow row)
     {
         var column = row.Schema[Name];
-        var kind = KindOf(Name, column.Type);
-        if (kind is ImageKind.Encoded or ImageKind.Bitmap)
-        {
-            if (Shape.Channels != 3)
-                throw new ArgumentException($"Column '{Name}' holds {column.Type}, which is read as 3 channels; {Shape} is expected.");
-        }
-        else if (((VectorDataViewType)column.Type).Size != Shape.Length)
-        {
-            throw new ArgumentException(
-                $"Column '{Name}' has {((VectorDataViewType)column.Type).Size} values a row; {Shape} = {Shape.Length} are expected.");
-        }
+        var isPlanar = false;
+        if (KindOf(Name, column.Type) is ImageKind.Bytes or ImageKind.Values)
+            isPlanar = PixelVector.IsPlanar(Name, (VectorDataViewType)column.Type, Shape);
+        else if (Shape.Channels != 3)
+            throw new ArgumentException($"Column '{Name}' holds {column.Type}, which is read as 3 channels; {Shape} is expected.");
+        return CreateGetter(row, column, isPlanar);
+    }
 
-        return CreateGetter(row, column, kind);
+    /// <summary>As <see cref="CreateGetter(DataViewRow)"/>, whatever the shape.</summary>
+    internal static Func<RawImage, string?> CreateGetter(DataViewRow row, DataViewSchema.Column column, bool isPlanar)
+    {
+        var read = CreateReader(row, column, isPlanar);
+        return raw =>
+        {
+            try
+            {
+                read(raw);
+                return null;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                return e.GetBaseException().Message.TrimEnd('.');
+            }
+        };
     }
 
     /// <summary>Writes the pixels of one image, bytes or floats by <see cref="PixelTypeOf"/>; false with the reason where there are none.</summary>
@@ -101,24 +139,16 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                 return EncodedImage.TryDecode(raw.Bytes.GetValues(), Shape, CenterCrop, MaxPixels, pixels, out problem);
             case ImageKind.Bitmap:
                 if (raw.Width == 0)
-                    problem = "there is no image (null)";
+                    problem = RawImage.NoImage;
                 else
-                    Resampler.Resize(
-                        raw.Bytes.GetValues(), raw.Width, SourceArea.Of(raw.Width, raw.Height, CenterCrop, Shape.Width, Shape.Height), raw.IsBgra, pixels,
-                        Shape.Width, Shape.Height);
+                    ResizeBitmap(raw, pixels);
                 break;
             case ImageKind.Bytes:
-                if (raw.Bytes.Length != Shape.Length)
-                    problem = $"it has {raw.Bytes.Length} values instead of {Shape.Length}";
-                else
-                    raw.Bytes.CopyTo(pixels);
+                problem = Copy(raw.Bytes, raw.IsPlanar, pixels);
                 break;
             default:
                 var values = MemoryMarshal.Cast<byte, float>(pixels);
-                if (raw.Values.Length != Shape.Length)
-                    problem = $"it has {raw.Values.Length} values instead of {Shape.Length}";
-                else
-                    raw.Values.CopyTo(values);
+                problem = Copy(raw.Values, raw.IsPlanar, values);
                 if (problem is null && !IsFinite(values))
                     problem = "it holds NaN or infinite values";
                 break;
@@ -152,8 +182,26 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     private static ArgumentException WrongType(string columnName, string type) =>
         new($"Column '{columnName}' is {type}; images are read from {Accepted}.");
 
-    private static Action<RawImage> CreateGetter(DataViewRow row, DataViewSchema.Column column, ImageKind kind)
+    private unsafe void ResizeBitmap(RawImage raw, Span<byte> pixels)
     {
+        fixed (byte* stored = raw.Bytes.GetValues())
+            Orientation.ResizeUpright(stored, raw.Width, raw.Height, raw.Origin, CenterCrop, raw.IsBgra, pixels, Shape);
+    }
+
+    private string? Copy<T>(in VBuffer<T> source, bool isPlanar, Span<T> pixels)
+    {
+        if (source.Length != Shape.Length)
+            return $"it has {source.Length} values instead of {Shape.Length}";
+        if (isPlanar)
+            Planes.Interleave(source, Shape.Channels, pixels);
+        else
+            source.CopyTo(pixels);
+        return null;
+    }
+
+    private static Action<RawImage> CreateReader(DataViewRow row, DataViewSchema.Column column, bool isPlanar)
+    {
+        var kind = KindOf(column.Name, column.Type);
         switch (kind)
         {
             case ImageKind.Bitmap:
@@ -167,81 +215,10 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                 };
             case ImageKind.Values:
                 var values = row.GetGetter<VBuffer<float>>(column);
-                return raw => raw.ReadValues(values);
+                return raw => raw.ReadValues(isPlanar, values);
             default:
                 var bytes = row.GetGetter<VBuffer<byte>>(column);
-                return raw => raw.ReadBytes(kind, bytes);
+                return raw => raw.ReadBytes(kind, isPlanar, bytes);
         }
-    }
-
-    private static ImageShape InferShape(string name, VectorDataViewType type, (int Width, int Height)? asked)
-    {
-        if (asked is { } size)
-        {
-            var area = (long)size.Width * size.Height;
-            return type.Size % area == 0
-                ? new ImageShape(size.Height, size.Width, (int)(type.Size / area))
-                : throw new ArgumentException(
-                    $"Column '{name}' has {type.Size} values a row, which is no multiple of ImageWidth x ImageHeight = {size.Width} x {size.Height}.");
-        }
-
-        var dimensions = type.Dimensions;
-        if (dimensions.Length == 2)
-            return new ImageShape(dimensions[0], dimensions[1], 1);
-        if (dimensions.Length == 3)
-        {
-            if (dimensions[2] is 1 or 3)
-                return new ImageShape(dimensions[0], dimensions[1], dimensions[2]);
-            if (dimensions[0] == 1)
-                return new ImageShape(dimensions[1], dimensions[2], 1);
-            if (dimensions[0] == 3)
-                throw new ArgumentException(
-                    $"Column '{name}' is {type}: one channel after the other. Pixels are read in height x width x channels order: "
-                    + "give ExtractPixels interleavePixelColors: true.");
-        }
-
-        foreach (var channels in (ReadOnlySpan<int>)[1, 3])
-        {
-            var side = (int)Math.Sqrt(type.Size / channels);
-            if (side * side * channels == type.Size)
-                return new ImageShape(side, side, channels);
-        }
-
-        throw new ArgumentException(
-            $"Column '{name}' has {type.Size} values a row, which is no square image of 1 or 3 channels: set ImageWidth and ImageHeight.");
-    }
-
-    private static ImageShape FirstShape(DataViewSchema.Column column, IDataView data, long maxPixels)
-    {
-        var raw = new RawImage();
-        using var cursor = FirstRowCursor(data, data.Schema[column.Name]);
-        var read = CreateGetter(cursor, cursor.Schema[column.Name], KindOf(column.Name, column.Type));
-        string? problem = null;
-        while (cursor.MoveNext())
-        {
-            read(raw);
-            (int Width, int Height) size;
-            if (raw.Kind == ImageKind.Bitmap ? (size = (raw.Width, raw.Height)).Width > 0
-                : EncodedImage.TryReadSize(raw.Bytes.GetValues(), maxPixels, out size, out problem))
-            {
-                return size is { Width: <= DefaultSide, Height: <= DefaultSide }
-                    ? new ImageShape(size.Height, size.Width, 3)
-                    : new ImageShape(DefaultSide, DefaultSide, 3);
-            }
-        }
-
-        throw new InvalidOperationException($"Column '{column.Name}' has no readable image"
-            + (problem is null ? ": the data has no rows." : $"; the last row's: {problem}."));
-    }
-
-    /// <summary>GetRowCursor would read ahead on other threads, a hundred files for the sake of one.</summary>
-    private static DataViewRowCursor FirstRowCursor(IDataView data, DataViewSchema.Column column)
-    {
-        var cursors = data.GetRowCursorSet([column], 1);
-        if (cursors.Length == 1)
-            return cursors[0];
-        foreach (var cursor in cursors)
-            cursor.Dispose();
-        return data.GetRowCursor([column]);
     }
 }

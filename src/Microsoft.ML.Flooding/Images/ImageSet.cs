@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>The images of a training set, all of one shape, and their labels.</summary>
-internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places) : IDisposable
+internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places, Tensor digests) : IDisposable
 {
     private const int StatisticsBatchSize = 1024;
 
@@ -21,12 +21,27 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
     /// <summary>Class indices: int64 [N] on the CPU.</summary>
     public Tensor Labels { get; } = labels;
 
+    /// <summary>What tells the pixels of each image from others: int64 [N] on the CPU, the first 8 bytes of their SHA-256.</summary>
+    public Tensor Digests { get; } = digests;
+
+    /// <summary>How much each image counts: float32 [N] on the CPU, finite and at least 0; null: all the same.</summary>
+    public Tensor? Weights { get; set; }
+
+    /// <summary>Images of the same group belong on one side of a split: int64 [N] on the CPU; null: each is a group of its own.</summary>
+    public Tensor? Groups { get; set; }
+
+    /// <summary>
+    /// How many images <see cref="Read(Tensor, int, Device)"/> brings into an order: all of them, unless the set is streamed.
+    /// </summary>
+    public virtual long BlockLength => Count;
+
     /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
     public abstract ScalarType PixelType { get; }
 
     /// <summary>Reads a view's images and labels into a set.</summary>
     /// <param name="env">Where skipped images are logged.</param>
-    /// <param name="data">The view; it is read twice, the first time its label column alone. Parallel cursors are used where it offers them.</param>
+    /// <param name="data">The view; it is read twice, the first time without its images. Parallel cursors are used where it offers
+    /// them.</param>
     /// <param name="featureColumn">The column of images.</param>
     /// <param name="labelColumn">The label column, a key.</param>
     /// <param name="column">How an image is read.</param>
@@ -36,7 +51,11 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
         IHostEnvironment env, IDataView data, string featureColumn, string labelColumn, ImageColumn column, ImageSetOptions options,
         Action checkAlive) => ImageSetLoader.Load(env, data, featureColumn, labelColumn, column, options, checkAlive);
 
-    /// <summary>One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller.</summary>
+    /// <summary>
+    /// One pass over the rows of <paramref name="order"/> in mini-batches, the last of which may be smaller. Where
+    /// <see cref="BlockLength"/> is below <see cref="Count"/>, the rows come in another order:
+    /// <see cref="ImageBatch.Rows"/> says which they are.
+    /// </summary>
     /// <param name="order">Row numbers, int64 [n] on the CPU.</param>
     /// <param name="batchSize">Rows a batch.</param>
     /// <param name="device">Where the batches go.</param>
@@ -78,6 +97,9 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places)
     {
         _places.Dispose();
         Labels.Dispose();
+        Digests.Dispose();
+        Weights?.Dispose();
+        Groups?.Dispose();
         GC.SuppressFinalize(this);
     }
 

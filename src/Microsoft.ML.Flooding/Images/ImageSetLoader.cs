@@ -1,6 +1,9 @@
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -13,11 +16,17 @@ namespace Microsoft.ML.Flooding.Images;
 /// </summary>
 internal sealed class ImageSetLoader : IDisposable
 {
+    /// <summary>
+    /// What a streamed set may take where no limit is given. It decides the order of the images, so it is the same on every machine.
+    /// </summary>
+    internal const long DefaultStreamBytes = 1L << 30;
+
     private readonly ImageColumn _column;
     private readonly PixelStore _store;
     private readonly OnInvalidImage _onInvalidImage;
     private readonly RowKey[] _keys;
     private readonly int[] _labels;
+    private readonly long[] _digests;
     private readonly Dictionary<long, string> _invalid = [];
     private readonly ReaderWriterLockSlim _widening = new();
 
@@ -32,6 +41,7 @@ internal sealed class ImageSetLoader : IDisposable
         _onInvalidImage = onInvalidImage;
         _keys = new RowKey[store.Count];
         _labels = new int[store.Count];
+        _digests = new long[store.Count];
     }
 
     /// <inheritdoc cref="ImageSet.Load"/>
@@ -40,11 +50,11 @@ internal sealed class ImageSetLoader : IDisposable
         Action checkAlive)
     {
         column = column with { Name = featureColumn };
-        var count = LabelReader.Count(data, labelColumn, checkAlive);
-        using var store = CreateStore(data, column, count, options);
+        var values = RowValues.Read(env, data, labelColumn, options, checkAlive);
+        using var store = CreateStore(data, column, values.Count, options);
         using var loader = new ImageSetLoader(column, store, options.OnInvalidImage);
         loader.ReadRows(data, labelColumn, checkAlive);
-        return loader.ToSet(env, options);
+        return loader.ToSet(env, data, values, options.Skipped);
     }
 
     /// <inheritdoc/>
@@ -52,17 +62,11 @@ internal sealed class ImageSetLoader : IDisposable
 
     private static PixelStore CreateStore(IDataView data, ImageColumn column, long count, ImageSetOptions options)
     {
-        var maxBytes = options.MaxCacheBytes ?? FreeMemory() / 2;
+        var maxBytes = options.MaxCacheBytes ?? (options.UseDisk ? FreeMemory.Bytes() / 2 : DefaultStreamBytes);
         var isByte = ImageColumn.PixelTypeOf(data.Schema[column.Name].Type) == ScalarType.Byte;
         return count * column.Shape.Length * (isByte ? 1 : sizeof(float)) <= maxBytes ? new MemoryStore(column.Shape, count)
             : options.UseDisk ? new FileStore(column.Shape, count, options.CacheFolder)
             : new StreamStore(data, column, count, maxBytes);
-    }
-
-    private static long FreeMemory()
-    {
-        var memory = GC.GetGCMemoryInfo();
-        return memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes;
     }
 
     private void ReadRows(IDataView data, string labelColumn, Action checkAlive)
@@ -145,8 +149,16 @@ internal sealed class ImageSetLoader : IDisposable
         if (!_column.TryDecode(worker.Raw, pixels, out problem))
             return false;
 
+        _digests[place] = Digest(pixels);
         _store.Commit(place, pixels);
         return true;
+    }
+
+    private static long Digest(ReadOnlySpan<byte> pixels)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(pixels, hash);
+        return BinaryPrimitives.ReadInt64LittleEndian(hash);
     }
 
     /// <summary>Floats are kept as bytes for as long as they are bytes. Where a place is may be asked under the lock only: widening moves them all.</summary>
@@ -155,6 +167,8 @@ internal sealed class ImageSetLoader : IDisposable
         if (!_column.TryDecode(worker.Raw, worker.Values, out problem))
             return false;
 
+        // Of the floats: whether a row is stored as bytes first depends on the race.
+        _digests[place] = Digest(worker.Values);
         _widening.EnterReadLock();
         try
         {
@@ -220,7 +234,7 @@ internal sealed class ImageSetLoader : IDisposable
             + "Remove the row, or set OnInvalidImage to Skip.");
     }
 
-    private ImageSet ToSet(IHostEnvironment env, ImageSetOptions options)
+    private ImageSet ToSet(IHostEnvironment env, IDataView data, RowValues rows, Action<SkippedImage>? skipped)
     {
         // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
         var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
@@ -229,7 +243,7 @@ internal sealed class ImageSetLoader : IDisposable
             order[place] = place;
         _keys.AsSpan().Sort(order);
 
-        var leftOut = _invalid.Count > 0 ? Report(env, order, options.Skipped) : [];
+        var leftOut = _invalid.Count > 0 ? Report(env, data, order, skipped) : [];
         if (leftOut.Count > 0)
         {
             using var all = places;
@@ -239,33 +253,53 @@ internal sealed class ImageSetLoader : IDisposable
 
         var labels = empty(order.Length, ScalarType.Int64).DetachFromDisposeScope();
         var values = Values(labels);
+        var digests = empty(order.Length, ScalarType.Int64).DetachFromDisposeScope();
+        var digestValues = Values(digests);
         for (var i = 0; i < order.Length; i++)
-            values[i] = _labels[order[i]];
-        return _store.ToSet(labels, places, leftOut);
+            (values[i], digestValues[i]) = (_labels[order[i]], _digests[order[i]]);
+        var set = _store.ToSet(labels, places, digests, leftOut);
+        (set.Weights, set.Groups) = rows.Without(leftOut);
+        if (set.BlockLength < set.Count)
+        {
+            using var channel = env.Start("Reading images");
+            channel.Info(MessageSensitivity.None,
+                $"The {set.Count} images take more memory than MaxCacheBytes allows, and CacheOnDisk is false: each epoch decodes them "
+                + $"again and shuffles them within blocks of {set.BlockLength}. "
+                + "To shuffle all together, raise MaxCacheBytes or set CacheOnDisk.");
+        }
+
+        return set;
     }
 
     private static Span<long> Values(Tensor tensor) => MemoryMarshal.Cast<byte, long>(tensor.bytes);
 
-    private HashSet<long> Report(IHostEnvironment env, ReadOnlySpan<long> places, Action<long, string>? skipped)
+    private HashSet<long> Report(IHostEnvironment env, IDataView data, ReadOnlySpan<long> places, Action<SkippedImage>? skipped)
     {
         if (_invalid.Count == places.Length)
             throw new InvalidOperationException(
                 $"Column '{_column.Name}': no image can be read; the first one's reason: {_invalid[places[0]]}.");
 
-        using var channel = env.Start("Reading images");
-        channel.Warning(MessageSensitivity.None, $"{_invalid.Count} of {places.Length} images cannot be read and are left out.");
-        var rows = new HashSet<long>();
+        var (rows, problems) = (new List<long>(), new List<string>());
         for (var row = 0; row < places.Length; row++)
         {
-            if (_invalid.TryGetValue(places[row], out var problem))
-            {
-                channel.Info(MessageSensitivity.UserData, $"Row {row} is left out: {problem}.");
-                skipped?.Invoke(row, problem);
-                rows.Add(row);
-            }
+            if (!_invalid.TryGetValue(places[row], out var problem))
+                continue;
+            rows.Add(row);
+            problems.Add(problem);
         }
 
-        return rows;
+        SkippedImage[] images = [.. RowDescription.TextsOf(data, rows).Select((texts, i) => new SkippedImage(rows[i], texts, problems[i]))];
+        using var channel = env.Start("Reading images");
+        channel.Warning(MessageSensitivity.UserData,
+            $"{images.Length} of {places.Length} images cannot be read and are left out. The first one: {images[0]}. "
+            + "History.SkippedImages has them all.");
+        foreach (var image in images)
+        {
+            channel.Info(MessageSensitivity.UserData, $"Left out: {image}.");
+            skipped?.Invoke(image);
+        }
+
+        return [.. rows];
     }
 
     private InvalidOperationException DifferentRows() => new(

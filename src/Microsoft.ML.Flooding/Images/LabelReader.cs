@@ -19,25 +19,6 @@ internal static class LabelReader
             : Create<ulong>(row, column);
     }
 
-    /// <summary>Counts a view's rows, none of which may lack its label, without touching another column.</summary>
-    public static long Count(IDataView data, string labelColumn, Action checkAlive)
-    {
-        using var cursor = data.GetRowCursor([data.Schema[labelColumn]]);
-        var read = CreateGetter(cursor, labelColumn);
-        var count = 0L;
-        for (; cursor.MoveNext(); count++)
-        {
-            if (read() < 0)
-                throw new InvalidOperationException(
-                    $"Column '{labelColumn}', {RowDescription.Of(data, count)}: the label is missing. "
-                    + "Drop such rows, for instance with DataOperationsCatalog.FilterRowsByMissingValues.");
-            if (count % 1024 == 0)
-                checkAlive();
-        }
-
-        return count > 0 ? count : throw new InvalidOperationException("The training data has no rows.");
-    }
-
     private static Func<long> Create<T>(DataViewRow row, DataViewSchema.Column column)
         where T : INumberBase<T>
     {

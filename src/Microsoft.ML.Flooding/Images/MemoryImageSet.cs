@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>A set whose pixels are one tensor in memory, and on the GPU too where it is small enough.</summary>
-internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor labels, Tensor places) : ImageSet(shape, labels, places)
+internal sealed class MemoryImageSet(ImageShape shape, Tensor pixels, Tensor labels, Tensor places, Tensor digests)
+    : ImageSet(shape, labels, places, digests)
 {
     // TorchSharp does not say how much memory a GPU has free; the network's share is the larger one on any GPU worth training on.
     private const long MaxDeviceBytes = 2L << 30;

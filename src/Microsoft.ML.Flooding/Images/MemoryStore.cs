@@ -39,8 +39,8 @@ internal sealed unsafe class MemoryStore : PixelStore
     }
 
     /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut) =>
-        new MemoryImageSet(Shape, Release(), labels, places);
+    public override ImageSet ToSet(Tensor labels, Tensor places, Tensor digests, IReadOnlySet<long> leftOut) =>
+        new MemoryImageSet(Shape, Release(), labels, places, digests);
 
     /// <summary>The tensor, the caller's from now on.</summary>
     public Tensor Release() => _pixels.alias().DetachFromDisposeScope();

@@ -2,13 +2,49 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Turns RGB pixels upright by the eight EXIF orientations.</summary>
-internal static class Orientation
+/// <summary>Turns pixels upright by the eight EXIF orientations.</summary>
+internal static unsafe class Orientation
 {
-    /// <summary>Writes the upright image of <paramref name="width"/> x <paramref name="height"/>.</summary>
+    /// <summary>Whether the upright image is as wide as the stored one is high.</summary>
+    public static bool IsSwapped(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
+
+    /// <summary>
+    /// The orientation of the pixels of a file, as they are stored; <see cref="SKEncodedOrigin.TopLeft"/> where there is no such image.
+    /// </summary>
+    /// <param name="path">The file; null where it is not known.</param>
+    /// <param name="width">Of the pixels, as they are stored.</param>
+    /// <param name="height">Of the pixels, as they are stored.</param>
+    public static SKEncodedOrigin Of(string? path, int width, int height)
+    {
+        using var codec = File.Exists(path) ? SKCodec.Create(path) : null;
+        return codec?.Info is { } stored && (stored.Width, stored.Height) == (width, height)
+            ? codec.EncodedOrigin
+            : SKEncodedOrigin.TopLeft;
+    }
+
+    /// <summary>Resizes the <see cref="SourceArea"/> of four-channel pixels, as they are stored, to an upright RGB image.</summary>
+    public static void ResizeUpright(
+        byte* stored, int storedWidth, int storedHeight, SKEncodedOrigin origin, double? centerCrop, bool isBgra, Span<byte> rgb,
+        ImageShape shape)
+    {
+        // As stored, an image lying on its side has the target's sides swapped.
+        var (width, height) = IsSwapped(origin) ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
+        var area = SourceArea.Of(storedWidth, storedHeight, centerCrop, width, height);
+        if (origin == SKEncodedOrigin.TopLeft)
+        {
+            Resampler.Resize(stored, storedWidth, area, isBgra, rgb, width, height);
+            return;
+        }
+
+        var lying = new byte[shape.Length];
+        Resampler.Resize(stored, storedWidth, area, isBgra, lying, width, height);
+        Upright(lying, origin, rgb, shape.Width, shape.Height);
+    }
+
+    /// <summary>Writes the upright RGB image of <paramref name="width"/> x <paramref name="height"/>.</summary>
     public static void Upright(ReadOnlySpan<byte> stored, SKEncodedOrigin origin, Span<byte> upright, int width, int height)
     {
-        var swapped = origin >= SKEncodedOrigin.LeftTop;
+        var swapped = IsSwapped(origin);
         var (storedWidth, storedHeight) = swapped ? (height, width) : (width, height);
         for (var y = 0; y < height; y++)
         {

@@ -29,8 +29,9 @@ internal abstract class PixelStore(ImageShape shape, long count) : IDisposable
     /// <summary>The set of what was written; the store is empty afterwards.</summary>
     /// <param name="labels">The class indices of the images kept, int64.</param>
     /// <param name="places">Where each of them is, int64.</param>
+    /// <param name="digests">What tells their pixels from others, int64.</param>
     /// <param name="leftOut">The rows of the data that are not among them.</param>
-    public abstract ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut);
+    public abstract ImageSet ToSet(Tensor labels, Tensor places, Tensor digests, IReadOnlySet<long> leftOut);
 
     /// <inheritdoc/>
     public abstract void Dispose();

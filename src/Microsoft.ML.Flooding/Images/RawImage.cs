@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Images;
 
@@ -8,6 +9,9 @@ namespace Microsoft.ML.Flooding.Images;
 /// </summary>
 internal sealed class RawImage
 {
+    /// <summary>The problem of a row whose <see cref="MLImage"/> is null.</summary>
+    internal const string NoImage = "there is no image (null)";
+
     private VBuffer<byte> _bytes;
     private VBuffer<float> _values;
 
@@ -18,26 +22,39 @@ internal sealed class RawImage
 
     internal int Height { get; private set; }
 
+    /// <summary>Where the first row and column of an <see cref="ImageKind.Bitmap"/> belong.</summary>
+    internal SKEncodedOrigin Origin { get; private set; }
+
+    /// <summary>One channel after the other, of <see cref="ImageKind.Bytes"/> and <see cref="ImageKind.Values"/>.</summary>
+    internal bool IsPlanar { get; private set; }
+
     /// <summary>Blue before red, of an <see cref="ImageKind.Bitmap"/>.</summary>
     internal bool IsBgra { get; private set; }
+
+    /// <summary>The bytes that the value takes.</summary>
+    internal long Size => Kind == ImageKind.Values ? (long)_values.Length * sizeof(float) : _bytes.Length;
 
     internal ref readonly VBuffer<byte> Bytes => ref _bytes;
 
     internal ref readonly VBuffer<float> Values => ref _values;
 
-    internal void ReadBytes(ImageKind kind, ValueGetter<VBuffer<byte>> getter)
+    internal void ReadBytes(ImageKind kind, bool isPlanar, ValueGetter<VBuffer<byte>> getter)
     {
-        Kind = kind;
+        (Kind, IsPlanar) = (kind, isPlanar);
         getter(ref _bytes);
     }
 
-    internal void ReadValues(ValueGetter<VBuffer<float>> getter)
+    internal void ReadValues(bool isPlanar, ValueGetter<VBuffer<float>> getter)
     {
-        Kind = ImageKind.Values;
+        (Kind, IsPlanar) = (ImageKind.Values, isPlanar);
         getter(ref _values);
     }
 
-    /// <summary>Copies the bitmap: the cursor may dispose it when it moves on, or the user's collection may own it.</summary>
+    /// <summary>
+    /// Copies the bitmap: the cursor may dispose it when it moves on, or the user's collection may own it. What MLImage does not keep of a
+    /// file is restored as far as it can be: the colours under alpha, and the orientation where the file is known (LoadImages names it in
+    /// the tag).
+    /// </summary>
     internal void ReadBitmap(MLImage? image)
     {
         Kind = ImageKind.Bitmap;
@@ -46,7 +63,9 @@ internal sealed class RawImage
         if (image is not null)
         {
             IsBgra = image.PixelFormat == MLPixelFormat.Bgra32;
+            Origin = Orientation.Of(image.Tag, Width, Height);
             image.Pixels.CopyTo(editor.Values);
+            Alpha.Unpremultiply(editor.Values);
         }
 
         _bytes = editor.Commit();

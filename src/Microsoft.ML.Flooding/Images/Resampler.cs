@@ -8,15 +8,6 @@ namespace Microsoft.ML.Flooding.Images;
 /// </summary>
 internal static unsafe class Resampler
 {
-    /// <inheritdoc cref="Resize(byte*, int, SourceArea, bool, Span{byte}, int, int)"/>
-    public static void Resize(ReadOnlySpan<byte> source, int sourceWidth, SourceArea area, bool isBgra, Span<byte> rgb, int width, int height)
-    {
-        if (source.Length < ((((area.Y + area.Height - 1L) * sourceWidth) + area.X + area.Width) * 4))
-            throw new ArgumentException("Four bytes a pixel are expected.", nameof(source));
-        fixed (byte* pixels = source)
-            Resize(pixels, sourceWidth, area, isBgra, rgb, width, height);
-    }
-
     /// <summary>Resizes an area of RGBA or BGRA pixels, whose rows of <paramref name="sourceWidth"/> pixels follow each other without a gap.</summary>
     public static void Resize(byte* source, int sourceWidth, SourceArea area, bool isBgra, Span<byte> rgb, int width, int height)
     {

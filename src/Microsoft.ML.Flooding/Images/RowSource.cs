@@ -4,7 +4,7 @@ namespace Microsoft.ML.Flooding.Images;
 /// <summary>One of the parallel cursors over the columns of images and labels.</summary>
 internal sealed class RowSource(DataViewRowCursor cursor, ImageColumn column, string labelColumn)
 {
-    private readonly Action<RawImage> _readImage = column.CreateGetter(cursor);
+    private readonly Func<RawImage, string?> _readImage = column.CreateGetter(cursor);
     private readonly Func<long> _readLabel = LabelReader.CreateGetter(cursor, labelColumn);
     private int _index = -1;
 
@@ -20,17 +20,6 @@ internal sealed class RowSource(DataViewRowCursor cursor, ImageColumn column, st
     /// <summary>The class index; -1 where it is missing.</summary>
     public long ReadLabel() => _readLabel();
 
-    /// <summary>Reads the image. What stands in the way (LoadImages throws at a broken file) is the row's problem, not the set's.</summary>
-    public string? TryRead(RawImage raw)
-    {
-        try
-        {
-            _readImage(raw);
-            return null;
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            return e.GetBaseException().Message.TrimEnd('.');
-        }
-    }
+    /// <summary>Reads the image; the problem where it cannot be read.</summary>
+    public string? TryRead(RawImage raw) => _readImage(raw);
 }

@@ -17,11 +17,12 @@ internal sealed class StreamStore(IDataView data, ImageColumn column, long count
     public override void Widen(long places) => PixelType = ScalarType.Float32;
 
     /// <inheritdoc/>
-    public override ImageSet ToSet(Tensor labels, Tensor places, IReadOnlySet<long> leftOut)
+    public override ImageSet ToSet(Tensor labels, Tensor places, Tensor digests, IReadOnlySet<long> leftOut)
     {
         places.Dispose();
         long[] rows = [.. Enumerable.Range(0, checked((int)Count)).Select(row => (long)row).Where(row => !leftOut.Contains(row))];
-        return new StreamedImageSet(data, column, PixelType, labels, tensor(rows).DetachFromDisposeScope(), Count, imagesAtOnce: maxBytes / PlaceLength);
+        return new StreamedImageSet(
+            data, column, PixelType, labels, tensor(rows).DetachFromDisposeScope(), digests, Count, imagesAtOnce: maxBytes / PlaceLength);
     }
 
     /// <inheritdoc/>

@@ -6,11 +6,16 @@ namespace Microsoft.ML.Flooding.Images;
 /// A set that keeps no pixels: every pass reads the data again from its first row to its last. An order can be followed only as far as
 /// memory reaches, so it holds within blocks: of the rows asked for, each block takes the next ones in the data's order and gives them
 /// in the order asked for. Data sorted by class should therefore be shuffled beforehand (DataOperationsCatalog.ShuffleRows).
+/// The length of a block follows from the options and the images alone, never from the machine: it decides the order.
 /// </summary>
 internal sealed class StreamedImageSet(
-    IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, Tensor dataRows, long dataCount, long imagesAtOnce)
-    : ImageSet(column.Shape, labels, dataRows)
+    IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, Tensor dataRows, Tensor digests, long dataCount,
+    long imagesAtOnce)
+    : ImageSet(column.Shape, labels, dataRows, digests)
 {
+    /// <summary>One block is in use while the next one is read.</summary>
+    public override long BlockLength { get; } = Math.Min(Math.Clamp(imagesAtOnce / 2, 1, 1 << 24), labels.shape[0]);
+
     /// <inheritdoc/>
     public override ScalarType PixelType => pixelType;
 
@@ -23,8 +28,7 @@ internal sealed class StreamedImageSet(
         for (var i = 0L; i < order.Length; i++)
             positions[order[i]] = positions[order[i]] < 0 ? i : throw new ArgumentException("A row can be read once a pass.", nameof(rows));
 
-        // One block is in use while the next one is read.
-        var blocks = new ImageBlocks(data, column, pixelType, positions, order.Length, (int)Math.Clamp(imagesAtOnce / 2, 1, 1 << 24));
+        var blocks = new ImageBlocks(data, column, pixelType, positions, order.Length, (int)BlockLength);
         return new Batches(blocks, Labels, rows, batchSize, device);
     }
 

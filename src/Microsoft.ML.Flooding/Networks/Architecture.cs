@@ -16,6 +16,8 @@ namespace Microsoft.ML.Flooding;
 public sealed class Architecture : IEquatable<Architecture>
 {
     private const int LongestSmallSide = 64;
+    private const int MaxBaseWidth = 1024;
+    private const int MaxHiddenSize = 1 << 16;
 
     private Architecture(Family family) => Family = family;
 
@@ -106,38 +108,42 @@ public sealed class Architecture : IEquatable<Architecture>
     };
 
     /// <summary>The same network with another number of channels in its first stage; the later stages follow in proportion.</summary>
-    /// <param name="channels">At least 1. The default is 64 for a ResNet and 32 for <see cref="ConvNet"/>.</param>
+    /// <param name="channels">From 1 to 1,024. The default is 64 for a ResNet and 32 for <see cref="ConvNet"/>.</param>
     /// <exception cref="ArgumentException">The architecture is neither a ResNet nor <see cref="ConvNet"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="channels"/> is below 1.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="channels"/> is outside its range.</exception>
     public Architecture WithBaseWidth(int channels)
     {
         Require(Scaling.BaseWidth, "base width");
-        ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
+        if (channels is < 1 or > MaxBaseWidth)
+            throw new ArgumentOutOfRangeException(nameof(channels), channels, $"The base width must be from 1 to {MaxBaseWidth}.");
         return new(this) { BaseWidth = channels == Family.DefaultBaseWidth ? 0 : channels };
     }
 
     /// <summary>The same network with the channels of every layer multiplied, rounded to multiples of 8.</summary>
-    /// <param name="multiplier">Above 0, at most 10. The default is 1.</param>
+    /// <param name="multiplier">From 0.01 to 10. The default is 1.</param>
     /// <exception cref="ArgumentException">The architecture is neither a MobileNet nor an EfficientNet.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="multiplier"/> is outside its range.</exception>
     public Architecture WithWidthMultiplier(double multiplier)
     {
         Require(Scaling.Multiplier, "width multiplier");
-        if (!(multiplier > 0 && multiplier <= 10))
-            throw new ArgumentOutOfRangeException(nameof(multiplier), multiplier, "The width multiplier must be above 0 and at most 10.");
+        if (multiplier is not (>= 0.01 and <= 10))
+            throw new ArgumentOutOfRangeException(nameof(multiplier), multiplier, "The width multiplier must be from 0.01 to 10.");
         return new(this) { WidthMultiplier = multiplier };
     }
 
     /// <summary>The same perceptron with other hidden layers.</summary>
-    /// <param name="sizes">The units of each hidden layer, each at least 1; none at all gives a linear classifier.</param>
+    /// <param name="sizes">The units of each hidden layer, each from 1 to 65,536; none at all gives a linear classifier.</param>
     /// <exception cref="ArgumentException">The architecture is not <see cref="Mlp"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A size is outside its range.</exception>
     public Architecture WithHiddenSizes(params int[] sizes)
     {
         Require(Scaling.HiddenSizes, "hidden layers");
         ArgumentNullException.ThrowIfNull(sizes);
         foreach (var size in sizes)
-            ArgumentOutOfRangeException.ThrowIfLessThan(size, 1, nameof(sizes));
+        {
+            if (size is < 1 or > MaxHiddenSize)
+                throw new ArgumentOutOfRangeException(nameof(sizes), size, $"A hidden layer must have from 1 to {MaxHiddenSize} units.");
+        }
         return new(this) { HiddenSizes = [.. sizes] };
     }
 
@@ -175,21 +181,22 @@ public sealed class Architecture : IEquatable<Architecture>
 
     /// <summary>A TorchScript module, as <c>torch.jit.save</c> writes it: training goes on from its weights, and model files hold a copy of it.</summary>
     /// <param name="path">The file. Run scripts only from sources you trust.</param>
-    /// <param name="inputSize">The side of the square images it was made for, at least 1.</param>
+    /// <param name="inputSize">The side of the square images it was made for, from 1 to 65,535.</param>
     /// <param name="mean">Of each channel, for values from 0 to 1: subtracted. Default: that of ImageNet.</param>
     /// <param name="deviation">Of each channel: divides. Above 0, as many as <paramref name="mean"/>. Default: that of ImageNet.</param>
     /// <remarks>The module maps images [N, C, H, W] to logits [N, classes], for the classes of the data it is trained on.</remarks>
     /// <exception cref="ArgumentException"><paramref name="mean"/> and <paramref name="deviation"/> do not go together, or a deviation is not above 0.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="inputSize"/> is below 1.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="inputSize"/> is outside its range.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="InvalidDataException">The file is not a TorchScript module.</exception>
     public static Architecture FromTorchScript(string path, int inputSize, IReadOnlyList<float>? mean = null, IReadOnlyList<float>? deviation = null)
     {
         ArgumentNullException.ThrowIfNull(path);
-        ArgumentOutOfRangeException.ThrowIfLessThan(inputSize, 1);
+        if (inputSize is < 1 or > ImageShape.LongestSide)
+            throw new ArgumentOutOfRangeException(nameof(inputSize), inputSize, $"The input size must be from 1 to {ImageShape.LongestSide}.");
         mean ??= Preprocessing.ImageNet.Mean;
         deviation ??= Preprocessing.ImageNet.Deviation;
-        if (mean.Count != deviation.Count || !deviation.All(value => value > 0 && float.IsFinite(value)) || !mean.All(float.IsFinite))
+        if (mean.Count == 0 || mean.Count != deviation.Count || !deviation.All(value => value > 0 && float.IsFinite(value)) || !mean.All(float.IsFinite))
             throw new ArgumentException("There has to be a finite mean and a finite deviation above 0 for each channel.", nameof(deviation));
         var script = File.ReadAllBytes(path);
         try

@@ -57,11 +57,11 @@ internal interface IOperators<T>
     /// <summary>[N, C, H, W] to [N, C, 1, 1].</summary>
     T GlobalAveragePool(T x);
 
-    /// <param name="reduction">What becomes of the axes.</param>
+    /// <param name="aggregation">What becomes of the axes.</param>
     /// <param name="axes">From the first, 0.</param>
     /// <param name="keeps">Whether the axes stay, with the size 1.</param>
     /// <param name="x">The value.</param>
-    T Reduce(Reduction reduction, long[] axes, bool keeps, T x);
+    T Reduce(Aggregation aggregation, long[] axes, bool keeps, T x);
 
     /// <summary>The product of the matrices of the last two axes; those before broadcast.</summary>
     T MatMul(T x, T y);

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -16,16 +17,24 @@ internal static class PretrainedWeights
     /// <para>Floating-point weights of any precision. A head for another number of classes keeps its initial values.</para>
     /// <para>Between grey and colour images, the weights of the first convolution are summed over the colours, so that a grey image
     /// gives what it gave as a colour image of three equal channels, or spread evenly over them.</para>
-    /// <para>The positions of a vision transformer are interpolated to the network's grid (bicubic).</para>
+    /// <para>
+    /// The positions of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is that of the images
+    /// it was trained on, where they are known and have as many patches; else it is square; else it is the network's, if that has as many
+    /// patches.
+    /// </para>
     /// </remarks>
+    /// <param name="network">Gets the weights.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="trainedOn">The shape of the images that the weights were trained on; null if it is not known.</param>
     /// <exception cref="InvalidDataException">The file is malformed, or less than half of the network's parameters fit.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static PretrainedWeightsReport Load(Network network, string path)
+    public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var file = SafetensorsFile.Open(path);
         var stored = OwnNames(network, file);
+        var positions = (network as VisionTransformer)?.Positions;
         var firstConvolution = network.modules().OfType<Conv2d>().FirstOrDefault();
         var parameters = network.named_parameters().Select(entry => entry.name).ToHashSet();
         var (loaded, skipped, missing) = (new List<string>(), new List<string>(), new List<string>());
@@ -37,7 +46,9 @@ internal static class PretrainedWeights
                 if (!name.EndsWith(Counter, StringComparison.Ordinal))
                     missing.Add(name);
             }
-            else if (Fit(network, firstConvolution, tensor, file.Load(entry.Name)) is { } values)
+            else if ((ReferenceEquals(tensor, positions)
+                ? FitPositions((VisionTransformer)network, file.Load(entry.Name), trainedOn)
+                : Fit(firstConvolution, tensor, file.Load(entry.Name))) is { } values)
             {
                 tensor.copy_(values);
                 loaded.Add(name);
@@ -91,7 +102,7 @@ internal static class PretrainedWeights
         return name;
     }
 
-    private static Tensor? Fit(Network network, Conv2d? firstConvolution, Tensor tensor, Tensor values)
+    private static Tensor? Fit(Conv2d? firstConvolution, Tensor tensor, Tensor values)
     {
         if (tensor.is_floating_point() != values.is_floating_point())
             return null;
@@ -109,18 +120,27 @@ internal static class PretrainedWeights
                 _ => null,
             };
         }
-        if (network is VisionTransformer transformer && ReferenceEquals(tensor, transformer.Positions) && values.ndim == 3 && tensor.shape[2] == values.shape[2])
-            return Interpolate(values.@float(), transformer.Grid);
         return null;
     }
 
-    private static Tensor? Interpolate(Tensor positions, (int Height, int Width) grid)
+    private static Tensor? FitPositions(VisionTransformer network, Tensor values, ImageShape? trainedOn)
     {
-        var side = (long)Math.Sqrt(positions.shape[1] - 1);
-        if (side * side != positions.shape[1] - 1)
+        if (!values.is_floating_point() || values.ndim != 3 || values.shape[2] != network.Positions.shape[2])
             return null;
-        var square = positions[.., 1..].reshape(1, side, side, -1).permute(0, 3, 1, 2);
-        var resized = F.interpolate(square, [grid.Height, grid.Width], mode: InterpolationMode.Bicubic, align_corners: false);
+        var patches = values.shape[1] - 1;
+        var side = (int)Math.Sqrt(patches);
+        (int Height, int Width)[] known = trainedOn is { } shape ? [network.GridOf(shape)] : [];
+        var grid = known.Append((Height: side, Width: side)).Append(network.Grid)
+            .FirstOrDefault(grid => (long)grid.Height * grid.Width == patches);
+        return grid.Height == 0 ? null
+            : grid == network.Grid ? values
+            : Interpolate(values.@float(), grid, network.Grid);
+    }
+
+    private static Tensor Interpolate(Tensor positions, (int Height, int Width) from, (int Height, int Width) to)
+    {
+        var patches = positions[.., 1..].reshape(1, from.Height, from.Width, -1).permute(0, 3, 1, 2);
+        var resized = F.interpolate(patches, [to.Height, to.Width], mode: InterpolationMode.Bicubic, align_corners: false);
         return cat([positions[.., ..1], resized.flatten(2).transpose(1, 2)], 1);
     }
 }

@@ -50,7 +50,7 @@ internal class ShapeOperators : IOperators<long[]>
 
     public long[] GlobalAveragePool(long[] x) => [x[0], x[1], 1, 1];
 
-    public long[] Reduce(Reduction reduction, long[] axes, bool keeps, long[] x) =>
+    public long[] Reduce(Aggregation aggregation, long[] axes, bool keeps, long[] x) =>
         [.. x.Index().Where(axis => keeps || !axes.Contains(axis.Index)).Select(axis => axes.Contains(axis.Index) ? 1 : axis.Item)];
 
     public virtual long[] MatMul(long[] x, long[] y) => x.Length > 1 && y.Length > 1 && x[^1] == y[^2]

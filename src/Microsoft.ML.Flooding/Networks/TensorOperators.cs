@@ -8,7 +8,7 @@ namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>Computes: each operator is the library's, at once.</summary>
 /// <param name="training">Whether dropout and stochastic depth act. Batch norm goes by the mode of its module.</param>
-/// <param name="generator">What they draw from, on the device of the network; the global one when null.</param>
+/// <param name="generator">What they draw from, a generator of the CPU; the global one of the device when null.</param>
 internal sealed class TensorOperators(bool training, Generator? generator) : IOperators<Tensor>
 {
     /// <summary>For scoring.</summary>
@@ -78,18 +78,18 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
 
     public Tensor Copy(Tensor x) => x.clone();
 
-    public Tensor Pool(Pooling pooling, Tensor x) => pooling.Reduction == Reduction.Maximum
+    public Tensor Pool(Pooling pooling, Tensor x) => pooling.Aggregation == Aggregation.Maximum
         ? F.max_pool2d(x, pooling.Kernel, pooling.Stride, pooling.Padding, pooling.Dilation)
         : F.avg_pool2d(x, pooling.Kernel, pooling.Stride, pooling.Padding);
 
     public Tensor GlobalAveragePool(Tensor x) => F.adaptive_avg_pool2d(x, 1);
 
-    public Tensor Reduce(Reduction reduction, long[] axes, bool keeps, Tensor x) => reduction switch
+    public Tensor Reduce(Aggregation aggregation, long[] axes, bool keeps, Tensor x) => aggregation switch
     {
-        Reduction.Mean => x.mean(axes, keeps),
-        Reduction.Sum => x.sum(axes, keeps),
-        Reduction.Maximum => x.amax(axes, keeps),
-        _ => throw new ArgumentOutOfRangeException(nameof(reduction)),
+        Aggregation.Mean => x.mean(axes, keeps),
+        Aggregation.Sum => x.sum(axes, keeps),
+        Aggregation.Maximum => x.amax(axes, keeps),
+        _ => throw new ArgumentOutOfRangeException(nameof(aggregation)),
     };
 
     public Tensor MatMul(Tensor x, Tensor y) => x.matmul(y);
@@ -138,7 +138,8 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
     {
         if (!training || probability == 0)
             return x;
-        using var kept = empty(shape, x.dtype, x.device).bernoulli_(1 - probability, generator);
+        using var drawn = empty(shape, x.dtype, generator is null ? x.device : CPU).bernoulli_(1 - probability, generator);
+        using var kept = drawn.to(x.device);
         return x.mul(kept.OverInPlace(1 - probability));
     }
 }

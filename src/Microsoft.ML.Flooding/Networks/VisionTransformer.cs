@@ -14,6 +14,7 @@ internal sealed class VisionTransformer : Network
 {
     private const double Epsilon = 1e-6;
     private static readonly long[] ToTokens = [0, 2, 1];
+    private readonly int _patch;
     private readonly Conv2d _patches;
     private readonly Stack _blocks;
     private readonly LayerNorm _norm;
@@ -22,7 +23,8 @@ internal sealed class VisionTransformer : Network
     {
         if (Math.Min(shape.Height, shape.Width) < patch)
             throw new ArgumentException($"This vision transformer needs images of at least {patch} x {patch} pixels, but these are {shape}.");
-        Grid = (shape.Height / patch, shape.Width / patch);
+        _patch = patch;
+        Grid = GridOf(shape);
         var width = configuration.Width;
         this.Register("cls_token", Parameter(zeros(1, 1, width)));
         this.Register("pos_embed", Parameter(zeros(1, 1 + (Grid.Height * Grid.Width), width)));
@@ -42,6 +44,9 @@ internal sealed class VisionTransformer : Network
     private Parameter ClassToken => get_parameter("cls_token")!;
 
     public Parameter Positions => get_parameter("pos_embed")!;
+
+    /// <summary>The patches that images of this shape are cut into.</summary>
+    public (int Height, int Width) GridOf(ImageShape shape) => (shape.Height / _patch, shape.Width / _patch);
 
     /// <summary>The side of a patch of the images' own resolution, by the stem.</summary>
     public static int PatchOf(bool smallStem, ImageShape shape) => smallStem ? Math.Max(shape.Height, shape.Width) <= 32 ? 4 : 8 : 16;

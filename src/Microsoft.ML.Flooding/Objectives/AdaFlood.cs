@@ -12,7 +12,7 @@ internal sealed class AdaFlood(Tensor levels) : Objective
     public override Descent Of(BatchLoss loss)
     {
         var above = loss.PerSample - levels.index_select(0, loss.Rows);
-        return new(above.abs().mean(), above.sign().mean());
+        return new(loss.Average(above.abs()), above.sign().mean());
     }
 
     /// <summary>

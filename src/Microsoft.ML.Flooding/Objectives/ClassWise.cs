@@ -18,7 +18,7 @@ internal sealed class ClassWise(Tensor levels) : Objective
         // time, where index_add does not on a GPU.
         var above = loss.PerSample - levels.index_select(0, loss.Labels);
         var oneHot = loss.Labels.unsqueeze(1).eq(_classes).to(ScalarType.Float32);
-        var sums = above.matmul(oneHot);
+        var sums = loss.Weigh(above).matmul(oneHot);
         return new(sums.abs().sum().Over(loss.PerSample.shape[0]), oneHot.matmul(sums.sign()).mean());
     }
 }

@@ -3,5 +3,5 @@ namespace Microsoft.ML.Flooding.Objectives;
 /// <summary>The mini-batch mean itself: plain training.</summary>
 internal sealed class CrossEntropy : Objective
 {
-    public override Descent Of(BatchLoss loss) => new(loss.Mean);
+    public override Descent Of(BatchLoss loss) => new(loss.Weighted);
 }

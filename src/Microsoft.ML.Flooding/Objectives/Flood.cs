@@ -15,10 +15,10 @@ internal sealed class Flood(double level) : Objective
     /// </summary>
     public override Descent Of(BatchLoss loss)
     {
-        var mean = loss.Mean;
+        var minimised = loss.Weighted;
         using var _ = no_grad();
-        var sign = mean.Minus(level).sign();
-        return new(mean, sign, sign);
+        var sign = loss.Mean.Minus(level).sign();
+        return new(minimised, sign, sign);
     }
 
     /// <summary>The objective of a level: at zero the cross-entropy never falls below it, and the extra operations are spared.</summary>

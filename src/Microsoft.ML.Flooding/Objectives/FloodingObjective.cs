@@ -25,12 +25,12 @@ public abstract record FloodingObjective
     /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, with theta of
     /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IFlood"/>, fading near the level.
     /// </summary>
-    /// <param name="sigma">The width of the fading in units of the loss, greater than 0; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is not finite or not greater than 0.</exception>
+    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is out of its range.</exception>
     public static FloodingObjective SoftAscentDescent(double sigma = 1)
     {
-        if (sigma is not (> 0 and < double.PositiveInfinity))
-            throw new ArgumentOutOfRangeException(nameof(sigma), sigma, "Sigma must be finite and greater than 0.");
+        if (sigma is not (>= 1e-6 and <= 1e6))
+            throw new ArgumentOutOfRangeException(nameof(sigma), sigma, "Sigma must be from 1e-6 to 1e6.");
         return new SoftAscentDescentObjective(sigma);
     }
 
@@ -40,9 +40,12 @@ public abstract record FloodingObjective
     /// </summary>
     /// <param name="gamma">
     /// Correction of the auxiliary predictions towards the labels, in [0, 1]: at 0 a sample's level is its held-out loss, at 1 every level is 0.
+    /// No level is above -ln(gamma), so a label keeps a probability of about gamma or more, however wrong it is: the limit is 0.69 at the
+    /// default of 0.5 and 3.0 at 0.05. Choose a small gamma for noisy labels. The authors' sweep goes from 0.05 to 0.95 for each task; try several and compare <see cref="TrainingHistory.ValidationAccuracy"/>.
     /// </param>
     /// <param name="folds">
-    /// Auxiliary networks, at least 2: each is trained, plain, on all but its share of the training images. Fit trains for
+    /// Auxiliary networks, at least 2: each is trained, plain, on all but its share of the training images. Where there is validation data,
+    /// the network of the epoch with the highest validation accuracy predicts, otherwise that of the last epoch. Fit trains for
     /// <paramref name="folds"/> + 1 times as long, less what the smaller sets save.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
@@ -56,9 +59,12 @@ public abstract record FloodingObjective
 
     /// <summary>
     /// A flood on the mean loss of each class present in a mini-batch, weighted by its share of the batch (Aizawa et al., 2025), with levels
-    /// from the frequencies of the classes: <see cref="TrainingOptions.FloodLevel"/> for the largest class, less for the others in proportion to
-    /// their number of training images, so that rare classes are learned as far as they can be.
+    /// from the frequencies of the classes: b n_c / n_max for a class of n_c training images, where n_max is the number of the largest class
+    /// and b is <see cref="TrainingOptions.FloodLevel"/>. Rare classes are learned further than frequent ones.
     /// </summary>
+    /// <remarks>
+    /// This formula for the levels is ours, not the paper's. <see cref="ClassWise(IReadOnlyList{float})"/> takes levels from elsewhere.
+    /// </remarks>
     public static FloodingObjective ClassWise() => new ClassWiseObjective(null);
 
     /// <summary>

@@ -8,6 +8,6 @@ internal sealed class IFlood(double level) : Objective
     public override Descent Of(BatchLoss loss)
     {
         var above = loss.PerSample.Minus(level);
-        return new(above.abs().mean(), above.sign().mean());
+        return new(loss.Average(above.abs()), above.sign().mean());
     }
 }

@@ -12,7 +12,7 @@ internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
     {
         var above = loss.PerSample.Minus(theta);
         // sigma^2 sqrt(1 + (a / sigma)^2) = sigma sqrt(sigma^2 + a^2).
-        var minimised = above.square().Plus(sigma * sigma).sqrt().mean().Times(sigma);
+        var minimised = loss.Average(above.square().Plus(sigma * sigma).sqrt()).Times(sigma);
         return new(minimised, above.sign().mean());
     }
 }

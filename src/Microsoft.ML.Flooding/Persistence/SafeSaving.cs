@@ -15,8 +15,13 @@ public static class SafeSaving
     /// <param name="inputSchema">The schema of the data that the model takes, or null.</param>
     /// <param name="path">Where to.</param>
     /// <exception cref="IOException">The file cannot be written; the message says why.</exception>
-    /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
-    /// <remarks>A process that is killed leaves the temporary file: its name begins with that of the model and ends with .tmp.</remarks>
+    /// <exception cref="UnauthorizedAccessException">The file or its folder may not be written to.</exception>
+    /// <remarks>
+    /// <para>As with Save, a symbolic link is followed, the file keeps its mode, and a device or a pipe is written to as it is. A
+    /// <see cref="FileSystemWatcher"/> that waits for changes of the file, as a PredictionEnginePool does, sees one, of the whole file.</para>
+    /// <para>Unlike with Save, the file belongs to the user who saved it, whoever has the old one open keeps that, and so does another hard link to it.</para>
+    /// <para>A process that is killed leaves the temporary file: its name begins with that of the model and ends with .tmp.</para>
+    /// </remarks>
     public static void SaveSafely(this ModelOperationsCatalog catalog, ITransformer model, DataViewSchema? inputSchema, string path)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -41,12 +46,21 @@ public static class SafeSaving
 
     /// <inheritdoc cref="LoadSafely(ModelOperationsCatalog, string, out DataViewSchema?)"/>
     /// <param name="catalog">The catalog: mlContext.Model.</param>
-    /// <param name="stream">The file; it must be seekable.</param>
+    /// <param name="stream">The file; one that cannot seek is read into memory.</param>
     /// <param name="inputSchema">The schema that it was saved with, or null.</param>
+    /// <exception cref="ArgumentException">The stream cannot be read.</exception>
     public static ITransformer LoadSafely(this ModelOperationsCatalog catalog, Stream stream, out DataViewSchema? inputSchema)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(stream);
+        if (!stream.CanRead)
+            throw new ArgumentException("The stream cannot be read: it is closed, or open for writing alone.", nameof(stream));
+        if (!stream.CanSeek)
+        {
+            using var copy = new MemoryStream();
+            stream.CopyTo(copy);
+            return catalog.LoadSafely(copy, out inputSchema);
+        }
         var start = stream.Position;
         ArchiveCheck.Require(stream);
         stream.Position = start;

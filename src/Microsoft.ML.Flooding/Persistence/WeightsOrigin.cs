@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Scoring;
-using Microsoft.ML.Flooding.Training;
 
 namespace Microsoft.ML.Flooding.Persistence;
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 
@@ -9,6 +10,8 @@ namespace Microsoft.ML.Flooding;
 /// </summary>
 public sealed record CalibrationMetrics
 {
+    private const int MostBins = 10_000;
+
     private CalibrationMetrics(IReadOnlyList<ReliabilityBin> bins) => Bins = bins;
 
     /// <summary>Bins of equal width over the confidence, ascending, empty ones included.</summary>
@@ -29,14 +32,20 @@ public sealed record CalibrationMetrics
     /// <summary>The mean confidence less the accuracy: above 0 the classifier is over-confident, below 0 under-confident.</summary>
     public double Overconfidence => Count == 0 ? double.NaN : Bins.Where(b => b.Count > 0).Sum(b => b.Count * (b.Confidence - b.Accuracy)) / Count;
 
+    /// <summary>The errors, as one sentence.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"Expected calibration error {ExpectedCalibrationError:0.0000} over {Count} rows, largest {MaximumCalibrationError:0.0000}; " +
+        $"over-confidence {Overconfidence:0.0000}.");
+
     /// <summary>Bins the rows of scored data.</summary>
     /// <param name="data">With a key label and a score vector of a probability each class.</param>
     /// <param name="labelColumnName">The label column.</param>
     /// <param name="scoreColumnName">The score column.</param>
-    /// <param name="bins">The number of bins, at least 1.</param>
+    /// <param name="bins">The number of bins, from 1 to 10,000.</param>
     internal static CalibrationMetrics Of(IDataView data, string labelColumnName, string scoreColumnName, int bins)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(bins, 1);
+        if (bins is < 1 or > MostBins)
+            throw new ArgumentOutOfRangeException(nameof(bins), bins, $"The number of bins must be from 1 to {MostBins}.");
         var label = Column(data, labelColumnName);
         var score = Column(data, scoreColumnName);
         if (score.Type is not VectorDataViewType { ItemType: NumberDataViewType { RawType: var item } } || item != typeof(float))

@@ -17,10 +17,13 @@ internal static class Charts
     public static PlotModel Losses(TrainingHistory history)
     {
         var epochs = history.Epochs;
-        var losses = epochs.SelectMany(e => new[] { e.TrainingLoss, e.ValidationLoss, e.AveragedValidationLoss }).OfType<double>().Where(l => l > 0).ToArray();
-        var lowest = losses.Append(history.FloodLevel > 0 ? history.FloodLevel : double.PositiveInfinity).Min();
-        var logarithmic = losses.Max() / lowest > LogarithmicFrom;
-        var top = losses.Max() * (logarithmic ? 1.5 : 1.1);
+        var losses = epochs.SelectMany(e => new[] { e.TrainingLoss, e.ValidationLoss, e.AveragedValidationLoss }).OfType<double>()
+            .Where(l => l > 0 && double.IsFinite(l)).ToArray();
+        // With one class every loss is 0.
+        var highest = losses.DefaultIfEmpty(history.FloodLevel > 0 ? history.FloodLevel : 1).Max();
+        var lowest = losses.Append(history.FloodLevel > 0 ? history.FloodLevel : highest).Min();
+        var logarithmic = highest / lowest > LogarithmicFrom;
+        var top = highest * (logarithmic ? 1.5 : 1.1);
         var model = Create("Epoch");
         model.Axes.Add(logarithmic
             ? Styled(new LogarithmicAxis { Position = AxisPosition.Left, Title = "Cross-entropy (nats)", Minimum = lowest / 2, Maximum = top })

@@ -43,6 +43,10 @@ public sealed record LossLandscape
             return ends.Average() - Loss;
         }
     }
+
+    /// <summary>The loss and the sharpness, as one sentence.</summary>
+    public override string ToString() => FormattableString.Invariant(
+        $"Loss {Loss:0.0000}, sharpness {Sharpness:0.0000}, over {Offsets.Count} points a direction in {Dimensions} dimension(s), to a radius of {Offsets[^1]}.");
 }
 
 /// <summary>How a <see cref="LossLandscape"/> is taken.</summary>
@@ -51,10 +55,10 @@ public sealed record LossLandscapeOptions
     /// <summary>1 for a line, 2 for a plane, which takes as many passes over the data as it has points. Default: 1.</summary>
     public int Dimensions { get; init; } = 1;
 
-    /// <summary>Points along a direction, odd, at least 3. Default: 21.</summary>
+    /// <summary>Points along a direction, odd, from 3 to 1,001. Default: 21.</summary>
     public int Points { get; init; } = 21;
 
-    /// <summary>The largest step along a direction, greater than 0; at 1 a filter moves by its own norm. Default: 1.</summary>
+    /// <summary>The largest step along a direction, greater than 0 and at most 1,000; at 1 a filter moves by its own norm. Default: 1.</summary>
     public double Radius { get; init; } = 1;
 
     /// <summary>Of the directions. Default: 0.</summary>
@@ -65,9 +69,10 @@ public sealed record LossLandscapeOptions
     {
         if (Dimensions is not (1 or 2))
             throw new ArgumentOutOfRangeException(nameof(Dimensions), Dimensions, "There are 1 or 2 dimensions.");
-        if (Points < 3 || Points % 2 == 0)
-            throw new ArgumentOutOfRangeException(nameof(Points), Points, "The points along a direction are odd, so that one is the network itself, and at least 3.");
-        if (!(Radius > 0 && double.IsFinite(Radius)))
-            throw new ArgumentOutOfRangeException(nameof(Radius), Radius, "The radius is finite and greater than 0.");
+        if (Points is < 3 or > 1001 || Points % 2 == 0)
+            throw new ArgumentOutOfRangeException(
+                nameof(Points), Points, "The points along a direction are odd, so that one is the network itself, and from 3 to 1001.");
+        if (Radius is not (> 0 and <= 1000))
+            throw new ArgumentOutOfRangeException(nameof(Radius), Radius, "The radius is greater than 0 and at most 1000.");
     }
 }

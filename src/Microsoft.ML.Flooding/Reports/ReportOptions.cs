@@ -16,4 +16,13 @@ public sealed record ReportOptions
 
     /// <summary>The classes of the confusion matrix, of <see cref="FloodedImageClassificationTransformer.Labels"/>. Default: their numbers from 1.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>The title and what is shown.</summary>
+    public override string ToString() => string.Join("; ", new[]
+    {
+        Title,
+        Calibration?.ToString(),
+        ConfusionMatrix is { } matrix ? $"Confusion matrix of {matrix.NumberOfClasses} classes" : null,
+        Labels is { } labels ? $"Labels {string.Join(", ", labels)}" : null,
+    }.OfType<string>());
 }

@@ -7,7 +7,7 @@ namespace System.Runtime.CompilerServices;
 
 /// <summary>
 /// Known to the runtime by name: this assembly may use the internal members of the one named. ML.NET's model saving is reached this way
-/// (docs/saving.md); every use is in the Persistence folder and in <c>Host*.cs</c>, so that an upgrade of ML.NET has one place to look.
+/// (docs/saving.md); every use is in the Persistence folder, in <c>Runtime</c> and in the transformer.
 /// </summary>
 [AttributeUsage(AttributeTargets.Assembly, AllowMultiple = true)]
 internal sealed class IgnoresAccessChecksToAttribute(string assemblyName) : Attribute

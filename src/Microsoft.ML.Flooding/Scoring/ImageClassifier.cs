@@ -1,6 +1,6 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Runtime;
-using Microsoft.ML.Flooding.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -21,11 +21,13 @@ internal sealed class ImageClassifier : IDisposable
     private readonly Lazy<InferencePlan> _plan;
     private readonly Normalization.PixelNormalizer _normalizer;
     private readonly SharedLifetime _lifetime;
+    private readonly HeapRetention _heap;
 
     /// <param name="network">On the CPU, with its trained weights; owned from here on.</param>
     /// <param name="description">What the network was trained for.</param>
     /// <param name="device">Where it computes.</param>
-    public ImageClassifier(Network network, ModelDescription description, Device device)
+    /// <param name="owner">The type that users dispose of; an <see cref="ObjectDisposedException"/> names it.</param>
+    public ImageClassifier(Network network, ModelDescription description, Device device, Type owner)
     {
         _network = network;
         Description = description;
@@ -36,8 +38,8 @@ internal sealed class ImageClassifier : IDisposable
         _plan = new Lazy<InferencePlan>(() => InferencePlanBuilder.Build(network, device, _type));
         _normalizer = description.Normalization.On(device);
         BatchSize = BatchOf(network, device);
-        HeapRetention.KeepSome();
-        _lifetime = new SharedLifetime(typeof(FloodedImageClassificationTransformer), Release);
+        _heap = HeapRetention.ForScoring();
+        _lifetime = new SharedLifetime(owner, Release);
     }
 
     public ModelDescription Description { get; }
@@ -79,7 +81,7 @@ internal sealed class ImageClassifier : IDisposable
 
     /// <summary>
     /// So many that the largest result of a layer takes 32 MB on a CPU: fewer do not occupy its cores, and with more the results that are needed at
-    /// once exceed the memory that <see cref="HeapRetention.KeepSome"/> keeps. A GPU wants more images at once.
+    /// once exceed the memory that <see cref="HeapRetention.ForScoring"/> keeps. A GPU wants more images at once.
     /// </summary>
     private int BatchOf(Network network, Device device)
     {
@@ -98,5 +100,6 @@ internal sealed class ImageClassifier : IDisposable
             _plan.Value.Dispose();
         _normalizer.Dispose();
         _network.Dispose();
+        _heap.Dispose();
     }
 }

@@ -15,8 +15,11 @@ internal sealed class ImageReader : IDisposable
     // A caller who takes a few rows only (Preview, TakeRows) should not pay for a full batch.
     private const int FirstBatchSize = 8;
 
+    // A batch of photos as MLImages would be gigabytes: it ends early instead.
+    private const long MostRawSize = 128 << 20;
+
     private readonly DataViewRowCursor _cursor;
-    private readonly Action<RawImage> _readImage;
+    private readonly Func<RawImage, string?> _readImage;
     private readonly ValueGetter<DataViewRowId> _readId;
     private readonly Func<ImageRows> _create;
     private readonly Func<long, string, Exception>? _invalid;
@@ -62,10 +65,17 @@ internal sealed class ImageReader : IDisposable
     public void Dispose()
     {
         _stopped = true;
-        _last.GetAwaiter().GetResult();
-        foreach (var rows in _all)
-            rows.Dispose();
-        _cursor.Dispose();
+        try
+        {
+            // Read does not throw, so that this does not.
+            _last.GetAwaiter().GetResult();
+            foreach (var rows in _all)
+                rows.Dispose();
+        }
+        finally
+        {
+            _cursor.Dispose();
+        }
     }
 
     private void Start()
@@ -92,16 +102,11 @@ internal sealed class ImageReader : IDisposable
     private void Read(ImageRows rows)
     {
         rows.Clear();
-        try
-        {
-            ReadRows(rows);
-        }
-        catch (Exception e)
-        {
-            rows.Failure = e;
-            _ended = true;
-        }
-        Decode(rows);
+        Try(rows, ReadRows);
+        if (!_stopped && !Try(rows, rows => rows.Decode()))
+            rows.Truncate(0);
+        if (!_stopped && !Try(rows, EndAtInvalid))
+            rows.Truncate(0);
         _next += rows.Count;
         _batchSize = Math.Min(_batchSize * 2, _mostRows);
     }
@@ -109,7 +114,7 @@ internal sealed class ImageReader : IDisposable
     private void ReadRows(ImageRows rows)
     {
         var id = default(DataViewRowId);
-        while (!_ended && !_stopped && rows.Count < _batchSize)
+        while (!_ended && !_stopped && rows.Count < _batchSize && rows.RawSize < MostRawSize)
         {
             if (!_cursor.MoveNext())
             {
@@ -121,30 +126,33 @@ internal sealed class ImageReader : IDisposable
         }
     }
 
-    private void Decode(ImageRows rows)
+    private void EndAtInvalid(ImageRows rows)
     {
-        if (_stopped)
-            return;
-        try
-        {
-            rows.Decode();
-        }
-        catch (Exception e)
-        {
-            rows.Truncate(0);
-            rows.Failure = e;
-            _ended = true;
-        }
-        if (_invalid is null)
-            return;
-        for (var i = 0; i < rows.Count; i++)
+        for (var i = 0; _invalid is not null && i < rows.Count; i++)
         {
             if (rows.Problem(i) is not { } problem)
                 continue;
+            var failure = _invalid(_next + i, problem);
             // The rows before it are good, and are served first.
             rows.Truncate(i);
-            rows.Failure = _invalid(_next + i, problem);
+            rows.Failure = failure;
             _ended = true;
+        }
+    }
+
+    /// <summary>Whatever goes wrong in the background is thrown where the rows are taken.</summary>
+    private bool Try(ImageRows rows, Action<ImageRows> step)
+    {
+        try
+        {
+            step(rows);
+            return true;
+        }
+        catch (Exception e)
+        {
+            rows.Failure = e;
+            _ended = true;
+            return false;
         }
     }
 }

@@ -46,6 +46,9 @@ internal sealed unsafe class ImageRows : IDisposable
     /// <summary>Rows read.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Bytes of the values that wait to be decoded.</summary>
+    public long RawSize { get; private set; }
+
     /// <summary>What ended the rows before their time.</summary>
     public Exception? Failure { get; set; }
 
@@ -59,26 +62,20 @@ internal sealed unsafe class ImageRows : IDisposable
 
     public void Clear()
     {
-        Count = 0;
+        (Count, RawSize) = (0, 0);
         Failure = null;
     }
 
-    /// <summary>Takes a row. What its getter throws (LoadImages does, at a broken file) is that row's problem.</summary>
-    public void Read(Action<RawImage> read, DataViewRowId id)
+    /// <summary>Takes a row.</summary>
+    public void Read(Func<RawImage, string?> read, DataViewRowId id)
     {
         var index = Count;
         var raw = _raw[_isDecoded ? index : 0];
         _ids[index] = id;
-        _problems[index] = null;
-        try
-        {
-            read(raw);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            _problems[index] = e.GetBaseException().Message.TrimEnd('.');
-        }
-        if (!_isDecoded)
+        _problems[index] = read(raw);
+        if (_isDecoded)
+            RawSize += raw.Size;
+        else
             Decode(index, raw);
         Count++;
     }

@@ -107,7 +107,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int GlobalAveragePool(int x) => Add(x, v => F.adaptive_avg_pool2d(v, 1));
 
-    public int Reduce(Reduction reduction, long[] axes, bool keeps, int x) => Add(x, v => TensorOperators.Instance.Reduce(reduction, axes, keeps, v));
+    public int Reduce(Aggregation aggregation, long[] axes, bool keeps, int x) => Add(x, v => TensorOperators.Instance.Reduce(aggregation, axes, keeps, v));
 
     public int MatMul(int x, int y) => Add([x, y], values => values[x].matmul(values[y]));
 

@@ -1,13 +1,10 @@
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Training;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>Everything about a trained model but its weights. It is saved as JSON; nothing in it names a .NET type.</summary>
 internal sealed record ModelDescription
 {
-    private const long MostValues = 1 << 26;
-
     /// <summary><see cref="Flooding.Architecture.Name"/>.</summary>
     public required string Architecture { get; init; }
 
@@ -61,10 +58,8 @@ internal sealed record ModelDescription
             throw new InvalidDataException($"A limit of {MaxPixels} pixels is not possible.");
         if (CenterCrop is not (null or > 0 and <= 1))
             throw new InvalidDataException($"A crop to {CenterCrop} of an image is not possible.");
-        if (Shape.Height is < 1 or > ushort.MaxValue || Shape.Width is < 1 or > ushort.MaxValue || Shape.Channels is < 1 or > 1024)
+        if (!Shape.IsPossible)
             throw new InvalidDataException($"Images of {Shape} are not possible.");
-        if ((long)Shape.Height * Shape.Width * Shape.Channels > MostValues)
-            throw new InvalidDataException($"Images of {Shape} are larger than a model can have: {MostValues:N0} values.");
         if (Normalization?.Mean?.Length != Shape.Channels || Normalization.Deviation?.Length != Shape.Channels)
             throw new InvalidDataException($"The normalisation is not for {Shape.Channels} channels.");
         if (!(Temperature > 0 && float.IsFinite(Temperature)))

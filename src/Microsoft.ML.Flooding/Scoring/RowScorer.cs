@@ -27,7 +27,7 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
         private readonly HashSet<int> _active;
         private readonly ImageClassifier _classifier;
         private readonly ImageRows? _image;
-        private readonly Action<RawImage>? _readImage;
+        private readonly Func<RawImage, string?>? _readImage;
         private long _scoredPosition = -1;
         private bool _disposed;
 
@@ -85,7 +85,7 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
                 _image.Read(_readImage!, default);
                 _image.Decode();
                 if (_schema.OnInvalidImage == OnInvalidImage.Throw && _image.Problem(0) is { } problem)
-                    throw _schema.InvalidImage("the row to predict", problem);
+                    throw _schema.InvalidImage(RowDescription.Of("the row to predict", _input), problem);
                 _image.Score(_classifier);
                 _scoredPosition = _input.Position;
             }

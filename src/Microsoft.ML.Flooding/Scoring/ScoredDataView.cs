@@ -3,11 +3,18 @@ using Microsoft.ML.Flooding.Images;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>A data view with the two scored columns; nothing is computed until a cursor asks for them.</summary>
-internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, ImageClassifier classifier) : IDataView
+internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClassifier classifier) : IDataView
 {
+    /// <summary>What is scored.</summary>
+    public IDataView Source => source;
+
     public bool CanShuffle => source.CanShuffle;
 
     public DataViewSchema Schema => schema.Output;
+
+    protected ScoringSchema Columns => schema;
+
+    protected ImageClassifier Classifier => classifier;
 
     public long? GetRowCount() => source.GetRowCount();
 
@@ -26,7 +33,7 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, Ima
         try
         {
             images = source.GetRowCursor([source.Schema[schema.Feature.Index]], Shuffle());
-            return new ScoringCursor(rows, CreateReader(images, isShuffled: seed is not null), columns, schema, classifier);
+            return new ScoringCursor(rows, CreateReader(images, seed), columns, schema, classifier);
         }
         catch
         {
@@ -50,12 +57,13 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, Ima
     private DataViewSchema.Column[] Passed(DataViewSchema.Column[] columns) =>
         [.. columns.Where(c => !schema.IsScored(c)).Select(c => source.Schema[c.Index])];
 
-    private ImageReader CreateReader(DataViewRowCursor images, bool isShuffled)
+    private ImageReader CreateReader(DataViewRowCursor images, int? seed)
     {
         var batchSize = classifier.BatchSize;
         return new ImageReader(images, schema.ImageColumn, () => new ImageRows(schema.ImageColumn, schema.Feature.Type, classifier.Classes, batchSize),
             batchSize, schema.OnInvalidImage == OnInvalidImage.Throw ? Invalid : null);
 
-        Exception Invalid(long row, string problem) => schema.InvalidImage(isShuffled ? $"row {row} of the shuffled rows" : RowDescription.Of(source, row), problem);
+        Exception Invalid(long row, string problem) =>
+            schema.InvalidImage(seed is { } s ? RowDescription.Of(source, row, new Random(s)) : RowDescription.Of(source, row), problem);
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
@@ -7,6 +9,9 @@ namespace Microsoft.ML.Flooding;
 /// </summary>
 public sealed record FloodLevels
 {
+    private const int MostLevels = 1000;
+    private const double RoundingTolerance = 1e-6;
+
     private FloodLevels(IReadOnlyList<float>? values) => Values = values;
 
     /// <summary>The levels in ascending order, 0 first; null where they are found from the plain run.</summary>
@@ -41,7 +46,7 @@ public sealed record FloodLevels
     /// <summary>The levels from <paramref name="first"/> to <paramref name="last"/>, both included, and 0.</summary>
     /// <param name="first">The smallest level, at least 0.</param>
     /// <param name="last">The largest level, at least <paramref name="first"/>.</param>
-    /// <param name="step">The distance between levels, greater than 0; at most 1,000 levels.</param>
+    /// <param name="step">The distance between levels, finite and greater than 0; at most 1,000 levels.</param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
     public static FloodLevels Range(float first, float last, float step)
     {
@@ -49,11 +54,21 @@ public sealed record FloodLevels
             throw new ArgumentOutOfRangeException(nameof(first), first, "The first level must be finite and at least 0.");
         if (!(last >= first && float.IsFinite(last)))
             throw new ArgumentOutOfRangeException(nameof(last), last, "The last level must be finite and at least the first.");
-        // Steps are counted in decimal, so that 0 to 0.1 by 0.01 has eleven levels, and the third is 0.02 rather than 0.01999.
-        var count = step > 0 ? ((decimal)last - (decimal)first) / (decimal)step : decimal.MaxValue;
-        if (count >= 1000)
-            throw new ArgumentOutOfRangeException(nameof(step), step, "The step must be greater than 0 and give at most 1,000 levels.");
-        return Of([.. Enumerable.Range(0, (int)count + 1).Select(i => (float)((decimal)first + i * (decimal)step))]);
+        var (from, to, by) = (AsWritten(first), AsWritten(last), AsWritten(step));
+        var count = by > 0 ? Math.Floor((to - from) / by + RoundingTolerance) : double.PositiveInfinity;
+        if (count >= MostLevels || !double.IsFinite(by))
+            throw new ArgumentOutOfRangeException(nameof(step), step, "The step must be finite and greater than 0 and give at most 1,000 levels.");
+        return Of([.. Enumerable.Range(0, (int)count + 1).Select(i => (float)(from + i * by))]);
+
+        // 0 to 0.1 by 0.01 has eleven levels, and the third is 0.02 rather than 0.01999.
+        static double AsWritten(float value) => double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The levels and how one is chosen.</summary>
+    public override string ToString()
+    {
+        var levels = Values is null ? nameof(Adaptive) : string.Join(", ", Values.Select(l => l.ToString(CultureInfo.InvariantCulture)));
+        return $"{levels}; by {Metric}{(Pruning ? ", with pruning" : "")}";
     }
 
     /// <summary>The levels that <see cref="For"/> gives at most, 0 among them.</summary>

@@ -6,8 +6,6 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>The features of every image under layers that are not trained, computed once and kept in the place of the images.</summary>
 internal sealed class CachedFeatures : IDisposable
 {
-    private const int BatchSize = 256;
-
     private CachedFeatures(TrainingData data) => Data = data;
 
     /// <summary>As the data that it was made of, with features for pixels.</summary>
@@ -18,7 +16,7 @@ internal sealed class CachedFeatures : IDisposable
     {
         var training = Compute(data.Training, head, device, checkAlive);
         var validation = data.Validation is null || ReferenceEquals(data.Validation, data.Training) ? null : Compute(data.Validation, head, device, checkAlive);
-        return new CachedFeatures(new TrainingData(training, data.TrainingRows, data.Validation is null ? null : validation ?? training, data.ValidationRows));
+        return new CachedFeatures(data with { Training = training, Validation = data.Validation is null ? null : validation ?? training });
     }
 
     public void Dispose()
@@ -31,21 +29,11 @@ internal sealed class CachedFeatures : IDisposable
     private static MemoryImageSet Compute(ImageSet set, HeadOnly head, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        head.Train();
         var rows = arange(set.Count);
-        using var batches = set.Read(rows, BatchSize, device);
-        var features = new List<Tensor>();
-        while (true)
-        {
-            using var step = NewDisposeScope();
-            if (!batches.MoveNext())
-                break;
-            checkAlive();
-            features.Add(head.Features(head.Normalizer.Apply(batches.Current.Pixels)).MoveToOuterDisposeScope());
-        }
-        var all = cat(features);
+        var features = Inference.Compute(
+            head.Network, pixels => head.Features(head.Normalizer.Apply(pixels)), set, rows, device, checkAlive);
         return new MemoryImageSet(
-            new ImageShape(1, 1, (int)all.shape[1]), all.DetachFromDisposeScope(), set.Labels.clone().DetachFromDisposeScope(), rows.DetachFromDisposeScope());
+            new ImageShape(1, 1, (int)features.shape[1]), features.DetachFromDisposeScope(), set.Labels.clone().DetachFromDisposeScope(),
+            rows.DetachFromDisposeScope(), set.Digests.clone().DetachFromDisposeScope());
     }
 }

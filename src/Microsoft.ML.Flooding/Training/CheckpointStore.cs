@@ -6,8 +6,8 @@ using Microsoft.ML.Flooding.Networks;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. A run that finds
-/// checkpoints of other options or data refuses them and says what differs.
+/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. The one of
+/// epoch 0 holds only the identity of the run. A run that finds checkpoints of other options or data refuses them and says what differs.
 /// </summary>
 internal sealed class CheckpointStore
 {
@@ -22,7 +22,7 @@ internal sealed class CheckpointStore
     private readonly SortedDictionary<string, string> _run;
 
     /// <param name="folder">Created when it is not there.</param>
-    /// <param name="run">What makes the run the one it is: every option and the digest of the data.</param>
+    /// <param name="run">The <see cref="RunIdentity"/>.</param>
     /// <exception cref="IOException">The folder cannot be created.</exception>
     public CheckpointStore(string folder, IReadOnlyDictionary<string, string> run)
     {
@@ -31,6 +31,9 @@ internal sealed class CheckpointStore
         // What a killed process was writing.
         foreach (var unfinished in Directory.EnumerateFiles(_folder, Pattern + ".tmp"))
             File.Delete(unfinished);
+        // Auxiliary networks may be trained long before the first epoch ends, and a run without a seed has to find its own again.
+        if (NewestOfAnEpoch() is null)
+            Save(new RunState(new RunProgress(0, [], null), []));
     }
 
     /// <summary>The value that the newest checkpoint in a folder has for a key of its run; null where there is none.</summary>
@@ -47,7 +50,7 @@ internal sealed class CheckpointStore
     public void Save(RunState state)
     {
         var epoch = state.Progress.Epochs.Count;
-        var path = Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"epoch-{epoch:000000}.safetensors"));
+        var path = Path.Combine(_folder, NameOf(epoch));
         var temporary = path + ".tmp";
         using (var stream = File.Create(temporary))
         {
@@ -63,12 +66,12 @@ internal sealed class CheckpointStore
             File.Delete(old);
     }
 
-    /// <summary>The newest checkpoint, or null when there is none; its tensors, on the CPU, belong to the caller.</summary>
+    /// <summary>The newest checkpoint, or null when no epoch was finished; its tensors, on the CPU, belong to the caller.</summary>
     /// <exception cref="InvalidOperationException">It is of another run; the message names the difference.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
     public RunState? LoadNewest()
     {
-        if (Newest(_folder) is not { } path)
+        if (NewestOfAnEpoch() is not { } path)
             return null;
         try
         {
@@ -83,6 +86,10 @@ internal sealed class CheckpointStore
         }
     }
 
+    private static string NameOf(int epoch) => string.Create(CultureInfo.InvariantCulture, $"epoch-{epoch:000000}.safetensors");
+
+    private string? NewestOfAnEpoch() => Newest(_folder) is { } path && Path.GetFileName(path) != NameOf(0) ? path : null;
+
     private static string? Newest(string folder) => Directory.EnumerateFiles(folder, Pattern).Max(StringComparer.Ordinal);
 
     private static Dictionary<string, string> RunOf(SafetensorsFile file) =>
@@ -90,9 +97,8 @@ internal sealed class CheckpointStore
 
     private void ThrowIfOfAnotherRun(Dictionary<string, string> other)
     {
-        var differences = _run.Keys.Union(other.Keys).Where(k => _run.GetValueOrDefault(k) != other.GetValueOrDefault(k))
-            .Select(k => $"{k} is {_run.GetValueOrDefault(k) ?? "not set"} but was {other.GetValueOrDefault(k) ?? "not set"}").ToArray();
-        if (differences.Length > 0)
+        var differences = RunIdentity.Differences(_run, other);
+        if (differences.Count > 0)
             throw new InvalidOperationException(
                 $"The checkpoints in '{_folder}' are of another run: {string.Join("; ", differences)}. " +
                 $"Give this run a {nameof(TrainingOptions.CheckpointDirectory)} of its own, or delete them to start anew.");

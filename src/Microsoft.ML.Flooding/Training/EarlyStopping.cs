@@ -13,7 +13,7 @@ public sealed record EarlyStopping
     /// <summary>Epochs without an improvement before training ends, at least 1. Default: 20.</summary>
     public int Patience { get; init; } = 20;
 
-    /// <summary>How much better than the best so far counts as an improvement, at least 0. Default: 0.</summary>
+    /// <summary>How much better than the best so far counts as an improvement, finite and at least 0. Default: 0.</summary>
     public double MinimumChange { get; init; }
 }
 

@@ -8,7 +8,10 @@ public sealed record EpochMetrics
     /// <summary>Number of the epoch, from 1.</summary>
     public required int Epoch { get; init; }
 
-    /// <summary>Mean cross-entropy over the epoch's mini-batches as they were trained on, without the flood term; natural logarithm.</summary>
+    /// <summary>
+    /// Mean cross-entropy over the epoch's mini-batches as they were trained on, without the flood term; natural logarithm. Weighted where
+    /// images have weights, as the figures of the validation set are.
+    /// </summary>
     public required double TrainingLoss { get; init; }
 
     /// <summary>The lowest mini-batch loss of the epoch: while it stays at or above b, a run flooded at b is the plain run.</summary>

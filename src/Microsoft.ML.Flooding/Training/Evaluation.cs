@@ -4,33 +4,34 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>Mean cross-entropy and accuracy of a network on a set.</summary>
+/// <summary>Mean cross-entropy and accuracy of a network on a set: weighted means where its images have weights.</summary>
 internal readonly record struct Evaluation(double Loss, double Accuracy)
 {
-    private const int BatchSize = 256;
-
     /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
-    public static Evaluation Of(WorkingWeights weights, NetworkPart part, ImageSet set, Tensor rows, Device device, Action checkAlive)
+    public static Evaluation Of(
+        WorkingWeights weights, NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        weights.Network.eval();
         var losses = zeros([], ScalarType.Float64, device);
-        var correct = zeros([], ScalarType.Int64, device);
-        using var batches = set.Read(rows, BatchSize, device);
-        while (true)
+        var correct = zeros([], exampleWeights is null ? ScalarType.Int64 : ScalarType.Float64, device);
+        var ofRow = exampleWeights?.to(device);
+        Tensor Logits(Tensor pixels) => part.Logits(part.Prepare(pixels));
+        Inference.ForEachBatch(weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
         {
-            using var step = NewDisposeScope();
-            if (!batches.MoveNext())
-                break;
-            checkAlive();
-            var batch = batches.Current;
-            var logits = part.Logits(part.Prepare(batch.Pixels));
-            losses.PlusInPlace(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum));
-            correct.PlusInPlace(logits.argmax(1).eq(batch.Labels).sum());
-        }
-        weights.Network.train();
-        var count = rows.shape[0];
-        return new Evaluation(losses.item<double>() / count, (double)correct.item<long>() / count);
+            var isCorrect = logits.argmax(1).eq(batch.Labels);
+            if (ofRow is null)
+            {
+                losses.PlusInPlace(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum));
+                correct.PlusInPlace(isCorrect.sum());
+            }
+            else
+            {
+                var counts = ofRow.index_select(0, batch.Rows).to(ScalarType.Float64);
+                losses.PlusInPlace(nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.None).mul(counts).sum());
+                correct.PlusInPlace(isCorrect.mul(counts).sum());
+            }
+        });
+        var total = exampleWeights?.index_select(0, rows).sum(ScalarType.Float64).item<double>() ?? rows.shape[0];
+        return new Evaluation(losses.item<double>() / total, correct.to(ScalarType.Float64).item<double>() / total);
     }
 }

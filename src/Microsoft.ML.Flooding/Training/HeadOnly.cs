@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,6 +13,9 @@ namespace Microsoft.ML.Flooding.Training;
 internal sealed class HeadOnly(WorkingWeights weights, Network network, Normalization.PixelNormalizer normalizer, bool takesFeatures)
     : NetworkPart(weights, normalizer, Enumerable.Range(0, weights.Names.Length).Where(i => IsOf(network.Head, weights.Parameters[i])))
 {
+    /// <summary>The whole network.</summary>
+    public Network Network => network;
+
     /// <summary>Whether the data holds the features in place of images.</summary>
     public bool TakesFeatures => takesFeatures;
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Microsoft.ML.Flooding;
 
 /// <summary>How the learning rate changes over a run, as a factor of <see cref="TrainingOptions.LearningRate"/>.</summary>
@@ -6,7 +8,7 @@ public abstract record LearningRateSchedule
     private protected LearningRateSchedule() { }
 
     /// <summary>
-    /// Epochs over which the rate rises linearly from zero before the schedule proper begins; may be a fraction, at least 0. Default: 0.
+    /// Epochs over which the rate rises linearly from zero before the schedule proper begins; may be a fraction, finite and at least 0. Default: 0.
     /// </summary>
     public double WarmUpEpochs { get; init; }
 
@@ -33,6 +35,12 @@ public abstract record LearningRateSchedule
         return new StepSchedule(factor, [.. milestones]);
     }
 
+    /// <inheritdoc/>
+    public sealed override string ToString() =>
+        WarmUpEpochs == 0 ? Describe() : FormattableString.Invariant($"{Describe()} after a warm-up of {WarmUpEpochs} epochs");
+
+    private protected abstract string Describe();
+
     /// <summary>The factor at a step.</summary>
     /// <param name="step">Steps taken so far.</param>
     /// <param name="stepsPerEpoch">Steps in an epoch.</param>
@@ -51,16 +59,23 @@ public abstract record LearningRateSchedule
     private sealed record ConstantSchedule : LearningRateSchedule
     {
         private protected override double Factor(double progress) => 1;
+
+        private protected override string Describe() => nameof(Constant);
     }
 
     private sealed record CosineSchedule : LearningRateSchedule
     {
         private protected override double Factor(double progress) => (1 + Math.Cos(Math.PI * progress)) / 2;
+
+        private protected override string Describe() => nameof(Cosine);
     }
 
     private sealed record StepSchedule(double Gamma, double[] Milestones) : LearningRateSchedule
     {
         private protected override double Factor(double progress) => Math.Pow(Gamma, Milestones.Count(m => progress >= m));
+
+        private protected override string Describe() =>
+            $"{nameof(Step)}({string.Join(", ", Milestones.Prepend(Gamma).Select(value => value.ToString(CultureInfo.InvariantCulture)))})";
 
         public bool Equals(StepSchedule? other) =>
             base.Equals(other) && Gamma == other.Gamma && Milestones.SequenceEqual(other.Milestones);

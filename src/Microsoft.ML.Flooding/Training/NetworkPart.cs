@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using TorchSharp.Modules;
@@ -23,15 +24,15 @@ internal sealed record RunFactory(
     /// <param name="options">Checked already.</param>
     public PreparedRun Create(TrainingOptions options)
     {
-        var objective = options.Objective.At(options.FloodLevel, Facts(options));
         var network = CreateNetwork();
         try
         {
             Check(network, options);
             var identity = RunIdentity.Of(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
-            return new PreparedRun(
-                network, new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive), identity,
-                options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null);
+            var checkpoints = options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null;
+            var objective = options.Objective.At(options.FloodLevel, Facts(options));
+            var run = new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive);
+            return new PreparedRun(network, run, identity, checkpoints);
         }
         catch
         {
@@ -43,7 +44,7 @@ internal sealed record RunFactory(
     /// <summary>A network with its first weights.</summary>
     public Network CreateNetwork()
     {
-        using var generator = RandomStreams.Create(Seed, RandomStreams.Purpose.Weights, 0, CPU);
+        using var generator = RandomStreams.Create(Seed, RandomStreams.Purpose.Weights, 0);
         var network = Architecture.Create(Data.Training.Shape, Classes, generator);
         try
         {

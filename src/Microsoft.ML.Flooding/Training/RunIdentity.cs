@@ -1,72 +1,119 @@
 using System.Globalization;
-using System.Reflection;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>What makes a run the one it is, so that a checkpoint is never continued with other options or data.</summary>
+/// <summary>
+/// Everything that decides what a run computes, by name. A checkpoint is continued only by a run of the same identity.
+/// </summary>
 internal static class RunIdentity
 {
     /// <summary>The key of the seed.</summary>
     public const string SeedKey = nameof(TrainingOptions.Seed);
 
-    /// <summary>Options that say where and how a run is watched, not what it computes.</summary>
-    private static readonly string[] Irrelevant =
-    [
-        nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.PretrainedWeights),
-    ];
+    // A value that says whether two things are the same and nothing else.
+    private const string DigestMark = "sha256 ";
 
-    /// <summary>Every option and the digests of the data and of the network at its beginning, as text.</summary>
+    /// <summary>
+    /// The identity of a run. It leaves out the options that only watch the run, and the path in
+    /// <see cref="TrainingOptions.PretrainedWeights"/>: it has the initial weights themselves.
+    /// </summary>
     public static IReadOnlyDictionary<string, string> Of(
         TrainingOptions options, Architecture architecture, Network network, TrainingData data, Normalization normalization, ScalarType precision,
-        Device device, long seed)
-    {
-        var identity = typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance)
-            .Where(p => !Irrelevant.Contains(p.Name))
-            .ToDictionary(p => p.Name, p => Describe(p.GetValue(options)));
-        identity[SeedKey] = seed.ToString(CultureInfo.InvariantCulture);
-        identity[nameof(TrainingOptions.Architecture)] = architecture.Name;
-        identity[nameof(TrainingOptions.Precision)] = precision.ToString();
-        identity["initial weights"] = Digest(network);
-        identity["device"] = device.type.ToString();
-        identity["image shape"] = data.Training.Shape.ToString();
-        // Every pixel has its part in the statistics, which are at hand.
-        identity["pixel statistics"] = Describe(normalization);
-        identity["training labels"] = Digest(data.Training.Labels);
-        identity["training rows"] = Digest(data.TrainingRows);
-        identity["validation labels"] = data.Validation is { } validation ? Digest(validation.Labels) : "none";
-        identity["validation rows"] = data.ValidationRows is { } rows ? Digest(rows) : "none";
-        return identity;
-    }
+        Device device, long seed) => new Dictionary<string, string>
+        {
+            [nameof(options.FloodLevel)] = Describe(options.FloodLevel),
+            [nameof(options.Objective)] = options.Objective.ToString(),
+            // The name of a script is its digest.
+            [nameof(options.Architecture)] = architecture.Name,
+            [nameof(options.FreezeBackboneEpochs)] = Describe(options.FreezeBackboneEpochs),
+            [nameof(options.LayerDecay)] = Describe(options.LayerDecay),
+            [nameof(options.FreezeBatchNorm)] = Describe(options.FreezeBatchNorm),
+            [nameof(options.Epochs)] = Describe(options.Epochs),
+            [nameof(options.BatchSize)] = Describe(options.BatchSize),
+            [nameof(options.Augmentation)] = Describe(options.Augmentation),
+            [nameof(options.Optimizer)] = options.Optimizer.ToString(),
+            [nameof(options.LearningRate)] = Describe(options.LearningRate),
+            // Schedules of different kinds may have the same members.
+            [nameof(options.Schedule)] = options.Schedule.GetType().Name + Describe(options.Schedule),
+            [nameof(options.Momentum)] = Describe(options.Momentum),
+            [nameof(options.Nesterov)] = Describe(options.Nesterov),
+            [nameof(options.WeightDecay)] = Describe(options.WeightDecay),
+            [nameof(options.DecayBiasAndNorm)] = Describe(options.DecayBiasAndNorm),
+            [nameof(options.MaxGradientNorm)] = Describe(options.MaxGradientNorm),
+            [nameof(options.WeightAveraging)] = Describe(options.WeightAveraging),
+            [nameof(options.EarlyStopping)] = Describe(options.EarlyStopping),
+            [nameof(options.Precision)] = precision.ToString(),
+            [SeedKey] = seed.ToString(CultureInfo.InvariantCulture),
+            ["device"] = device.type.ToString(),
+            ["initial weights"] = Digest(network),
+            ["image shape"] = data.Training.Shape.ToString(),
+            ["normalization of the pixels"] = Describe(normalization),
+            ["number of training images"] = Count(data.TrainingRows),
+            ["training images"] = Digest(data.Training.Digests, data.TrainingRows),
+            ["training labels"] = Digest(data.Training.Labels, data.TrainingRows),
+            ["weights of the training images"] = Digest(data.Weights, data.TrainingRows),
+            // AdaFlood's folds keep groups together.
+            ["groups of the training images"] = Digest(data.Training.Groups, data.TrainingRows),
+            ["choice of training rows"] = Digest(data.TrainingRows),
+            ["order of the training images"] = OrderOf(data.Training),
+            ["number of validation images"] = Count(data.ValidationRows),
+            ["validation images"] = Digest(data.Validation?.Digests, data.ValidationRows),
+            ["validation labels"] = Digest(data.Validation?.Labels, data.ValidationRows),
+            ["weights of the validation images"] = Digest(data.ValidationWeights, data.ValidationRows),
+            ["order of the validation images"] = OrderOf(data.Validation),
+        };
 
-    private static string Describe(object? value) => value switch
-    {
-        null => "not set",
-        Architecture architecture => architecture.Name,
-        Enum constant => constant.ToString(),
-        FloodingObjective objective => objective.ToString(),
-        // Schedules of different kinds may have the same members.
-        LearningRateSchedule => value.GetType().Name + JsonSerializer.Serialize(value, value.GetType()),
-        _ => JsonSerializer.Serialize(value, value.GetType()),
-    };
+    /// <summary>What differs between a run and another one, in words; empty where nothing does.</summary>
+    /// <param name="run">The identity of the run.</param>
+    /// <param name="other">That of the other one.</param>
+    public static IReadOnlyList<string> Differences(IReadOnlyDictionary<string, string> run, IReadOnlyDictionary<string, string> other) =>
+        [.. run.Keys.Union(other.Keys).Where(key => run.GetValueOrDefault(key) != other.GetValueOrDefault(key))
+            .Select(key => Difference(key, run.GetValueOrDefault(key), other.GetValueOrDefault(key)))];
+
+    private static string Difference(string key, string? value, string? other) =>
+        IsDigest(value) || IsDigest(other) ? $"other {key}" : $"{key} is {value ?? "not set"} but was {other ?? "not set"}";
+
+    private static bool IsDigest(string? value) => value?.StartsWith(DigestMark, StringComparison.Ordinal) == true;
+
+    private static string Describe<T>(T? value) => value is null ? "not set" : JsonSerializer.Serialize(value, value.GetType());
+
+    private static string Count(Tensor? rows) => (rows?.shape[0] ?? 0).ToString(CultureInfo.InvariantCulture);
+
+    private static string OrderOf(ImageSet? set) =>
+        set is not null && set.BlockLength < set.Count ? $"shuffled within blocks of {set.BlockLength}" : "shuffled as a whole";
 
     private static string Digest(Network network)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (_, tensor) in network.State())
+        foreach (var (name, tensor) in network.State())
         {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{name} {tensor.dtype} {string.Join(' ', tensor.shape)}\n"));
             using var contiguous = tensor.detach().contiguous();
             hash.AppendData(contiguous.bytes);
         }
-        return Convert.ToHexString(hash.GetHashAndReset(), 0, 8);
+        return Mark(hash.GetHashAndReset());
+    }
+
+    /// <summary>Of the values of some rows, in their order.</summary>
+    private static string Digest(Tensor? values, Tensor? rows)
+    {
+        if (values is null || rows is null)
+            return Mark(SHA256.HashData([]));
+        using var selected = values.index_select(0, rows);
+        return Digest(selected);
     }
 
     private static string Digest(Tensor tensor)
     {
         using var contiguous = tensor.contiguous();
-        return $"{contiguous.numel()} of {Convert.ToHexString(SHA256.HashData(contiguous.bytes), 0, 8)}";
+        return Mark(SHA256.HashData(contiguous.bytes));
     }
+
+    private static string Mark(byte[] hash) => DigestMark + Convert.ToHexString(hash, 0, 8);
 }

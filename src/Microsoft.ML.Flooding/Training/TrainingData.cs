@@ -8,4 +8,66 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="TrainingRows">int64 [N] on the CPU: rows of <paramref name="Training"/>.</param>
 /// <param name="Validation">The set of the validation rows, the same as <paramref name="Training"/> when a fraction of it was set aside.</param>
 /// <param name="ValidationRows">int64 [M] on the CPU; null without validation.</param>
-internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, ImageSet? Validation, Tensor? ValidationRows);
+internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, ImageSet? Validation, Tensor? ValidationRows)
+{
+    /// <summary>
+    /// How much each image counts in training: float32 [rows of <see cref="Training"/>] on the CPU, of mean 1 over the training rows. Null:
+    /// all the same.
+    /// </summary>
+    public Tensor? Weights { get; init; }
+
+    /// <summary>As <see cref="Weights"/>, for <see cref="Validation"/> and its rows.</summary>
+    public Tensor? ValidationWeights { get; init; }
+
+    /// <summary>The data of a training. Rows of weight 0 are in neither part.</summary>
+    /// <param name="images">To train on.</param>
+    /// <param name="validation">To validate on; null: a fraction of <paramref name="images"/> is set aside.</param>
+    /// <param name="fraction">The fraction, in [0, 1).</param>
+    /// <param name="classWeights">Times the weights that the images have.</param>
+    /// <param name="classes">Of the label column.</param>
+    /// <param name="seed">Of the split.</param>
+    /// <exception cref="InvalidOperationException">The class weights are of another number of classes.</exception>
+    public static TrainingData Of(ImageSet images, ImageSet? validation, double fraction, ClassWeights classWeights, int classes, long seed)
+    {
+        var usable = Usable(images);
+        var (training, held) = validation is null ? Split() : (usable, Usable(validation));
+        var ofClass = tensor(classWeights.For(Totals(training)));
+        var weights = WeightsOf(images, ofClass);
+        return held.shape[0] == 0
+            ? new TrainingData(images, training, null, null) { Weights = Scale(weights, training) }
+            : new TrainingData(images, training, validation ?? images, held)
+            {
+                Weights = Scale(weights, training),
+                ValidationWeights = Scale(validation is null ? weights : WeightsOf(validation, ofClass), held),
+            };
+
+        Tensor Usable(ImageSet set) =>
+            WeightsOf(set, tensor(classWeights.For([.. Enumerable.Repeat(1.0, classes)]))).nonzero().squeeze(1);
+
+        (Tensor, Tensor) Split()
+        {
+            using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0);
+            return usable.shape[0] > 0 ? new StratifiedSplit(images, usable, generator).Hold(fraction) : (usable, usable);
+        }
+
+        double[] Totals(Tensor rows)
+        {
+            var own = images.Weights?.index_select(0, rows).to(ScalarType.Float64) ?? ones(rows.shape[0], ScalarType.Float64);
+            // Of no rows, the counts are integers whatever the weights.
+            return [.. bincount(images.Labels.index_select(0, rows), own, classes).to(ScalarType.Float64).data<double>()];
+        }
+    }
+
+    private static Tensor WeightsOf(ImageSet set, Tensor ofClass)
+    {
+        var weights = ofClass.index_select(0, set.Labels);
+        return set.Weights is { } own ? weights.mul(own.to(ScalarType.Float64)) : weights;
+    }
+
+    /// <summary>Weights that are all the same are none: training then has the same bits as without.</summary>
+    private static Tensor? Scale(Tensor weights, Tensor rows)
+    {
+        var used = weights.index_select(0, rows);
+        return used.shape[0] == 0 || used.eq(used[0]).all().item<bool>() ? null : weights.div(used.mean()).to(ScalarType.Float32);
+    }
+}

@@ -53,7 +53,7 @@ public class TrainingOptions
     /// <summary>The update rule. Default: <see cref="Optimizer.Sgd"/>.</summary>
     public Optimizer Optimizer { get; set; } = Optimizer.Sgd;
 
-    /// <summary>Step size at the schedule's full rate, greater than 0. Default (null): 0.02 for SGD, 0.001 for Adam and AdamW.</summary>
+    /// <summary>Step size at the schedule's full rate, finite and greater than 0. Default (null): 0.02 for SGD, 0.001 for Adam and AdamW.</summary>
     public double? LearningRate { get; set; }
 
     /// <summary>How the learning rate changes over the run. Default: <see cref="LearningRateSchedule.Constant"/>.</summary>
@@ -65,13 +65,13 @@ public class TrainingOptions
     /// <summary>Nesterov's form of the momentum. Default: false.</summary>
     public bool Nesterov { get; set; }
 
-    /// <summary>Weight decay (L2 penalty for SGD and Adam, decoupled for AdamW), at least 0. Default: 0.</summary>
+    /// <summary>Weight decay (L2 penalty for SGD and Adam, decoupled for AdamW), finite and at least 0. Default: 0.</summary>
     public double WeightDecay { get; set; }
 
     /// <summary>Whether biases and normalisation parameters decay as well, as in PyTorch's optimizers. Default: true.</summary>
     public bool DecayBiasAndNorm { get; set; } = true;
 
-    /// <summary>The Euclidean norm that the whole gradient is scaled down to when it is longer, greater than 0. Default (null): no limit.</summary>
+    /// <summary>The Euclidean norm that the whole gradient is scaled down to when it is longer, finite and greater than 0. Default (null): no limit.</summary>
     public double? MaxGradientNorm { get; set; }
 
     /// <summary>
@@ -88,12 +88,25 @@ public class TrainingOptions
 
     /// <summary>
     /// A folder for checkpoints: the whole state of the run is written to it after each epoch, the last two are kept. A run that finds the
-    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Default (null): none.
+    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Other options
+    /// or images are an error that says what differs. Default (null): none.
     /// </summary>
     public string? CheckpointDirectory { get; set; }
 
-    /// <summary>Called after each epoch, on the thread that trains. An exception thrown here ends the training.</summary>
+    /// <summary>
+    /// Called after each epoch, on the thread that trains. An exception thrown here ends the training, and nothing is kept; to end it
+    /// and keep the model, cancel the source of <see cref="StopToken"/>.
+    /// </summary>
     public Action<EpochMetrics>? MetricsCallback { get; set; }
+
+    /// <summary>
+    /// Ends the training early and keeps what was trained: <c>Fit</c> returns the model as if <see cref="Epochs"/> had ended there.
+    /// Cancel its source from the <see cref="MetricsCallback"/>, from another thread or on Ctrl-C. The step under way is finished and
+    /// the weights are validated and chosen as at the end of a run; a search keeps the best run so far. With a
+    /// <see cref="CheckpointDirectory"/>, a later <c>Fit</c> continues from the last whole epoch. Cancelled before training begins, it
+    /// is an <see cref="OperationCanceledException"/>. Default: none.
+    /// </summary>
+    public CancellationToken StopToken { get; set; }
 
     /// <summary>
     /// Seed of the weights, of the order of the images and of all else that is random: the same seed gives the same model, bit for bit, on the
@@ -125,6 +138,8 @@ public class TrainingOptions
         ArgumentNullException.ThrowIfNull(Architecture);
         if (PretrainedWeights is not null)
             ArgumentException.ThrowIfNullOrWhiteSpace(PretrainedWeights);
+        if (CheckpointDirectory is not null)
+            ArgumentException.ThrowIfNullOrWhiteSpace(CheckpointDirectory);
         ArgumentNullException.ThrowIfNull(Schedule);
         ArgumentNullException.ThrowIfNull(Augmentation);
         if (Augmentation.MixupAlpha > 0 && !Objective.AllowsMixup)
@@ -137,15 +152,17 @@ public class TrainingOptions
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");
         Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "Float32, BFloat16 or Auto");
-        Require(LearningRate is null or > 0 and < double.PositiveInfinity, nameof(LearningRate), LearningRate, "greater than 0");
+        Require(LearningRate is null or > 0 and < double.PositiveInfinity, nameof(LearningRate), LearningRate, "finite and greater than 0");
         Require(Momentum is >= 0 and < 1, nameof(Momentum), Momentum, "in [0, 1)");
         Require(!Nesterov || Momentum > 0, nameof(Nesterov), Nesterov, "set only with a Momentum above 0");
-        Require(WeightDecay is >= 0 and < double.PositiveInfinity, nameof(WeightDecay), WeightDecay, "at least 0");
-        Require(MaxGradientNorm is null or > 0, nameof(MaxGradientNorm), MaxGradientNorm, "greater than 0");
-        Require(Schedule.WarmUpEpochs is >= 0 and < double.PositiveInfinity, "Schedule.WarmUpEpochs", Schedule.WarmUpEpochs, "at least 0");
+        Require(WeightDecay is >= 0 and < double.PositiveInfinity, nameof(WeightDecay), WeightDecay, "finite and at least 0");
+        Require(MaxGradientNorm is null or > 0 and < double.PositiveInfinity, nameof(MaxGradientNorm), MaxGradientNorm, "finite and greater than 0, or null");
+        Require(Schedule.WarmUpEpochs is >= 0 and < double.PositiveInfinity, "Schedule.WarmUpEpochs", Schedule.WarmUpEpochs, "finite and at least 0");
         Require(WeightAveraging?.Decay is null or >= 0 and < 1, "WeightAveraging.Decay", WeightAveraging?.Decay, "in [0, 1)");
         Require(EarlyStopping is null or { Patience: >= 1 }, "EarlyStopping.Patience", EarlyStopping?.Patience, "at least 1");
-        Require(EarlyStopping is null or { MinimumChange: >= 0 }, "EarlyStopping.MinimumChange", EarlyStopping?.MinimumChange, "at least 0");
+        Require(
+            EarlyStopping is null or { MinimumChange: >= 0 and < double.PositiveInfinity }, "EarlyStopping.MinimumChange",
+            EarlyStopping?.MinimumChange, "finite and at least 0");
         Require(EarlyStopping is null || Enum.IsDefined(EarlyStopping.Metric), "EarlyStopping.Metric", EarlyStopping?.Metric, "Loss or Accuracy");
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,6 +15,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly NetworkPart _part;
     private readonly Augmentation? _augmentation;
     private readonly double? _maxGradientNorm;
+    private readonly Tensor? _exampleWeights;
     private readonly Tensor[] _trained;
     private readonly (FusedOptimizer Optimizer, double RateFactor, int[] Gradients)[] _groups;
 
@@ -22,13 +24,17 @@ internal sealed class TrainingStep : IDisposable
     /// <param name="part">What is trained.</param>
     /// <param name="options">Checked already.</param>
     /// <param name="foreachKernels">Whether to do without the fused kernels.</param>
-    public TrainingStep(WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false)
+    /// <param name="exampleWeights"><see cref="TrainingData.Weights"/>, on the device; they stay the caller's.</param>
+    public TrainingStep(
+        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, bool foreachKernels = false,
+        Tensor? exampleWeights = null)
     {
         _weights = weights;
         _objective = objective;
         _part = part;
         _augmentation = options.Augmentation == Augmentation.None ? null : options.Augmentation;
         _maxGradientNorm = options.MaxGradientNorm;
+        _exampleWeights = exampleWeights;
         _trained = [.. part.Trained.Select(i => weights.Parameters[i])];
         var masters = part.Trained.Select(i => weights.Masters[i]).ToArray();
         var factors = LayerWiseDecay.Factors(weights, options.LayerDecay);
@@ -45,14 +51,17 @@ internal sealed class TrainingStep : IDisposable
     /// <summary>Takes the step; the tensors returned belong to the caller's dispose scope.</summary>
     /// <param name="batch">Images and labels on the device.</param>
     /// <param name="learningRate">Of this step.</param>
-    /// <param name="generator">What augmentation draws from, on the device.</param>
+    /// <param name="generator">What augmentation draws from; of the CPU.</param>
     public (BatchLoss Loss, Tensor? Balance, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
         var logits = _part.Logits(images);
-        var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows);
+        var weights = _exampleWeights?.index_select(0, batch.Rows);
+        if (weights is not null && mixup is { } mixed)
+            (mixup, weights) = mixed.Weigh(weights);
+        var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows, weights);
         var descent = _objective.Of(loss);
-        Tensor[] gradients = [.. autograd.grad([descent.Minimised], _trained, descent.Direction is { } direction ? [direction] : null)];
+        var gradients = Gradient.Of(descent.Minimised, _trained, descent.Direction);
         using var _ = no_grad();
         Update(gradients, learningRate);
         return (loss, descent.Balance, gradients);
@@ -70,7 +79,7 @@ internal sealed class TrainingStep : IDisposable
         if (_augmentation is null)
             return (_part.Prepare(pixels), null);
         var images = _part.Normalizer.ApplyInPlace(_augmentation.Apply(Normalization.PixelNormalizer.ToFloat(pixels), generator));
-        var mixup = _augmentation.DrawMixup(images.shape[0], generator);
+        var mixup = _augmentation.DrawMixup(images, generator);
         return (mixup?.MixImages(images) ?? images, mixup);
     }
 

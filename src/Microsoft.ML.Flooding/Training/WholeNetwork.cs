@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Images;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

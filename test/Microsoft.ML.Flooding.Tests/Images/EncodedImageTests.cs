@@ -217,16 +217,6 @@ public class EncodedImageTests
         ];
     }
 
-    private static byte[] WithOrientation(byte[] jpeg, byte orientation)
-    {
-        byte[] exif =
-        [
-            0xff, 0xe1, 0, 34, .. "Exif\0\0"u8, .. "MM"u8, 0, 42, 0, 0, 0, 8,
-            0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0,
-        ];
-        return [.. jpeg[..2], .. exif, .. jpeg[2..]];
-    }
-
     /// <summary>Weights every source pixel by a triangle as wide as one target pixel, but no narrower than two source pixels.</summary>
     private static byte[] Naive(byte[] rgb, int sourceWidth, int sourceHeight, int width, int height)
     {

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using static Microsoft.ML.Flooding.Tests.Images.TestImages;
@@ -17,11 +18,58 @@ public class ImageColumnTests
         Assert.AreEqual(new ImageShape(height, width, channels), Create([size]).Shape);
 
     [TestMethod]
-    public void Dimensions_of_the_type_say_the_shape()
+    [DataRow(new[] { 4, 6 }, 4, 6, 1)]
+    [DataRow(new[] { 4, 6, 3 }, 4, 6, 3)]
+    [DataRow(new[] { 3, 6, 3 }, 3, 6, 3)]
+    [DataRow(new[] { 4, 6, 2 }, 4, 6, 2)]
+    [DataRow(new[] { 8, 8, 4 }, 8, 8, 4)]
+    [DataRow(new[] { 28, 28, 4 }, 28, 28, 4)]
+    [DataRow(new[] { 16, 8, 9 }, 16, 8, 9)]
+    [DataRow(new[] { 1, 4, 6 }, 4, 6, 1)]
+    [DataRow(new[] { 3, 4, 6 }, 4, 6, 3)]
+    [DataRow(new[] { 3, 4, 4 }, 4, 4, 3)]
+    [DataRow(new[] { 4, 28, 28 }, 28, 28, 4)]
+    [DataRow(new[] { 1, 3, 4, 6 }, 4, 6, 3)]
+    public void Dimensions_of_the_type_say_the_shape(int[] dimensions, int height, int width, int channels)
     {
-        Assert.AreEqual(new ImageShape(4, 6, 1), Create([4, 6]).Shape);
-        Assert.AreEqual(new ImageShape(4, 6, 3), Create([4, 6, 3]).Shape);
-        Assert.AreEqual(new ImageShape(4, 6, 1), Create([1, 4, 6]).Shape);
+        var shape = new ImageShape(height, width, channels);
+        Assert.AreEqual(shape, Create(dimensions).Shape);
+        Assert.AreEqual(shape, Create(dimensions, width, height).Shape);
+    }
+
+    [TestMethod]
+    [DataRow(new[] { 2, 3, 2 }, new byte[] { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 })]
+    [DataRow(new[] { 3, 2, 2 }, new byte[] { 0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11 })]
+    [DataRow(new[] { 12 }, new byte[] { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 })]
+    public void Channels_in_front_are_read_as_channels_behind(int[] dimensions, byte[] expected)
+    {
+        byte[] values = [.. Enumerable.Range(0, 12).Select(i => (byte)i)];
+        CollectionAssert.AreEqual(expected, Decode(ByteView([values], 1, new VectorDataViewType(NumberDataViewType.Byte, dimensions))));
+    }
+
+    [TestMethod]
+    public void Sparse_channels_in_front_are_read_as_channels_behind()
+    {
+        byte[] expected = [0, 4, 0, 0, 0, 9, 2, 0, 0, 0, 0, 0];
+        var raw = new RawImage();
+        raw.ReadBytes(ImageKind.Bytes, isPlanar: true, (ref VBuffer<byte> value) => value = new VBuffer<byte>(12, 3, [2, 4, 9], [2, 4, 9]));
+        var pixels = new byte[12];
+        Assert.IsTrue(new ImageColumn("Features", new ImageShape(2, 2, 3)).TryDecode(raw, pixels, out _));
+        CollectionAssert.AreEqual(expected, pixels);
+    }
+
+    [TestMethod]
+    public void What_ExtractPixels_writes_by_default_is_the_image()
+    {
+        var rgb = Rgb(12, 9);
+        var expected = Array.ConvertAll(rgb, value => (float)value);
+        foreach (var isInterleaved in new[] { false, true })
+        {
+            // ExtractPixels disposes the image.
+            var images = BitmapView([MLImage.CreateFromPixels(12, 9, MLPixelFormat.Rgba32, Rgba(rgb))]);
+            var data = Context.Transforms.ExtractPixels("Pixels", "Features", interleavePixelColors: isInterleaved).Fit(images).Transform(images);
+            CollectionAssert.AreEqual(expected, MemoryMarshal.Cast<byte, float>(Decode(data, "Pixels")).ToArray());
+        }
     }
 
     [TestMethod]
@@ -34,8 +82,11 @@ public class ImageColumnTests
     [TestMethod]
     public void What_cannot_be_inferred_is_an_error_with_its_remedy()
     {
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Create([4096 * 4 / 2])).Message, "set ImageWidth and ImageHeight");
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Create([3, 4, 6])).Message, "interleavePixelColors");
+        var noSquare = Assert.ThrowsExactly<ArgumentException>(() => Create([4096 * 4 / 2])).Message;
+        StringAssert.Contains(noSquare, "set ImageWidth and ImageHeight");
+        StringAssert.Contains(noSquare, "90 x 90 x 1 has 8100, 52 x 52 x 3 has 8112");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Create([2, 3, 4, 6])).Message, "[height, width, channels]");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Create([28, 28], 56, 14)).Message, "Leave the options unset");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Create([16], 4, null)).Message, "go together");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Create([16], 0, 4)).Message, "positive");
     }
@@ -44,10 +95,36 @@ public class ImageColumnTests
     [DataRow(100, 50, 100, 50)]
     [DataRow(224, 224, 224, 224)]
     [DataRow(225, 10, 224, 224)]
-    public void The_first_image_gives_the_size_unless_it_is_large(int width, int height, int expectedWidth, int expectedHeight)
+    public void Images_of_one_size_give_it_unless_it_is_large(int width, int height, int expectedWidth, int expectedHeight)
     {
-        var data = EncodedView([[], Png(Rgb(width, height), width, height), Png(Rgb(3, 3), 3, 3)]);
+        var data = EncodedView([[], Png(Rgb(width, height), width, height), Png(Rgb(width, height), width, height)]);
         Assert.AreEqual(new ImageShape(expectedHeight, expectedWidth, 3), ImageColumn.Create(data.Schema["Features"], null, null, data).Shape);
+    }
+
+    [TestMethod]
+    public void An_odd_image_in_front_does_not_give_the_size()
+    {
+        var data = EncodedView([Png(Rgb(4, 4), 4, 4), Png(Rgb(30, 20), 30, 20), Png(Rgb(32, 24), 32, 24), Png(Rgb(36, 22), 36, 22), Png(Rgb(200, 9), 200, 9)]);
+        Assert.AreEqual(new ImageShape(20, 32, 3), ImageColumn.Create(data.Schema["Features"], null, null, data).Shape);
+    }
+
+    [TestMethod]
+    public void The_size_is_that_of_the_first_images_alone()
+    {
+        var read = 0;
+        IEnumerable<byte[]> Files()
+        {
+            for (var i = 0; i < 1000; i++)
+            {
+                read++;
+                yield return i < MedianSize.Images ? Png(Rgb(8, 6), 8, 6) : Png(Rgb(3, 3), 3, 3);
+            }
+        }
+
+        var data = EncodedView(Files());
+        read = 0;
+        Assert.AreEqual(new ImageShape(6, 8, 3), ImageColumn.Create(data.Schema["Features"], null, null, data).Shape);
+        Assert.IsLessThan(100, read);
     }
 
     [TestMethod]
@@ -78,6 +155,12 @@ public class ImageColumnTests
         var column = new ImageColumn("Features", new ImageShape(2, 2, 1));
         using var row = ByteView([[1, 2, 3, 4, 5, 6]]).GetRowCursor([]);
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => column.CreateGetter(row)).Message, "6 values");
+        var flat = ByteView([[1, 2, 3, 4]], 1, new VectorDataViewType(NumberDataViewType.Byte, 1, 4));
+        using var flatRow = flat.GetRowCursor(flat.Schema);
+        Assert.IsNotNull(column.CreateGetter(flatRow), "a single dimension says nothing of the shape");
+        using var other = ByteView([new byte[8]], 1, new VectorDataViewType(NumberDataViewType.Byte, 2, 4)).GetRowCursor([]);
+        var square = new ImageColumn("Features", new ImageShape(4, 2, 1));
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => square.CreateGetter(other)).Message, "4 x 2 x 1");
         using var encoded = EncodedView([[1]]).GetRowCursor([]);
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => column.CreateGetter(encoded)).Message, "3 channels");
     }
@@ -95,6 +178,19 @@ public class ImageColumnTests
 
         Assert.IsFalse(column.TryDecode(raw, new byte[12], out var problem));
         StringAssert.Contains(problem, "no image");
+    }
+
+    private static byte[] Decode(IDataView data, string column = "Features")
+    {
+        var images = ImageColumn.Create(data.Schema[column], null, null, data);
+        using var cursor = data.GetRowCursor([data.Schema[column]]);
+        var read = images.CreateGetter(cursor);
+        Assert.IsTrue(cursor.MoveNext());
+        var raw = new RawImage();
+        Assert.IsNull(read(raw));
+        var pixels = new byte[images.Shape.Length * (raw.Kind == ImageKind.Values ? sizeof(float) : 1)];
+        Assert.IsTrue(images.TryDecode(raw, pixels, out var problem), problem);
+        return pixels;
     }
 
     private static ImageColumn Create(int[] dimensions, int? width = null, int? height = null)

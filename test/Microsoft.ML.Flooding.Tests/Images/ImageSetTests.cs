@@ -127,7 +127,7 @@ public class ImageSetTests
         files[17] = [1, 2, 3];
         files[29] = files[29][..^30];
         var skipped = new List<long>();
-        var options = new ImageSetOptions { OnInvalidImage = OnInvalidImage.Skip, Skipped = (row, _) => skipped.Add(row) };
+        var options = new ImageSetOptions { OnInvalidImage = OnInvalidImage.Skip, Skipped = image => skipped.Add(image.Row) };
         using var set = Load(EncodedView(files, classes: 30), options);
 
         CollectionAssert.AreEqual(new long[] { 0, 17, 29 }, skipped);
@@ -160,7 +160,7 @@ public class ImageSetTests
     public void A_label_that_is_no_key_is_an_error()
     {
         var data = Context.Data.LoadFromEnumerable([new PathRow { Path = "" }]);
-        var error = Assert.ThrowsExactly<ArgumentException>(() => LabelReader.Count(data, "Class", () => { }));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => LabelReader.CreateGetter(data.GetRowCursor(data.Schema), "Class"));
 
         StringAssert.Contains(error.Message, "MapValueToKey");
     }
@@ -236,6 +236,37 @@ public class ImageSetTests
 
         CollectionAssert.AreEqual(order, seen);
         CollectionAssert.AreEqual(new long[] { 2, 2, 1 }, sizes);
+    }
+
+    [TestMethod]
+    public void Digests_tell_images_apart_whatever_the_store_and_the_race()
+    {
+        var images = Enumerable.Range(0, 300).Select(i => Rgb(6, 4, i)).ToArray();
+        images[7] = images[200];
+        var files = images.Select(rgb => Png(rgb, 6, 4)).ToArray();
+        ImageSetOptions[] stores = [new(), new() { MaxCacheBytes = 1 }, new() { MaxCacheBytes = 1000, UseDisk = false }];
+        var digests = stores.Select(options => Digests(EncodedView(files), options)).ToArray();
+
+        CollectionAssert.AreEqual(digests[0], digests[1]);
+        CollectionAssert.AreEqual(digests[0], digests[2]);
+        Assert.AreEqual(digests[0][7], digests[0][200]);
+        Assert.HasCount(299, digests[0].Distinct().ToArray());
+        files[3] = [];
+        CollectionAssert.AreEqual(
+            digests[0].Where((_, row) => row != 3).ToArray(), Digests(EncodedView(files), new() { OnInvalidImage = OnInvalidImage.Skip }));
+
+        // The last row makes floats of bytes that were written before, or not, as the race has it.
+        var rows = Enumerable.Range(0, 300).Select(i => new[] { i % 256, 1, 2, i == 299 ? 0.5f : i / 256 }).ToArray();
+        var floats = Digests(FloatView(rows), new());
+        CollectionAssert.AreEqual(floats, Digests(FloatView(rows), new()));
+        CollectionAssert.AreEqual(floats[..299], Digests(FloatView(rows[..299]), new()));
+        Assert.HasCount(300, floats.Distinct().ToArray());
+
+        static long[] Digests(IDataView data, ImageSetOptions options)
+        {
+            using var set = Load(data, options);
+            return set.Digests.data<long>().ToArray();
+        }
     }
 
     [TestMethod]

@@ -19,7 +19,9 @@ public sealed class MemoryImageSetTests
         var shape = new ImageShape(64, 64, 3);
         var pixels = randint(0, 256, [Count, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator);
         var labels = randint(0, 10, [Count], dtype: ScalarType.Int64, generator: generator);
-        using var set = new MemoryImageSet(shape, pixels.alias().DetachFromDisposeScope(), labels.alias().DetachFromDisposeScope(), arange(Count).DetachFromDisposeScope());
+        using var set = new MemoryImageSet(
+            shape, pixels.alias().DetachFromDisposeScope(), labels.alias().DetachFromDisposeScope(), arange(Count).DetachFromDisposeScope(),
+            zeros(Count, ScalarType.Int64).DetachFromDisposeScope());
         var order = randperm(Count, generator: generator);
 
         using var batches = set.Read(order, batchSize, CPU);

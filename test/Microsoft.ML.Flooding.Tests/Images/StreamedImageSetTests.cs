@@ -34,6 +34,23 @@ public class StreamedImageSetTests
         CollectionAssert.AreEqual(expected.ToArray(), rows);
     }
 
+    /// <summary>Whatever the machine has free, the same options give the same order.</summary>
+    [TestMethod]
+    public void Without_a_limit_a_block_has_half_a_gibibyte()
+    {
+        const int side = 4096;
+        var rows = Enumerable.Repeat(new byte[side * side], 65).ToArray();
+        var messages = new List<string>();
+        var context = new MLContext();
+        context.Log += (_, e) => messages.Add(e.RawMessage);
+        var data = ByteView(rows);
+        var column = ImageColumn.Create(data.Schema["Features"], null, null, data);
+        using var set = ImageSet.Load(context, data, "Features", "Label", column, new ImageSetOptions { UseDisk = false }, () => { });
+
+        Assert.AreEqual(32, set.BlockLength);
+        Assert.HasCount(1, messages.Where(m => m.Contains("shuffles them within blocks of 32", StringComparison.Ordinal)).ToArray());
+    }
+
     [TestMethod]
     public void Skipped_rows_stay_skipped()
     {

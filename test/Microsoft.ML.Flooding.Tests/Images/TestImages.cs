@@ -46,6 +46,17 @@ internal static class TestImages
 
     public static byte[] Png(byte[] rgb, int width, int height) => Encode(rgb, width, height, SKEncodedImageFormat.Png);
 
+    /// <summary>The JPEG with an EXIF orientation, 1 to 8.</summary>
+    public static byte[] WithOrientation(byte[] jpeg, byte orientation)
+    {
+        byte[] exif =
+        [
+            0xff, 0xe1, 0, 34, .. "Exif\0\0"u8, .. "MM"u8, 0, 42, 0, 0, 0, 8,
+            0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0,
+        ];
+        return [.. jpeg[..2], .. exif, .. jpeg[2..]];
+    }
+
     /// <summary>A view with the columns Path, Features (variable-length bytes) and Label (a key).</summary>
     public static IDataView EncodedView(IEnumerable<byte[]> files, int classes = 2) => WithKey(
         Context.Data.LoadFromEnumerable(files.Select((file, i) => new EncodedRow { Path = $"{i}.png", Features = file, Class = i % classes })));

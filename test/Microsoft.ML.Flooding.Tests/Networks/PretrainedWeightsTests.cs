@@ -73,6 +73,48 @@ public sealed class PretrainedWeightsTests : IDisposable
     }
 
     [TestMethod]
+    public void Positions_of_a_square_grid_are_interpolated_to_another_of_as_many_patches()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var square = Create("vit_tiny-imagenet", new(32, 32, 3), seed: 5);
+        using var row = Create("vit_tiny-imagenet", new(16, 64, 3), seed: 6);
+        Save(square.State());
+        Assert.IsEmpty(PretrainedWeights.Load(row, _path).Missing);
+        AssertInterpolated(square, 2, 2, row, 1, 4);
+    }
+
+    [TestMethod]
+    public void The_grid_is_that_of_the_images_that_the_weights_were_trained_on()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var row = Create("vit_tiny-imagenet", new(16, 64, 3), seed: 5);
+        using var square = Create("vit_tiny-imagenet", new(32, 32, 3), seed: 6);
+        using var same = Create("vit_tiny-imagenet", new(16, 64, 3), seed: 7);
+        Save(row.State());
+        Assert.IsEmpty(PretrainedWeights.Load(square, _path, trainedOn: new(16, 64, 3)).Missing);
+        AssertInterpolated(row, 1, 4, square, 2, 2);
+        Assert.IsEmpty(PretrainedWeights.Load(same, _path, trainedOn: new(16, 64, 3)).Missing);
+        Assert.IsTrue(row.get_parameter("pos_embed")!.Equals(same.get_parameter("pos_embed")!));
+        Assert.IsEmpty(PretrainedWeights.Load(same, _path, trainedOn: new(224, 224, 3)).Missing);
+        AssertInterpolated(row, 2, 2, same, 1, 4);
+    }
+
+    [TestMethod]
+    public void A_grid_that_is_no_square_and_not_known_is_the_networks_or_none()
+    {
+        using var scope = NewDisposeScope();
+        using var source = Create("vit_tiny-imagenet", new(32, 48, 3), seed: 5);
+        using var same = Create("vit_tiny-imagenet", new(32, 48, 3), seed: 6);
+        using var other = Create("vit_tiny-imagenet", new(32, 32, 3), seed: 6);
+        Save(source.State());
+        Assert.IsEmpty(PretrainedWeights.Load(same, _path).Missing);
+        Assert.IsTrue(source.get_parameter("pos_embed")!.Equals(same.get_parameter("pos_embed")!));
+        CollectionAssert.AreEqual(new[] { "pos_embed" }, PretrainedWeights.Load(other, _path).Missing.ToArray());
+    }
+
+    [TestMethod]
     [DataRow("mobilenet_v2-0.25", "blocks.1.0.conv_pw.weight", "features.2.conv.0.0.weight")]
     [DataRow("mobilenet_v2-0.25", "blocks.0.0.conv_pw.weight", "features.1.conv.1.weight")]
     [DataRow("mobilenet_v2-0.25", "blocks.6.0.bn3.bias", "features.17.conv.3.bias")]
@@ -101,6 +143,16 @@ public sealed class PretrainedWeightsTests : IDisposable
         var own = network.State().Select(entry => entry.Name).ToHashSet();
         Assert.Contains(torchvision, own);
         Assert.AreEqual(torchvision, TimmNames.ToTorchvision(timm, own));
+    }
+
+    private static void AssertInterpolated(Network source, int height, int width, Network target, int targetHeight, int targetWidth)
+    {
+        var (from, to) = (source.get_parameter("pos_embed")!, target.get_parameter("pos_embed")!);
+        var grid = from[.., 1..].reshape(1, height, width, -1).permute(0, 3, 1, 2);
+        var expected = nn.functional.interpolate(grid, [targetHeight, targetWidth], mode: InterpolationMode.Bicubic, align_corners: false);
+        Assert.IsTrue(to[.., 1..].allclose(expected.permute(0, 2, 3, 1).flatten(1, 2)));
+        Assert.IsFalse(to[.., 1..].allclose(from[.., 1..]));
+        Assert.IsTrue(from[0, 0].Equals(to[0, 0]));
     }
 
     [TestMethod]

@@ -140,6 +140,37 @@ public sealed class FloodingObjectiveTests
     }
 
     [TestMethod]
+    public void Auxiliary_networks_predict_from_the_epoch_of_the_highest_validation_accuracy()
+    {
+        var context = new MLContext(seed: 1);
+        var rows = FashionMnistData.Rows("train", 400);
+        string[] classes = [.. rows.Select(r => r.Class).Distinct()];
+        // To validate on: an image of a class without training images. The accuracy is 0 in every epoch, and of equals the first epoch is the best.
+        var absent = context.Data.LoadFromEnumerable(rows.Where(r => r.Class == classes[2]).Take(1));
+        var train = context.Data.LoadFromEnumerable(rows.Where(r => r.Class == classes[0] || r.Class == classes[1]));
+        var keys = context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(context.Data.LoadFromEnumerable(rows));
+        EpochMetrics FirstEpoch(int epochs, IDataView? validation)
+        {
+            using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+            {
+                Objective = FloodingObjective.AdaFlood(gamma: 0.05, folds: 2),
+                Epochs = epochs,
+                BatchSize = 8,
+                Architecture = Architecture.Mlp,
+                ValidationSet = validation,
+                ValidationSetFraction = null,
+            }).Fit(keys.Transform(train));
+            return model.History.Epochs[0];
+        }
+        var best = FirstEpoch(epochs: 6, keys.Transform(absent));
+        var first = FirstEpoch(epochs: 1, validation: null);
+        var last = FirstEpoch(epochs: 6, validation: null);
+        // The levels steer the first epoch of the flooded network as well.
+        Assert.AreEqual((first.TrainingLoss, first.FloodedShare), (best.TrainingLoss, best.FloodedShare));
+        Assert.AreNotEqual(last.TrainingLoss, best.TrainingLoss);
+    }
+
+    [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
     public void Every_successor_trains_a_classifier(bool adaptive)

@@ -73,12 +73,14 @@ public sealed class HostileOnnxTests
         {
             var g = new TestGraph(13, 1, 10);
             return g.File(g.Node("Relu", [g.Input]));
-        }),
+        }
+        ),
         ["images too large"] = ("not possible", () =>
         {
             var g = new TestGraph(13, 1, 3, 1L << 40, 8);
             return g.File(g.Node("Relu", [g.Input]));
-        }),
+        }
+        ),
         ["a number where integers are needed"] = ("integers are expected", () => Graph((g, x) => g.Node("Reshape", [x, g.Floats([2], 1, -1)]))),
         ["external data outside"] = ("outside of the file's folder", () => Graph((g, x) => g.Node("Add", [x, External(g, "../secret", 12)]))),
         ["external data at an absolute path"] = ("outside of the file's folder", () => Graph((g, x) => g.Node("Add", [x, External(g, Path.GetFullPath("secret"), 12)]))),

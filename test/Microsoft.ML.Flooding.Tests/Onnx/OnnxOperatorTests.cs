@@ -29,17 +29,20 @@ public sealed class OnnxOperatorTests
         {
             var y = Conv(g, x, 5);
             return g.Node("Add", [y, Norm(g, y, 5)]);
-        }),
+        }
+        ),
         ["relu of what is read again"] = (13, (g, x) =>
         {
             var y = Conv(g, x, 5);
             return g.Node("Mul", [g.Node("Relu", [y]), y]);
-        }),
+        }
+        ),
         ["residual"] = (13, (g, x) =>
         {
             var y = g.Node("Relu", [Conv(g, x, 4)]);
             return g.Node("Relu", [g.Node("Add", [g.Node("Add", [Conv(g, y, 4), y]), x])]);
-        }),
+        }
+        ),
         ["leaky relu"] = (13, (g, x) => g.Node("LeakyRelu", [Conv(g, x, 5)], ("alpha", 0.2))),
         ["prelu"] = (13, (g, x) => g.Node("PRelu", [Conv(g, x, 5), g.Weights(5, 1, 1)])),
         ["clip 6"] = (6 + 1, (g, x) => g.Node("Clip", [Conv(g, x, 5)], ("min", 0.0), ("max", 6.0))),
@@ -50,12 +53,14 @@ public sealed class OnnxOperatorTests
         {
             var y = g.Node("Sigmoid", [g.Node("Relu", [Conv(g, x, 5)])]);
             return g.Node("Relu", [g.Node("Sub", [y, g.Floats([], 0.5f)])]);
-        }),
+        }
+        ),
         ["silu"] = (13, (g, x) =>
         {
             var y = Conv(g, x, 5);
             return g.Node("Mul", [y, g.Node("Sigmoid", [y])]);
-        }),
+        }
+        ),
         ["hard sigmoid"] = (13, (g, x) => g.Node("HardSigmoid", [Conv(g, x, 5)], ("alpha", 0.25), ("beta", 0.4))),
         ["hard swish"] = (14, (g, x) => g.Node("HardSwish", [Conv(g, x, 5)])),
         ["erf gelu"] = (13, (g, x) =>
@@ -63,7 +68,8 @@ public sealed class OnnxOperatorTests
             var y = Conv(g, x, 5);
             var erf = g.Node("Erf", [g.Node("Div", [y, g.Floats([], 1.41421356f)])]);
             return g.Node("Mul", [g.Node("Mul", [y, g.Node("Add", [erf, g.Floats([], 1)])]), g.Floats([], 0.5f)]);
-        }),
+        }
+        ),
         ["gelu"] = (20, (g, x) => g.Node("Gelu", [Conv(g, x, 5)])),
         ["gelu tanh"] = (20, (g, x) => g.Node("Gelu", [Conv(g, x, 5)], ("approximate", "tanh"))),
         ["tanh"] = (13, (g, x) => g.Node("Tanh", [Conv(g, x, 5)])),
@@ -102,14 +108,16 @@ public sealed class OnnxOperatorTests
             var less = g.Node("Sub", [y, g.Node("ReduceMean", [y], ("axes", new long[] { -1 }))]);
             var variance = g.Node("ReduceMean", [g.Node("Pow", [less, g.Floats([], 2)])], ("axes", new long[] { -1 }));
             return g.Node("Mul", [g.Node("Div", [less, g.Node("Sqrt", [g.Node("Add", [variance, g.Floats([], 1e-5f)])])]), g.Weights(396)]);
-        }),
+        }
+        ),
         ["layer norm"] = (17, (g, x) => g.Node("LayerNormalization", [g.Node("Transpose", [x], ("perm", new long[] { 0, 2, 3, 1 })), g.Positive(4), g.Weights(4)], ("axis", -1), ("epsilon", 1e-3))),
         ["layer norm without bias"] = (17, (g, x) => g.Node("LayerNormalization", [g.Node("Transpose", [x], ("perm", new long[] { 0, 2, 3, 1 })), g.Positive(4)])),
         ["concat and split 11"] = (11, (g, x) =>
         {
             var parts = g.Nodes("Split", [Conv(g, x, 6)], 3, ("axis", 1), ("split", new long[] { 1, 3, 2 }));
             return g.Node("Concat", [parts[2], x, parts[0]], ("axis", 1));
-        }),
+        }
+        ),
         ["split 13"] = (13, (g, x) => g.Nodes("Split", [Conv(g, x, 6), g.Integers(2, 4)], 2, ("axis", 1))[1]),
         ["split 18"] = (18, (g, x) => g.Nodes("Split", [Conv(g, x, 7)], 3, ("axis", 1), ("num_outputs", 3))[2]),
         ["slice 9"] = (9, (g, x) => g.Node("Slice", [Conv(g, x, 4)], ("starts", new long[] { 1, -5 }), ("ends", new long[] { 100, -1 }), ("axes", new long[] { 2, 3 }))),
@@ -129,14 +137,16 @@ public sealed class OnnxOperatorTests
             var images = g.Node("Gather", [g.Node("Shape", [x]), g.Integer(0)]);
             var sizes = g.Node("Concat", [g.Node("Unsqueeze", [images, g.Integers(0)]), g.Integers(-1)], ("axis", 0));
             return g.Node("Reshape", [Conv(g, x, 5), sizes]);
-        }),
+        }
+        ),
         ["reshape by computed sizes"] = (15, (g, x) =>
         {
             var shape = g.Node("Shape", [x], ("start", 2));
             var area = g.Node("ReduceProd", [shape], ("keepdims", 1));
             var half = g.Node("Div", [g.Node("Mul", [area, g.Integers(4)]), g.Integers(2)]);
             return g.Node("Reshape", [x, g.Node("Concat", [g.Integers(-1, 2), half], ("axis", 0))]);
-        }),
+        }
+        ),
         ["squeeze and unsqueeze 11"] = (11, (g, x) => g.Node("Unsqueeze", [g.Node("Squeeze", [g.Node("GlobalAveragePool", [Conv(g, x, 5)])], ("axes", new long[] { 2, 3 }))], ("axes", new long[] { 1, -1 }))),
         ["squeeze 13"] = (13, (g, x) => g.Node("Squeeze", [g.Node("GlobalAveragePool", [Conv(g, x, 5)]), g.Integers(-1, 2)])),
         ["transpose"] = (13, (g, x) => g.Node("Mul", [g.Node("Transpose", [x], ("perm", new long[] { 0, 3, 1, 2 })), g.Weights(4, 9)])),
@@ -150,7 +160,8 @@ public sealed class OnnxOperatorTests
             var two = g.Node("Cast", [g.Node("Constant", [], ("value", new TensorProto { DataType = TensorProto.Types.DataType.Int64, Int64Data = { 2 } }))], ("to", 1));
             var ones = g.Node("ConstantOfShape", [g.Integers(4, 1, 1)], ("value", new TensorProto { DataType = TensorProto.Types.DataType.Float, Dims = { 1 }, FloatData = { 0.5f } }));
             return g.Node("Add", [g.Node("Mul", [Conv(g, x, 4), two]), ones]);
-        }),
+        }
+        ),
         ["class token"] = (14, (g, x) =>
         {
             var tokens = g.Node("Transpose", [g.Node("Reshape", [Conv(g, x, 6), g.Integers(0, 6, -1)])], ("perm", new long[] { 0, 2, 1 }));
@@ -161,7 +172,8 @@ public sealed class OnnxOperatorTests
             var open = g.Node("Equal", [wanted, g.Node("Mul", [ones, g.Integer(-1)])]);
             var all = g.Node("Concat", [g.Node("Expand", [g.Weights(1, 1, 6), g.Node("Where", [open, ones, wanted])]), tokens], ("axis", 1));
             return g.Node("Gather", [g.Node("Add", [all, g.Weights(1, 100, 6)]), g.Integer(0)], ("axis", 1));
-        }),
+        }
+        ),
         ["attention with the images on the second axis"] = (14, (g, x) =>
         {
             // [N, 4, 9 * 11] to [99, N, 4], two heads of two: [99, 2 N, 2], as PyTorch's MultiheadAttention has them.
@@ -173,7 +185,8 @@ public sealed class OnnxOperatorTests
             var attended = g.Node("Transpose", [g.Node("MatMul", [weights, Heads()])], ("perm", new long[] { 1, 0, 2 }));
             var joined = g.Node("Reshape", [attended, g.Node("Concat", [g.Integers(99), images, g.Integers(4)], ("axis", 0))]);
             return g.Node("Transpose", [joined], ("perm", new long[] { 1, 0, 2 }));
-        }),
+        }
+        ),
     };
 
     public static IEnumerable<string> Names => Cases.Keys;

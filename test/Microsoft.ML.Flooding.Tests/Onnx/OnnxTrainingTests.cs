@@ -126,7 +126,7 @@ public sealed class OnnxTrainingTests
 
     private static Network Initial(Architecture architecture)
     {
-        using var generator = RandomStreams.Create(1, RandomStreams.Purpose.Weights, 0, CPU);
+        using var generator = RandomStreams.Create(1, RandomStreams.Purpose.Weights, 0);
         return architecture.Create(new(Side, Side, 1), 10, generator);
     }
 

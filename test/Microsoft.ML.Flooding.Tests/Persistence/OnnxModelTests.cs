@@ -4,7 +4,6 @@ using Microsoft.ML.Flooding.Persistence.Onnx;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Networks;
 using Microsoft.ML.Flooding.Tests.Scoring;
-using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using static TorchSharp.torch;

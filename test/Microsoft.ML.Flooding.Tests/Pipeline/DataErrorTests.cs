@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
@@ -89,8 +90,71 @@ public sealed class DataErrorTests
         File.WriteAllText(files.PathOf(files.Rows[4]), "no image");
         var scored = model.Transform(Encoded(files));
         var error = Assert.Throws<Exception>(() => scored.GetColumn<float[]>("Score").ToArray());
-        StringAssert.Contains(error.Message, "'Features', row 4");
+        StringAssert.Contains(error.Message, $"'Features', row 4 (ImagePath = '{files.Rows[4].ImagePath}'");
         StringAssert.Contains(error.Message, "cannot be read");
+        using var engine = _context.Model.CreatePredictionEngine<ImageFiles.Row, FashionMnistData.Prediction>(
+            Loading(files).Fit(_context.Data.LoadFromEnumerable(files.Rows)).Append(model), new PredictionEngineOptions { OwnsTransformer = false });
+        var alone = Assert.Throws<Exception>(() => engine.Predict(files.Rows[4])).GetBaseException();
+        StringAssert.Contains(alone.Message, $"the row to predict (ImagePath = '{files.Rows[4].ImagePath}'");
+    }
+
+    [TestMethod]
+    public void Images_that_a_cache_has_taken_away()
+    {
+        using var files = new ImageFiles(10);
+        var rows = _context.Data.LoadFromEnumerable(files.Rows);
+        var images = _context.Transforms.LoadImages("Features", files.Folder, "ImagePath").Fit(rows).Transform(rows);
+        string[] parts = ["no column 'Features'", "ImagePath", "AppendCacheCheckpoint or Data.Cache", "MLImage", "Remove the cache", "LoadRawImageBytes"];
+        AssertRefused<ArgumentException>(WithLabel(_context.Data.Cache(images)), null, parts);
+        AssertRefused<ArgumentException>(WithLabel(images), o => o.ValidationSet = WithLabel(_context.Data.Cache(images)), parts);
+        using var model = ShortRun.Fit(_context, WithLabel(images));
+        Named(parts, () => model.Transform(_context.Data.Cache(images)));
+        Named(parts, () => model.LossLandscape(_context.Data.Cache(images)));
+        var checkpoint = _context.Transforms.Conversion.MapValueToKey("Label", "Class")
+            .Append(_context.Transforms.LoadImages("Features", files.Folder, "ImagePath")).AppendCacheCheckpoint(_context)
+            .Append(_context.Transforms.FloodedImageClassification(ShortRun.Options()));
+        Named(parts, () => checkpoint.Fit(rows));
+
+        static void Named(string[] parts, Action use)
+        {
+            var error = Assert.Throws<ArgumentException>(use);
+            foreach (var part in parts)
+                StringAssert.Contains(error.Message, part);
+        }
+    }
+
+    [TestMethod]
+    public void Images_that_are_skipped_are_listed_and_logged()
+    {
+        using var files = new ImageFiles(30);
+        File.WriteAllText(files.PathOf(files.Rows[4]), "no image");
+        File.WriteAllBytes(files.PathOf(files.Rows[7]), []);
+        var log = new List<string>();
+        _context.Log += (_, e) => log.Add(e.Message);
+        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.ValidationSet) = (OnInvalidImage.Skip, Encoded(files)));
+
+        var skipped = model.History.SkippedImages;
+        CollectionAssert.AreEqual(new long[] { 4, 7, 4, 7 }, skipped.Select(image => image.Row).ToArray());
+        CollectionAssert.AreEqual(new[] { false, false, true, true }, skipped.Select(image => image.IsInValidationSet).ToArray());
+        Assert.AreEqual(files.Rows[4].ImagePath, skipped[0].Texts["ImagePath"]);
+        StringAssert.Contains(skipped[0].Reason, "no JPEG");
+        StringAssert.Contains(skipped[1].Reason, "empty");
+        StringAssert.StartsWith($"{skipped[1]}", $"row 7 (ImagePath = '{files.Rows[7].ImagePath}'");
+        StringAssert.StartsWith($"{skipped[3]}", "validation set, row 7 (ImagePath");
+        Assert.IsTrue(log.Exists(line => line.Contains($"2 of 30 images cannot be read and are left out. The first one: {skipped[0]}", StringComparison.Ordinal)));
+        Assert.IsTrue(log.Exists(line => line.Contains($"Left out: {skipped[1]}", StringComparison.Ordinal)));
+        var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(_context, model, Encoded(files).Schema));
+        Assert.IsEmpty(loaded.History.SkippedImages);
+        loaded.Dispose();
+    }
+
+    [TestMethod]
+    public void A_search_lists_the_images_that_are_skipped()
+    {
+        using var files = new ImageFiles(30);
+        File.WriteAllText(files.PathOf(files.Rows[4]), "no image");
+        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Of(0.1f)));
+        Assert.AreEqual(4, model.History.SkippedImages.Single().Row);
     }
 
     [TestMethod]
@@ -164,9 +228,11 @@ public sealed class DataErrorTests
     private IDataView Encoded(ImageFiles files)
     {
         var rows = _context.Data.LoadFromEnumerable(files.Rows);
-        return _context.Transforms.LoadRawImageBytes("Features", files.Folder, "ImagePath")
-            .Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class")).Fit(rows).Transform(rows);
+        return Loading(files).Fit(rows).Transform(rows);
     }
+
+    private EstimatorChain<ValueToKeyMappingTransformer> Loading(ImageFiles files) =>
+        _context.Transforms.LoadRawImageBytes("Features", files.Folder, "ImagePath").Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class"));
 
     private sealed class Ragged
     {

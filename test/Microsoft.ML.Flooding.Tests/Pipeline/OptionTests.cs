@@ -28,17 +28,21 @@ public sealed class OptionTests
         ("WeightDecay", "at least 0", o => o.WeightDecay = double.NaN),
         ("MaxGradientNorm", "greater than 0", o => o.MaxGradientNorm = 0),
         ("MaxGradientNorm", "greater than 0", o => o.MaxGradientNorm = double.NaN),
+        ("MaxGradientNorm", "finite and greater than 0", o => o.MaxGradientNorm = double.PositiveInfinity),
         ("Schedule.WarmUpEpochs", "at least 0", o => o.Schedule = LearningRateSchedule.Cosine with { WarmUpEpochs = -1 }),
         ("WeightAveraging.Decay", "in [0, 1)", o => o.WeightAveraging = new WeightAveraging { Decay = 1 }),
         ("EarlyStopping.Patience", "at least 1", o => o.EarlyStopping = new EarlyStopping { Patience = 0 }),
         ("EarlyStopping.MinimumChange", "at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = -0.1 }),
         ("EarlyStopping.MinimumChange", "at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.NaN }),
+        ("EarlyStopping.MinimumChange", "finite and at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.PositiveInfinity }),
         ("EarlyStopping.Metric", "Loss or Accuracy", o => o.EarlyStopping = new EarlyStopping { Metric = (EarlyStoppingMetric)9 }),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = 0),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = 1),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = double.NaN),
         ("ImageWidth", "at least 1", o => (o.ImageWidth, o.ImageHeight) = (0, 1)),
         ("ImageHeight", "at least 1", o => (o.ImageWidth, o.ImageHeight) = (1, 0)),
+        ("ImageWidth", "at most 65535", o => (o.ImageWidth, o.ImageHeight) = (65_536, 1)),
+        ("ImageHeight", "at most 67108864 / ImageWidth", o => (o.ImageWidth, o.ImageHeight) = (65_535, 1_025)),
         ("ImageHeight", "set together with ImageWidth", o => o.ImageWidth = 28),
         ("ImageHeight", "set together with ImageWidth", o => o.ImageHeight = 28),
     }.Select((c, i) => new object[] { i, c.Option, c.Range, c.Change });
@@ -63,6 +67,9 @@ public sealed class OptionTests
         ("Architecture", o => o.Architecture = null!),
         ("Schedule", o => o.Schedule = null!),
         ("Objective", o => o.Objective = null!),
+        ("ClassWeights", o => o.ClassWeights = null!),
+        ("ExampleWeightColumnName", o => o.ExampleWeightColumnName = " "),
+        ("SamplingKeyColumnName", o => o.SamplingKeyColumnName = ""),
     }.Select((c, i) => new object[] { i, c.Option, c.Change });
 
     [TestMethod]

@@ -69,6 +69,40 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    public void First_images_of_other_sizes_are_a_warning_and_the_size_is_logged()
+    {
+        using var alike = new ImageFiles(20, marginOf: i => i % 3);
+        using var icon = new ImageFiles(20, marginOf: i => i == 0 ? 40 : 0);
+        using var modelOfAlike = ShortRun.Fit(_context, Encoded(alike));
+        Assert.IsTrue(Says("brought to 30 x 30 pixels, by the median size of the first 20: 30 x 30"));
+        Assert.IsFalse(_log.Any(e => e.Kind == ChannelMessageKind.Warning));
+        using var model = ShortRun.Fit(_context, Encoded(icon));
+        Assert.AreEqual((28, 28), (model.ImageWidth, model.ImageHeight));
+        Assert.IsTrue(_log.Any(e => e.Kind == ChannelMessageKind.Warning
+            && e.Message.Contains("widths of 28 to 108 and heights of 28 to 108 pixels. All images are brought to 28 x 28", StringComparison.Ordinal)));
+
+        IDataView Encoded(ImageFiles files)
+        {
+            var rows = _context.Data.LoadFromEnumerable(files.Rows);
+            return _context.Transforms.LoadRawImageBytes("Features", files.Folder, "ImagePath")
+                .Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class")).Fit(rows).Transform(rows);
+        }
+    }
+
+    [TestMethod]
+    public void What_MLImage_loses_is_a_warning_once()
+    {
+        using var files = new ImageFiles(20);
+        var rows = _context.Data.LoadFromEnumerable(files.Rows);
+        var data = _context.Transforms.LoadImages("Features", files.Folder, "ImagePath")
+            .Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class")).Fit(rows).Transform(rows);
+        using var model = ShortRun.Fit(_context, data);
+        var warning = _log.Single(e => e.Kind == ChannelMessageKind.Warning).Message;
+        StringAssert.Contains(warning, "EXIF orientation");
+        StringAssert.Contains(warning, "LoadRawImageBytes");
+    }
+
+    [TestMethod]
     public void The_callback_gets_each_epoch_and_the_history_keeps_them()
     {
         var seen = new List<EpochMetrics>();

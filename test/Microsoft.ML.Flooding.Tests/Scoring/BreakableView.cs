@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
 /// <summary>A view whose Features getter throws in some rows, as LoadImages does at a broken file; it counts what is asked of it.</summary>
-internal sealed class BreakableView(IDataView source, int brokenEvery, int endsAt = int.MaxValue) : IDataView
+internal sealed class BreakableView(IDataView source, int brokenEvery, int endsAt = int.MaxValue, bool textsFail = false) : IDataView
 {
     private int _read;
     private int _open;
@@ -25,6 +25,8 @@ internal sealed class BreakableView(IDataView source, int brokenEvery, int endsA
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         var columns = columnsNeeded.ToArray();
+        if (textsFail && columns.Any(column => column.Type is TextDataViewType))
+            throw new IOException("no texts on purpose");
         return new Cursor(this, source.GetRowCursor(columns.Append(Schema["Id"]).DistinctBy(c => c.Index), rand), [.. columns.Select(c => c.Index)]);
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Scoring;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
@@ -75,6 +76,68 @@ public sealed class CursorTests
         StringAssert.Contains(error.Message, "'Features', row 37 (Name = 'row 37')", StringComparison.Ordinal);
         StringAssert.Contains(error.Message, "broken on purpose", StringComparison.Ordinal);
         Assert.AreEqual(error.Message, again.Message);
+    }
+
+    [TestMethod]
+    public void A_broken_row_is_named_in_shuffled_rows_too()
+    {
+        using var model = CreateModel();
+        var source = new BreakableView(_context.Data.Cache(_context.Data.LoadFromEnumerable(PixelRow.Draw(100))), brokenEvery: 100);
+        var view = model.Transform(source);
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() =>
+        {
+            using var cursor = view.GetRowCursor([view.Schema["Score"]], new Random(5));
+            while (cursor.MoveNext())
+            {
+            }
+        });
+
+        StringAssert.Contains(error.Message, "of the shuffled rows (Name = 'row 99')", StringComparison.Ordinal);
+    }
+
+    [TestMethod]
+    public void A_broken_row_whose_texts_cannot_be_read_is_named_all_the_same()
+    {
+        using var model = CreateModel();
+        var source = new BreakableView(_context.Data.LoadFromEnumerable(PixelRow.Draw(20)), brokenEvery: 5, textsFail: true);
+        var view = model.Transform(source);
+        using (var cursor = view.GetRowCursor([view.Schema["Score"]]))
+        {
+            for (var i = 0; i < 4; i++)
+                Assert.IsTrue(cursor.MoveNext());
+            StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext()).Message, "'Features', row 4: the image", StringComparison.Ordinal);
+        }
+
+        Assert.AreEqual(0, source.OpenCursors);
+    }
+
+    [TestMethod]
+    public void Whatever_goes_wrong_in_the_background_is_thrown_once_and_leaves_no_cursor_open()
+    {
+        var source = new BreakableView(_context.Data.LoadFromEnumerable(PixelRow.Draw(20)), brokenEvery: 5);
+        var column = new ImageColumn("Features", new ImageShape(8, 8, 3));
+        var reader = new ImageReader(
+            source.GetRowCursor([source.Schema["Features"]]), column, () => new ImageRows(column, source.Schema["Features"].Type, 2, 4), 4,
+            (row, _) => throw new IOException($"No name for row {row}."));
+        Assert.IsNull(reader.Take().Failure);
+        var rows = reader.Take();
+        Assert.IsInstanceOfType<IOException>(rows.Failure);
+        Assert.AreEqual(0, rows.Count);
+        reader.Dispose();
+
+        Assert.AreEqual(0, source.OpenCursors);
+    }
+
+    [TestMethod]
+    public void A_batch_of_large_bitmaps_ends_early()
+    {
+        const int Side = 4096;
+        var column = new ImageColumn("Features", new ImageShape(8, 8, 3));
+        using var image = MLImage.CreateFromPixels(Side, Side, MLPixelFormat.Rgba32, new byte[Side * Side * 4]);
+        var data = Images.TestImages.BitmapView(Enumerable.Repeat(image, 8));
+        using var reader = new ImageReader(
+            data.GetRowCursor([data.Schema["Features"]]), column, () => new ImageRows(column, data.Schema["Features"].Type, 2, 8), 8, null);
+        Assert.AreEqual(2, reader.Take().Count, "64 MiB an image, 128 MiB a batch");
     }
 
     [TestMethod]

@@ -1,7 +1,6 @@
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Scoring;
-using Microsoft.ML.Flooding.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -60,7 +60,8 @@ public sealed class CheckpointTests
         StringAssert.Contains(error.Message, "LearningRate is 0.5 but was not set", StringComparison.Ordinal);
 
         error = Assert.ThrowsExactly<InvalidOperationException>(() => Scores(Small(2), images: 300));
-        StringAssert.Contains(error.Message, "training rows", StringComparison.Ordinal);
+        StringAssert.Contains(error.Message, "number of training images is 270 but was 180", StringComparison.Ordinal);
+        StringAssert.Contains(error.Message, "other training images", StringComparison.Ordinal);
     }
 
     [TestMethod]
@@ -85,6 +86,37 @@ public sealed class CheckpointTests
         CollectionAssert.AreEqual(new[] { 3, 4 }, epochs);
     }
 
+    /// <summary>The auxiliary networks of AdaFlood have checkpoints before the run has one.</summary>
+    [TestMethod]
+    public void Without_a_seed_a_run_killed_before_its_first_epoch_keeps_its_auxiliary_networks()
+    {
+        FloodedImageClassificationTrainer.Options Create(Action<EpochMetrics>? callback = null)
+        {
+            var options = Small(2);
+            (options.Objective, options.MetricsCallback) = (FloodingObjective.AdaFlood(folds: 2), callback);
+            return options;
+        }
+        Assert.ThrowsExactly<OperationCanceledException>(() => Scores(Create(_ => throw new OperationCanceledException()), seed: null));
+        File.Delete(Path.Combine(_folder, "epoch-000001.safetensors"));
+        var files = Directory.GetDirectories(_folder, "fold-*").SelectMany(Directory.GetFiles);
+        var written = files.ToDictionary(f => f, File.GetLastWriteTimeUtc);
+        Scores(Create(), seed: null);
+
+        Assert.HasCount(4, written);
+        foreach (var (file, time) in written)
+            Assert.AreEqual(time, File.GetLastWriteTimeUtc(file), file);
+    }
+
+    [TestMethod]
+    public void A_run_that_finished_no_epoch_binds_nobody()
+    {
+        Scores(Small(1));
+        File.Delete(Path.Combine(_folder, "epoch-000001.safetensors"));
+        var options = Small(1);
+        options.LearningRate = 0.5;
+        Scores(options);
+    }
+
     [TestMethod]
     public void A_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpoint()
     {
@@ -92,7 +124,8 @@ public sealed class CheckpointTests
         options.LearningRate = 1e18;
         options.FloodLevel = 0;
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Scores(options));
-        StringAssert.Matches(error.Message, new System.Text.RegularExpressions.Regex(@"epoch \d+, step \d+ of \d+.*LearningRate"));
+        StringAssert.Matches(
+            error.Message, new System.Text.RegularExpressions.Regex(@"epoch \d+: the loss of step \d+ of \d+.*LearningRate"));
         Assert.IsEmpty(Directory.GetFiles(_folder, "*.tmp"));
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Tests.Pipeline;
+using Microsoft.ML.Flooding.Tests.Scoring;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
@@ -54,6 +55,20 @@ public sealed class StartingWeightsTests
         using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 300), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path));
         using var same = ShortRun.Fit(_context, data, o => o.Architecture = Network);
         CollectionAssert.AreEqual(same.Description.Normalization.Mean, model.Description.Normalization.Mean);
+    }
+
+    [TestMethod]
+    public void A_file_of_ours_says_the_grid_of_its_positions()
+    {
+        using var file = new TemporaryFile(".safetensors");
+        var labels = RandomModel.Describe(Architecture.ViTTiny, new(16, 64, 3)).Labels;
+        using var model = RandomModel.Create(_context, Architecture.ViTTiny.WithStem(Stem.ImageNet), new(16, 64, 3));
+        model.SaveAsSafetensors(file.Path);
+        using var start = StartingPoint.Of(labels, resizes: true, ShortRun.Options(o => (o.Architecture, o.PretrainedWeights) = (Architecture.ViTTiny, file.Path)));
+        using var network = start.Architecture.CreateEmpty(new(16, 64, 3), labels.Count);
+        start.Load!(network);
+        using var copy = model.CopyNetwork();
+        Assert.IsTrue(copy.get_parameter("pos_embed")!.Equals(network.get_parameter("pos_embed")!));
     }
 
     [TestMethod]

@@ -90,9 +90,9 @@ internal sealed record GlobalAveragePoolOperation : GraphOperation
     public override T Apply<T>(IOperators<T> op, T[] x) => op.GlobalAveragePool(x[0]);
 }
 
-internal sealed record ReduceOperation(Reduction Reduction, long[] Axes, bool Keeps) : GraphOperation
+internal sealed record ReduceOperation(Aggregation Aggregation, long[] Axes, bool Keeps) : GraphOperation
 {
-    public override T Apply<T>(IOperators<T> op, T[] x) => op.Reduce(Reduction, Axes, Keeps, x[0]);
+    public override T Apply<T>(IOperators<T> op, T[] x) => op.Reduce(Aggregation, Axes, Keeps, x[0]);
 }
 
 internal sealed record MatMulOperation : GraphOperation

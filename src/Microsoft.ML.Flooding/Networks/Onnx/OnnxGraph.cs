@@ -190,11 +190,11 @@ internal sealed class OnnxGraph
         foreach (var node in graph.Node)
         {
             if (!IsStandard(node.Domain))
-                throw new InvalidDataException($"{new OnnxNode(node, Opset)}: operators of '{node.Domain}' are not read, only ONNX's own.");
+                throw new InvalidDataException($"{new GraphNode(node, Opset)}: operators of '{node.Domain}' are not read, only ONNX's own.");
             foreach (var output in node.Output.Where(output => output.Length > 0))
             {
                 if (_tensors.ContainsKey(output) || !makers.TryAdd(output, node))
-                    throw new InvalidDataException($"{new OnnxNode(node, Opset)}: the value '{output}' is given twice.");
+                    throw new InvalidDataException($"{new GraphNode(node, Opset)}: the value '{output}' is given twice.");
             }
         }
         if (graph.Output.Count == 0)
@@ -209,7 +209,7 @@ internal sealed class OnnxGraph
             if (!makers.TryGetValue(name, out var node))
             {
                 if (!_tensors.ContainsKey(name) && !given.Contains(name))
-                    throw new InvalidDataException($"{(reader is null ? "The graph" : new OnnxNode(reader, Opset).ToString())}: nothing gives the value '{name}'.");
+                    throw new InvalidDataException($"{(reader is null ? "The graph" : new GraphNode(reader, Opset).ToString())}: nothing gives the value '{name}'.");
                 pending.Pop();
             }
             else if (done.Contains(node))
@@ -221,7 +221,7 @@ internal sealed class OnnxGraph
                 foreach (var input in node.Input.Where(input => input.Length > 0))
                 {
                     if (makers.TryGetValue(input, out var maker) && begun.Contains(maker) && !done.Contains(maker))
-                        throw new InvalidDataException($"{new OnnxNode(node, Opset)}: it needs its own result, through the value '{input}'.");
+                        throw new InvalidDataException($"{new GraphNode(node, Opset)}: it needs its own result, through the value '{input}'.");
                     pending.Push((input, node));
                 }
             }

@@ -5,9 +5,9 @@ namespace Microsoft.ML.Flooding.Networks.Onnx;
 /// <content>What is done to each value by itself, and along an axis.</content>
 internal sealed partial class OnnxImport
 {
-    private OnnxValue Activate(OnnxNode node, Activation activation) => Apply(node, new ActivateOperation(activation), Input(node, 0));
+    private OnnxValue Activate(GraphNode node, Activation activation) => Apply(node, new ActivateOperation(activation), Input(node, 0));
 
-    private OnnxValue Clip(OnnxNode node)
+    private OnnxValue Clip(GraphNode node)
     {
         var (lowest, highest) = node.Opset < 11
             ? (node.Number("min", double.NegativeInfinity), node.Number("max", double.PositiveInfinity))
@@ -17,7 +17,7 @@ internal sealed partial class OnnxImport
         double? Bound(int index) => OptionalFixed(node, index) is { } bound ? Number(node, bound) : null;
     }
 
-    private OnnxValue PRelu(OnnxNode node)
+    private OnnxValue PRelu(GraphNode node)
     {
         var (x, slope) = (Input(node, 0), Input(node, 1));
         var negative = Apply(node, new ActivateOperation(Activation.Relu), Apply(node, new ActivateOperation(new Activation(Function.Negate)), x));
@@ -25,7 +25,7 @@ internal sealed partial class OnnxImport
             Apply(node, new CombineOperation(BinaryOperator.Multiply), negative, slope));
     }
 
-    private OnnxValue Combine(OnnxNode node, BinaryOperator combination)
+    private OnnxValue Combine(GraphNode node, BinaryOperator combination)
     {
         var (x, y) = (Input(node, 0), Input(node, 1));
         if (combination == BinaryOperator.Add && (AddBias(node, 0, 1) ?? AddBias(node, 1, 0)) is { } biased)
@@ -38,7 +38,7 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>A linear layer and what is added to each of its outputs are one layer.</summary>
-    private ComputedValue? AddBias(OnnxNode node, int layer, int addend)
+    private ComputedValue? AddBias(GraphNode node, int layer, int addend)
     {
         if (Input(node, layer) is not ComputedValue x || Input(node, addend) is not KnownValue { IsFixed: true, Rank: 1 } bias || !IsSoleReader(node, layer)
             || _builder.Maker(x)?.Operation is not LinearOperation { Norm: null, Linear: { bias: null } linear } || bias.One[0] != x.One[^1])
@@ -50,16 +50,16 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>x times its own sigmoid.</summary>
-    private ComputedValue? Silu(OnnxNode node, int value, int gate) =>
+    private ComputedValue? Silu(GraphNode node, int value, int gate) =>
         Input(node, value) is ComputedValue x && Input(node, gate) is ComputedValue y && IsSoleReader(node, gate)
             && _builder.Maker(y) is { Operation: ActivateOperation { Activation.Function: Function.Sigmoid }, Inputs: [var gated] } && gated == x.Number
             ? _builder.Add(new ActivateOperation(Activation.Silu), x)
             : null;
 
-    private OnnxValue CombineAll(OnnxNode node, BinaryOperator combination) =>
+    private OnnxValue CombineAll(GraphNode node, BinaryOperator combination) =>
         Enumerable.Range(1, node.Inputs.Count - 1).Aggregate(Input(node, 0), (x, i) => Apply(node, new CombineOperation(combination), x, Input(node, i)));
 
-    private OnnxValue Softmax(OnnxNode node, bool isLogarithm)
+    private OnnxValue Softmax(GraphNode node, bool isLogarithm)
     {
         var x = Input(node, 0);
         var axis = node.Axis(node.Integer("axis", node.Opset < 13 ? 1 : -1), x.Rank);
@@ -74,7 +74,7 @@ internal sealed partial class OnnxImport
         return joined ? Apply(node, new ReshapeOperation([-1, .. x.One[1..]]), y) : y;
     }
 
-    private OnnxValue Reduce(OnnxNode node, Reduction reduction)
+    private OnnxValue Reduce(GraphNode node, Aggregation aggregation)
     {
         var x = Input(node, 0);
         var axes = Axes(node, "axes", 1) ?? [];
@@ -83,10 +83,10 @@ internal sealed partial class OnnxImport
         var from = axes.Length == 0 ? Enumerable.Range(0, x.Rank).Select(axis => (long)axis).ToArray() : [.. axes.Select(axis => (long)node.Axis(axis, x.Rank)).Distinct().Order()];
         if (x is ComputedValue && from.Any(axis => x.One[axis] != x.Two[axis]))
             throw node.Wrong("it goes over all images");
-        return Apply(node, new ReduceOperation(reduction, from, node.Integer("keepdims", 1) != 0), x);
+        return Apply(node, new ReduceOperation(aggregation, from, node.Integer("keepdims", 1) != 0), x);
     }
 
-    private OnnxValue Dropout(OnnxNode node)
+    private OnnxValue Dropout(GraphNode node)
     {
         var ratio = node.Opset < 12 ? node.Number("ratio", 0.5) : OptionalFixed(node, 1) is { } given ? Number(node, given) : 0.5;
         if (!(ratio is >= 0 and < 1))

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Flooding.Networks.Onnx;
 /// <content>Layers and pooling.</content>
 internal sealed partial class OnnxImport
 {
-    private ComputedValue Conv(OnnxNode node)
+    private ComputedValue Conv(GraphNode node)
     {
         var (x, weight, bias) = (Computed(node, 0), Fixed(node, 1), OptionalFixed(node, 2));
         var groups = node.Integer("group", 1);
@@ -28,7 +28,7 @@ internal sealed partial class OnnxImport
         return _builder.Add(new ConvOperation(conv), symmetric ? x : Pad(x, window, 0));
     }
 
-    private ComputedValue BatchNormalization(OnnxNode node)
+    private ComputedValue BatchNormalization(GraphNode node)
     {
         var x = Computed(node, 0);
         var values = Enumerable.Range(1, 4).Select(i => Fixed(node, i)).ToArray();
@@ -53,7 +53,7 @@ internal sealed partial class OnnxImport
         return x;
     }
 
-    private ComputedValue LayerNormalization(OnnxNode node)
+    private ComputedValue LayerNormalization(GraphNode node)
     {
         var (x, scale, bias) = (Computed(node, 0), Fixed(node, 1), OptionalFixed(node, 2));
         if (node.Axis(node.Integer("axis", -1), x.Rank) != x.Rank - 1)
@@ -70,7 +70,7 @@ internal sealed partial class OnnxImport
         return _builder.Add(new LayerNormOperation(norm), x);
     }
 
-    private OnnxValue Gemm(OnnxNode node)
+    private OnnxValue Gemm(GraphNode node)
     {
         var (a, b, c) = (Input(node, 0), Input(node, 1), Optional(node, 2));
         var (alpha, beta) = (node.Number("alpha", 1), node.Number("beta", 1));
@@ -95,9 +95,9 @@ internal sealed partial class OnnxImport
         return Apply(node, new CombineOperation(BinaryOperator.Add), product, beta == 1 ? c : Apply(node, new CombineOperation(BinaryOperator.Multiply), c, Scalar(beta)));
     }
 
-    private OnnxValue MatMul(OnnxNode node) => MatMul(node, Input(node, 0), Input(node, 1));
+    private OnnxValue MatMul(GraphNode node) => MatMul(node, Input(node, 0), Input(node, 1));
 
-    private OnnxValue MatMul(OnnxNode node, OnnxValue x, OnnxValue y) => (x, y) is (ComputedValue computed, KnownValue { IsFixed: true, Rank: 2 } weight)
+    private OnnxValue MatMul(GraphNode node, OnnxValue x, OnnxValue y) => (x, y) is (ComputedValue computed, KnownValue { IsFixed: true, Rank: 2 } weight)
         ? Linear(computed, weight.ForOne.t(), null)
         : Apply(node, new MatMulOperation(), x, y);
 
@@ -108,23 +108,23 @@ internal sealed partial class OnnxImport
 
     private static KnownValue Scalar(double value) => new(tensor((float)value));
 
-    private ComputedValue MaxPool(OnnxNode node)
+    private ComputedValue MaxPool(GraphNode node)
     {
         var x = Computed(node, 0);
         var window = Window(node, x, node.Integers("kernel_shape") ?? throw node.Wrong("it has no kernel_shape"));
         // libtorch pads by half of a kernel at the most.
         var symmetric = window.Before.SequenceEqual(window.After) && !window.Before.Index().Any(padding => padding.Item > window.Kernel[padding.Index] / 2);
         var padded = symmetric ? x : Pad(x, window, double.NegativeInfinity);
-        return _builder.Add(new PoolOperation(new Pooling(Reduction.Maximum, window.Kernel, window.Stride, symmetric ? window.Before : [0, 0], window.Dilation)), padded);
+        return _builder.Add(new PoolOperation(new Pooling(Aggregation.Maximum, window.Kernel, window.Stride, symmetric ? window.Before : [0, 0], window.Dilation)), padded);
     }
 
-    private ComputedValue AveragePool(OnnxNode node)
+    private ComputedValue AveragePool(GraphNode node)
     {
         var x = Computed(node, 0);
         var window = Window(node, x, node.Integers("kernel_shape") ?? throw node.Wrong("it has no kernel_shape"));
         if (!window.Dilation.SequenceEqual([1, 1]))
             throw node.Wrong("means of a window with gaps (dilations) are not read");
-        var pooling = new Pooling(Reduction.Mean, window.Kernel, window.Stride, [0, 0], [1, 1]);
+        var pooling = new Pooling(Aggregation.Mean, window.Kernel, window.Stride, [0, 0], [1, 1]);
         var mean = _builder.Add(new PoolOperation(pooling), Pad(x, window, 0));
         // The mean of all values of a window, to be made that of those which count.
         var counted = node.Integer("count_include_pad", 0) != 0 ? window.Declared : ([0, 0], [0, 0]);
@@ -143,16 +143,16 @@ internal sealed partial class OnnxImport
         })];
     }
 
-    private ComputedValue GlobalAveragePool(OnnxNode node) => Computed(node, 0) is { Rank: 4 } x
+    private ComputedValue GlobalAveragePool(GraphNode node) => Computed(node, 0) is { Rank: 4 } x
         ? _builder.Add(new GlobalAveragePoolOperation(), x)
         : throw node.Wrong("it takes [N, C, H, W]");
 
-    private ComputedValue GlobalMaxPool(OnnxNode node) => Computed(node, 0) is { Rank: 4 } x
-        ? _builder.Add(new ReduceOperation(Reduction.Maximum, [2, 3], Keeps: true), x)
+    private ComputedValue GlobalMaxPool(GraphNode node) => Computed(node, 0) is { Rank: 4 } x
+        ? _builder.Add(new ReduceOperation(Aggregation.Maximum, [2, 3], Keeps: true), x)
         : throw node.Wrong("it takes [N, C, H, W]");
 
     /// <summary>x / (bias + alpha / size * the sum of the squares of the channels beside) ^ beta (Krizhevsky et al., NeurIPS 2012).</summary>
-    private OnnxValue Lrn(OnnxNode node)
+    private OnnxValue Lrn(GraphNode node)
     {
         var x = Computed(node, 0);
         var size = node.Integer("size", 0);
@@ -163,7 +163,7 @@ internal sealed partial class OnnxImport
         OnnxValue y = _builder.Add(new CombineOperation(BinaryOperator.Multiply), x, x);
         y = Apply(node, new ReshapeOperation([-1, 1, channels, checked(height * width)]), y);
         y = Apply(node, new PadOperation([0, 0, (size - 1) / 2, 0], [0, 0, size / 2, 0], 0), y);
-        y = Apply(node, new PoolOperation(new Pooling(Reduction.Mean, [size, 1], [1, 1], [0, 0], [1, 1])), y);
+        y = Apply(node, new PoolOperation(new Pooling(Aggregation.Mean, [size, 1], [1, 1], [0, 0], [1, 1])), y);
         y = Apply(node, new ReshapeOperation([-1, channels, height, width]), y);
         y = Apply(node, new CombineOperation(BinaryOperator.Add), Apply(node, new CombineOperation(BinaryOperator.Multiply), y, Scalar(alpha)), Scalar(bias));
         y = Apply(node, new CombineOperation(BinaryOperator.Power), y, Scalar(beta));
@@ -174,7 +174,7 @@ internal sealed partial class OnnxImport
         window.Before.Concat(window.After).All(padding => padding == 0) ? x : _builder.Add(new PadOperation([0, 0, .. window.Before], [0, 0, .. window.After], value), x);
 
     /// <summary>How a window slides, with the padding that auto_pad and ceil_mode ask for.</summary>
-    private static SlidingWindow Window(OnnxNode node, ComputedValue x, long[] kernel)
+    private static SlidingWindow Window(GraphNode node, ComputedValue x, long[] kernel)
     {
         if (x.Rank != 4 || kernel.Length != 2)
             throw node.Wrong("windows over height and width are read");

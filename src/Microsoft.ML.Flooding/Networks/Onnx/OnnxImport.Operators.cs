@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Networks.Onnx;
 /// <content>Which operators are read: those that image classifiers are made of.</content>
 internal sealed partial class OnnxImport
 {
-    private delegate OnnxValue[] Reader(OnnxImport import, OnnxNode node);
+    private delegate OnnxValue[] Reader(OnnxImport import, GraphNode node);
 
     private static readonly Dictionary<string, Reader> Operators = new()
     {
@@ -52,10 +52,10 @@ internal sealed partial class OnnxImport
         ["Pow"] = Single((import, node) => import.Combine(node, BinaryOperator.Power)),
         ["Range"] = Single((import, node) => import.Range(node)),
         ["Reciprocal"] = Single((import, node) => import.Activate(node, new Activation(Function.Reciprocal))),
-        ["ReduceMax"] = Single((import, node) => import.Reduce(node, Reduction.Maximum)),
-        ["ReduceMean"] = Single((import, node) => import.Reduce(node, Reduction.Mean)),
-        ["ReduceProd"] = Single((import, node) => import.Known(node, x => x[0].prod())),
-        ["ReduceSum"] = Single((import, node) => import.Reduce(node, Reduction.Sum)),
+        ["ReduceMax"] = Single((import, node) => import.Reduce(node, Aggregation.Maximum)),
+        ["ReduceMean"] = Single((import, node) => import.Reduce(node, Aggregation.Mean)),
+        ["ReduceProd"] = Single((import, node) => import.ReduceProd(node)),
+        ["ReduceSum"] = Single((import, node) => import.Reduce(node, Aggregation.Sum)),
         ["Relu"] = Single((import, node) => import.Activate(node, Activation.Relu)),
         ["Reshape"] = Single((import, node) => import.Reshape(node)),
         ["Shape"] = Single((import, node) => import.Shape(node)),
@@ -73,7 +73,7 @@ internal sealed partial class OnnxImport
         ["Where"] = Single((import, node) => import.Known(node, x => where(x[0], x[1], x[2]))),
     };
 
-    private static Reader Single(Func<OnnxImport, OnnxNode, OnnxValue> read) => (import, node) => [read(import, node)];
+    private static Reader Single(Func<OnnxImport, GraphNode, OnnxValue> read) => (import, node) => [read(import, node)];
 
     // The usual one has a kernel of its own; a float32 of 1 / 6 is near to a sixth.
     private static Activation HardSigmoid(double slope, double offset) =>

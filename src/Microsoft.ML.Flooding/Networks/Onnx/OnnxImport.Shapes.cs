@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Networks.Onnx;
 /// <content>What moves values and leaves them as they are, and what is known without an image.</content>
 internal sealed partial class OnnxImport
 {
-    private OnnxValue Reshape(OnnxNode node)
+    private OnnxValue Reshape(GraphNode node)
     {
         var x = Input(node, 0);
         var target = Input(node, 1) as KnownValue ?? throw node.Wrong("its sizes are computed from the image");
@@ -18,7 +18,7 @@ internal sealed partial class OnnxImport
     /// <param name="x">The value.</param>
     /// <param name="one">The new shape for one image.</param>
     /// <param name="two">That for two; null: the graph was made for a single image, and the axis in which the images lie is looked for.</param>
-    private OnnxValue Reshape(OnnxNode node, OnnxValue x, long[] one, long[]? two)
+    private OnnxValue Reshape(GraphNode node, OnnxValue x, long[] one, long[]? two)
     {
         if (!x.IsPerImage)
             return Apply(node, new ReshapeOperation(one), x);
@@ -29,7 +29,7 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>The images lie behind as many values as before.</summary>
-    private static long[] ForTwo(OnnxNode node, OnnxValue x, long[] one)
+    private static long[] ForTwo(GraphNode node, OnnxValue x, long[] one)
     {
         var images = Enumerable.Range(0, x.Rank).First(axis => x.One[axis] != x.Two[axis]);
         var before = x.One[..images].Aggregate(1L, (a, b) => a * b);
@@ -42,14 +42,14 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>Sizes with those that are left open, 0 and -1, filled in.</summary>
-    private static long[] Sizes(OnnxNode node, long[] sizes, long[] x, bool keepsZeros)
+    private static long[] Sizes(GraphNode node, long[] sizes, long[] x, bool keepsZeros)
     {
         var filled = sizes.Select((size, axis) => size != 0 || keepsZeros ? size
             : axis < x.Length ? x[axis] : throw node.Wrong($"it keeps an axis {axis}, which {ShapeOperators.Describe(x)} has not")).ToArray();
         return ShapeOperators.Instance.Reshape(filled, x);
     }
 
-    private OnnxValue Flatten(OnnxNode node)
+    private OnnxValue Flatten(GraphNode node)
     {
         var x = Input(node, 0);
         var axis = (int)node.Integer("axis", 1);
@@ -61,7 +61,7 @@ internal sealed partial class OnnxImport
         long[] Matrix(long[] shape) => [shape[..axis].Aggregate(1L, (a, b) => checked(a * b)), shape[axis..].Aggregate(1L, (a, b) => checked(a * b))];
     }
 
-    private OnnxValue Squeeze(OnnxNode node)
+    private OnnxValue Squeeze(GraphNode node)
     {
         var x = Input(node, 0);
         var axes = Axes(node, "axes", 1) is { } given
@@ -75,7 +75,7 @@ internal sealed partial class OnnxImport
         long[] Left(long[] shape) => [.. shape.Where((_, axis) => !axes.Contains(axis))];
     }
 
-    private OnnxValue Unsqueeze(OnnxNode node)
+    private OnnxValue Unsqueeze(GraphNode node)
     {
         var x = Input(node, 0);
         var given = Axes(node, "axes", 1) ?? throw node.Wrong("it has no axes");
@@ -92,14 +92,14 @@ internal sealed partial class OnnxImport
         }
     }
 
-    private OnnxValue Transpose(OnnxNode node)
+    private OnnxValue Transpose(GraphNode node)
     {
         var x = Input(node, 0);
         var axes = node.Integers("perm") ?? [.. Enumerable.Range(0, x.Rank).Reverse().Select(axis => (long)axis)];
         return Apply(node, new PermuteOperation(axes), x);
     }
 
-    private OnnxValue Concat(OnnxNode node)
+    private OnnxValue Concat(GraphNode node)
     {
         var values = Enumerable.Range(0, node.Inputs.Count).Select(i => Input(node, i)).ToArray();
         if (values.Length == 0)
@@ -117,7 +117,7 @@ internal sealed partial class OnnxImport
         return Apply(node, new ConcatOperation(axis), values);
     }
 
-    private OnnxValue[] Split(OnnxNode node)
+    private OnnxValue[] Split(GraphNode node)
     {
         var x = Input(node, 0);
         var axis = node.Axis(node.Integer("axis", 0), x.Rank);
@@ -132,7 +132,7 @@ internal sealed partial class OnnxImport
         return results;
     }
 
-    private OnnxValue Slice(OnnxNode node)
+    private OnnxValue Slice(GraphNode node)
     {
         var x = Input(node, 0);
         var isOld = node.Opset < 10;
@@ -149,7 +149,7 @@ internal sealed partial class OnnxImport
         long[]? Bounds(string attribute, int index) => isOld ? node.Integers(attribute) : OptionalFixed(node, index) is { } values ? Integers(node, values) : null;
     }
 
-    private OnnxValue Slice(OnnxNode node, OnnxValue x, int axis, long start, long end, long step)
+    private OnnxValue Slice(GraphNode node, OnnxValue x, int axis, long start, long end, long step)
     {
         var size = x.One[axis];
         if (step == 0)
@@ -167,7 +167,7 @@ internal sealed partial class OnnxImport
         return Apply(node, new GatherOperation(axis, [.. backwards]), x);
     }
 
-    private OnnxValue Gather(OnnxNode node)
+    private OnnxValue Gather(GraphNode node)
     {
         var (x, numbers) = (Input(node, 0), Fixed(node, 1));
         var axis = node.Axis(node.Integer("axis", 0), x.Rank);
@@ -180,7 +180,7 @@ internal sealed partial class OnnxImport
         long[] With(long[] shape) => [.. shape[..axis], .. numbers.shape, .. shape[(axis + 1)..]];
     }
 
-    private OnnxValue Pad(OnnxNode node)
+    private OnnxValue Pad(GraphNode node)
     {
         var x = Input(node, 0);
         var pads = (node.Opset < 11 ? node.Integers("pads") : Integers(node, Fixed(node, 1))) ?? throw node.Wrong("it has no pads");
@@ -229,7 +229,7 @@ internal sealed partial class OnnxImport
         }
     }
 
-    private OnnxValue Expand(OnnxNode node)
+    private OnnxValue Expand(GraphNode node)
     {
         var x = Input(node, 0);
         var target = Input(node, 1) as KnownValue ?? throw node.Wrong("its sizes are computed from the image");
@@ -254,7 +254,7 @@ internal sealed partial class OnnxImport
         static long[] Broadcast(long[] shape, long[] sizes) => ShapeOperators.Instance.Combine(BinaryOperator.Add, shape, sizes);
     }
 
-    private KnownValue Shape(OnnxNode node)
+    private KnownValue Shape(GraphNode node)
     {
         var x = Input(node, 0);
         // From opset 15 on, a part of it.
@@ -268,7 +268,7 @@ internal sealed partial class OnnxImport
 
     private static KnownValue PerImage(long[] one, long[] two) => one.SequenceEqual(two) ? new KnownValue(tensor(one)) : new KnownValue(tensor(one), tensor(two));
 
-    private OnnxValue Cast(OnnxNode node)
+    private OnnxValue Cast(GraphNode node)
     {
         var type = (TensorProto.Types.DataType)node.Integer("to", 0);
         var to = OnnxTensor.TypeOf(new TensorProto { Name = node.Outputs[0], DataType = type });
@@ -278,7 +278,7 @@ internal sealed partial class OnnxImport
         return to == ScalarType.Float32 ? Input(node, 0) : throw node.Wrong($"what is computed from the image cannot become {type}");
     }
 
-    private static KnownValue Constant(OnnxNode node)
+    private static KnownValue Constant(GraphNode node)
     {
         if (node.Tensor("value") is { } value)
             return new KnownValue(value);
@@ -291,7 +291,7 @@ internal sealed partial class OnnxImport
         return node.Numbers("value_floats") is { } numbers ? new KnownValue(tensor(numbers.Select(number => (float)number).ToArray())) : throw node.Wrong("it has no value that is read");
     }
 
-    private KnownValue ConstantOfShape(OnnxNode node)
+    private KnownValue ConstantOfShape(GraphNode node)
     {
         var sizes = Input(node, 0) as KnownValue ?? throw node.Wrong("its sizes are computed from the image");
         var value = node.Tensor("value") ?? tensor(0f);
@@ -307,7 +307,7 @@ internal sealed partial class OnnxImport
         }, null, sizes);
     }
 
-    private KnownValue Range(OnnxNode node)
+    private KnownValue Range(GraphNode node)
     {
         var (start, end, step) = (Number(node, Fixed(node, 0)), Number(node, Fixed(node, 1)), Number(node, Fixed(node, 2)));
         var count = Math.Ceiling((end - start) / step);
@@ -317,8 +317,17 @@ internal sealed partial class OnnxImport
         return new KnownValue(tensor(Enumerable.Range(0, (int)count).Select(i => start + (i * step)).ToArray()).to(Fixed(node, 0).dtype));
     }
 
+    private KnownValue ReduceProd(GraphNode node)
+    {
+        if (Input(node, 0).Rank > 1)
+            throw node.Wrong("the product of a list is read, not that of a table");
+        var keeps = node.Integer("keepdims", 1) != 0;
+        return Fold(node, values => keeps ? values[0].prod().reshape(values[0].ndim == 0 ? [] : [1]) : values[0].prod(), null,
+            Input(node, 0) as KnownValue ?? throw node.Wrong("this operator is read where its inputs are constants only"));
+    }
+
     /// <summary>Of constants only.</summary>
-    private KnownValue Known(OnnxNode node, Func<Tensor[], Tensor> compute)
+    private KnownValue Known(GraphNode node, Func<Tensor[], Tensor> compute)
     {
         var operands = Enumerable.Range(0, node.Inputs.Count)
             .Select(i => Input(node, i) as KnownValue ?? throw node.Wrong("this operator is read where its inputs are constants only")).ToArray();

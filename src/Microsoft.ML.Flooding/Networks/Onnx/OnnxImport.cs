@@ -44,7 +44,7 @@ internal sealed partial class OnnxImport
         var import = new OnnxImport(graph, shape, allocates);
         import._values[graph.Input] = import.ToChannels(shape);
         foreach (var proto in graph.Nodes)
-            import.Read(new OnnxNode(proto, graph.Opset));
+            import.Read(new GraphNode(proto, graph.Opset));
         return import._values.GetValueOrDefault(graph.Output) is ComputedValue output
             ? (import._builder, output)
             : throw new InvalidDataException($"Its result '{graph.Output}' does not depend on the image.");
@@ -61,7 +61,7 @@ internal sealed partial class OnnxImport
         };
     }
 
-    private void Read(OnnxNode node)
+    private void Read(GraphNode node)
     {
         if (!Operators.TryGetValue(node.Operator, out var read))
             throw node.Wrong("this operator is not read");
@@ -84,9 +84,9 @@ internal sealed partial class OnnxImport
         }
     }
 
-    private OnnxValue Input(OnnxNode node, int index) => Optional(node, index) ?? throw node.Wrong($"its input {index + 1} is missing");
+    private OnnxValue Input(GraphNode node, int index) => Optional(node, index) ?? throw node.Wrong($"its input {index + 1} is missing");
 
-    private OnnxValue? Optional(OnnxNode node, int index)
+    private OnnxValue? Optional(GraphNode node, int index)
     {
         if (index >= node.Inputs.Count || node.Inputs[index].Length == 0)
             return null;
@@ -97,15 +97,15 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>The values of an input that must not depend on the image, nor on the number of images.</summary>
-    private Tensor Fixed(OnnxNode node, int index) => Input(node, index) is KnownValue { IsFixed: true } known
+    private Tensor Fixed(GraphNode node, int index) => Input(node, index) is KnownValue { IsFixed: true } known
         ? known.ForOne
         : throw node.Wrong($"its input '{node.Inputs[index]}' is computed from the image; it is read where it is a constant only");
 
-    private Tensor? OptionalFixed(OnnxNode node, int index) => Optional(node, index) is null ? null : Fixed(node, index);
+    private Tensor? OptionalFixed(GraphNode node, int index) => Optional(node, index) is null ? null : Fixed(node, index);
 
-    private ComputedValue Computed(OnnxNode node, int index) => Input(node, index) as ComputedValue ?? throw node.Wrong($"its input '{node.Inputs[index]}' does not depend on the image");
+    private ComputedValue Computed(GraphNode node, int index) => Input(node, index) as ComputedValue ?? throw node.Wrong($"its input '{node.Inputs[index]}' does not depend on the image");
 
-    private static long[] Integers(OnnxNode node, Tensor values)
+    private static long[] Integers(GraphNode node, Tensor values)
     {
         if (values.dtype != ScalarType.Int64 || values.device_type == DeviceType.META)
             throw node.Wrong("integers are expected where there are other values");
@@ -113,16 +113,16 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>A single value.</summary>
-    private static double Number(OnnxNode node, Tensor values) => values.numel() == 1 && values.device_type != DeviceType.META
+    private static double Number(GraphNode node, Tensor values) => values.numel() == 1 && values.device_type != DeviceType.META
         ? values.to(ScalarType.Float64).item<double>()
         : throw node.Wrong("a single value is expected where there are others");
 
     /// <summary>An attribute in old versions of the operators, an input in new ones.</summary>
-    private long[]? Axes(OnnxNode node, string attribute, int index) =>
+    private long[]? Axes(GraphNode node, string attribute, int index) =>
         node.Integers(attribute) ?? (OptionalFixed(node, index) is { } values ? Integers(node, values) : null);
 
     /// <summary>Applies an operation: at once where its operands are known, else as a step.</summary>
-    private OnnxValue Apply(OnnxNode node, GraphOperation operation, params OnnxValue[] operands)
+    private OnnxValue Apply(GraphNode node, GraphOperation operation, params OnnxValue[] operands)
     {
         if (operands.All(operand => operand is KnownValue))
         {
@@ -133,7 +133,7 @@ internal sealed partial class OnnxImport
         return _builder.Add(operation, [.. operands.Select(operand => operand as ComputedValue ?? Constant(node, (KnownValue)operand, isLearned))]);
     }
 
-    private KnownValue Fold(OnnxNode node, Func<Tensor[], Tensor> compute, GraphOperation? operation, params KnownValue[] operands)
+    private KnownValue Fold(GraphNode node, Func<Tensor[], Tensor> compute, GraphOperation? operation, params KnownValue[] operands)
     {
         if (operation is not null)
             Grow(node, operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.One)]).Aggregate(1L, (a, b) => checked(a * b)) - operands.Sum(operand => operand.ForOne.numel()));
@@ -142,7 +142,7 @@ internal sealed partial class OnnxImport
     }
 
     /// <exception cref="InvalidDataException">A small file asks for much memory.</exception>
-    private void Grow(OnnxNode node, long values)
+    private void Grow(GraphNode node, long values)
     {
         _growth = checked(_growth + Math.Max(0, values));
         if (_growth > MostGrowth)
@@ -156,7 +156,7 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>A known value as an operand of a step: learned, unless it is a single number or prepares the image.</summary>
-    private ComputedValue Constant(OnnxNode node, KnownValue known, bool isLearned)
+    private ComputedValue Constant(GraphNode node, KnownValue known, bool isLearned)
     {
         if (!known.IsFixed)
             throw node.Wrong("it computes with the number of images");
@@ -186,5 +186,5 @@ internal sealed partial class OnnxImport
     }
 
     /// <summary>Whether nothing but the node reads its first input.</summary>
-    private bool IsSoleReader(OnnxNode node, int index = 0) => _uses[node.Inputs[index]] == 1;
+    private bool IsSoleReader(GraphNode node, int index = 0) => _uses[node.Inputs[index]] == 1;
 }

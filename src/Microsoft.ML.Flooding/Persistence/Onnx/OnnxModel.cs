@@ -31,7 +31,7 @@ internal static class OnnxModel
         using var _ = no_grad();
         var (shape, labels, normalization) = (description.Shape, description.Labels.Names, description.Normalization);
         var graph = new GraphProto { Name = description.Architecture };
-        var op = new OnnxOperators(graph);
+        var op = new OnnxOperators(graph, Opset);
         var x = includeNormalization ? op.Normalize(normalization.Mean, normalization.Scale, Input) : Input;
         op.Probabilities(network.Logits(op, x), description.Temperature, Output);
         graph.Input.Add(Value(Input, shape.Channels, shape.Height, shape.Width));

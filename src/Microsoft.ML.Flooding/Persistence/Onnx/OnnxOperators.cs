@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Networks.Onnx;
 using TorchSharp.Modules;
@@ -10,8 +11,12 @@ namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
 /// <summary>Writes down what a network does at inference, as nodes of an ONNX graph: an interpreter whose values are names.</summary>
 /// <param name="graph">What the nodes and weights are added to.</param>
-internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
+/// <param name="opset">The version of the operators, at least 11.</param>
+internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<string>
 {
+    private const long FirstWithLayerNormalization = 17;
+    private const long FirstWithSoftmaxOfOneAxis = 13;
+
     private readonly Dictionary<string, string> _constants = [];
     private readonly Dictionary<string, int> _ranks = [];
     private int _values;
@@ -36,8 +41,16 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         return Linear(weight, bias, x);
     }
 
-    public string LayerNorm(LayerNorm norm, string x) => Node("LayerNormalization",
-        [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
+    public string LayerNorm(LayerNorm norm, string x)
+    {
+        if (opset >= FirstWithLayerNormalization)
+            return Node("LayerNormalization",
+                [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
+        var centred = Node("Sub", [x, LastMean(x)]);
+        var variance = LastMean(Node("Mul", [centred, centred]));
+        var scaled = Node("Div", [centred, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
+        return Node("Add", [Node("Mul", [scaled, Weight(norm.weight)]), Weight(norm.bias!)]);
+    }
 
     public string Attention(Linear projection, Linear output, int heads, string x)
     {
@@ -60,7 +73,7 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         Function.Clip => Node("Clip", [x, Number((float)activation.First), Number((float)activation.Second)]),
         Function.Sigmoid => Node("Sigmoid", [x]),
         Function.HardSigmoid => Node("HardSigmoid", [x], Attribute("alpha", (float)activation.First), Attribute("beta", (float)activation.Second)),
-        Function.HardSwish => Node("HardSwish", [x]),
+        Function.HardSwish => Node("Mul", [x, Activate(Activation.HardSigmoid, x)]),
         Function.Silu => Node("Mul", [x, Node("Sigmoid", [x])]),
         Function.Gelu => Gelu(x, Node("Erf", [Node("Mul", [x, Number((float)Math.Sqrt(0.5))])])),
         Function.GeluTanh => Gelu(x, Node("Tanh", [Node("Mul", [
@@ -100,28 +113,36 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         {
             Attribute("kernel_shape", pooling.Kernel), Attribute("strides", pooling.Stride), Attribute("pads", [.. pooling.Padding, .. pooling.Padding]),
         };
-        return pooling.Reduction == Reduction.Maximum
+        return pooling.Aggregation == Aggregation.Maximum
             ? Node("MaxPool", [x], [.. window, Attribute("dilations", pooling.Dilation)])
             : Node("AveragePool", [x], [.. window, Attribute("count_include_pad", 1L)]);
     }
 
     public string GlobalAveragePool(string x) => Node("GlobalAveragePool", [x]);
 
-    public string Reduce(Reduction reduction, long[] axes, bool keeps, string x)
+    public string Reduce(Aggregation aggregation, long[] axes, bool keeps, string x)
     {
         var keepsAxes = Attribute("keepdims", keeps ? 1L : 0L);
-        return reduction switch
+        return aggregation switch
         {
-            Reduction.Mean => Node("ReduceMean", [x], Attribute("axes", axes), keepsAxes),
-            Reduction.Maximum => Node("ReduceMax", [x], Attribute("axes", axes), keepsAxes),
-            Reduction.Sum => Node("ReduceSum", [x, Integers(axes)], keepsAxes),
-            _ => throw new ArgumentOutOfRangeException(nameof(reduction)),
+            Aggregation.Mean => Node("ReduceMean", [x], Attribute("axes", axes), keepsAxes),
+            Aggregation.Maximum => Node("ReduceMax", [x], Attribute("axes", axes), keepsAxes),
+            Aggregation.Sum when opset < FirstWithSoftmaxOfOneAxis => Node("ReduceSum", [x], Attribute("axes", axes), keepsAxes),
+            Aggregation.Sum => Node("ReduceSum", [x, Integers(axes)], keepsAxes),
+            _ => throw new ArgumentOutOfRangeException(nameof(aggregation)),
         };
     }
 
     public string MatMul(string x, string y) => Node("MatMul", [x, y]);
 
-    public string Softmax(long axis, string x) => Node("Softmax", [x], Attribute("axis", axis));
+    public string Softmax(long axis, string x)
+    {
+        if (opset >= FirstWithSoftmaxOfOneAxis)
+            return Node("Softmax", [x], Attribute("axis", axis));
+        // The older operator takes all axes from one on together.
+        var powers = Node("Exp", [Node("Sub", [x, Reduce(Aggregation.Maximum, [axis], keeps: true, x)])]);
+        return Node("Div", [powers, Reduce(Aggregation.Sum, [axis], keeps: true, powers)]);
+    }
 
     public string Pad(long[] before, long[] after, double value, string x) => Node("Pad", [x, Integers([.. before, .. after]), Number((float)value)]);
 
@@ -141,7 +162,7 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
     // Sizes of 1 broadcast to those of the value.
     public string Repeat(string x, string like)
     {
-        var images = Node("Shape", [like], Attribute("start", 0L), Attribute("end", 1L));
+        var images = Node("Gather", [Node("Shape", [like]), Integers([0])], Attribute("axis", 0L));
         var rank = _ranks[x];
         var shape = rank == 1 ? images : Node("Concat", [images, Integers([.. Enumerable.Repeat(1L, rank - 1)])], Attribute("axis", 0L));
         return Node("Expand", [x, shape]);
@@ -150,6 +171,20 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
     public string Dropout(double probability, string x) => x;
 
     public string StochasticDepth(double probability, string x) => x;
+
+    /// <summary>Float32 images [N, C, H, W] of values in height x width x channels order, with one axis or three after the first.</summary>
+    public string Images(ImageShape shape, string x)
+    {
+        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), Integers([-1, shape.Height, shape.Width, shape.Channels])]);
+        return Permute([0, 3, 1, 2], images);
+    }
+
+    /// <summary>The most probable class of each sample, counted from 1 as ML.NET's keys are: [N, classes] to [N, 1].</summary>
+    public string Key(string probabilities, TensorProto.Types.DataType type, string name)
+    {
+        var index = Node("ArgMax", [probabilities], Attribute("axis", 1L), Attribute("keepdims", 1L));
+        return Node("Cast", [Node("Add", [index, Integer(1)])], name, Attribute("to", (long)type));
+    }
 
     /// <summary>Images less a mean for each channel, times a scale for each channel.</summary>
     public string Normalize(float[] mean, float[] scale, string x)
@@ -183,6 +218,10 @@ internal sealed class OnnxOperators(GraphProto graph) : IOperators<string>
         var product = Node("MatMul", [x, Weight(weight.t())]);
         return bias is null ? product : Node("Add", [product, Weight(bias)]);
     }
+
+    private string Cast(string x, TensorProto.Types.DataType type) => Node("Cast", [x], Attribute("to", (long)type));
+
+    private string LastMean(string x) => Node("ReduceMean", [x], Attribute("axes", [-1]), Attribute("keepdims", 1L));
 
     private string Node(string type, string[] inputs, params AttributeProto[] attributes) => Node(type, inputs, NewName(type), attributes);
 

@@ -1,11 +1,24 @@
-using Microsoft.ML.Flooding.Training;
+using Microsoft.ML.Flooding.Images;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Flooding.Tests.Training;
+namespace Microsoft.ML.Flooding.Tests.Images;
 
 [TestClass]
 public sealed class NormalizationTests
 {
+    [TestMethod]
+    [DataRow(120f, 60f, 1 / 60f)]
+    [DataRow(1e-5f, 4e-6f, 1 / 4e-6f)]
+    [DataRow(0f, 1e-9f, 1e9f)]
+    [DataRow(0f, 0f, 1000f)]
+    [DataRow(255f, 0f, 1000f)]
+    [DataRow(1000f, 1e-5f, 1000f)]
+    [DataRow(1e6f, 0.1f, 10f)]
+    [DataRow(1e-5f, 1e-13f, 1000f)]
+    [DataRow(0f, 1e-40f, 1000f)]
+    public void Channels_are_scaled_by_their_deviation_whatever_their_unit_and_constant_ones_alike(float mean, float deviation, float scale) =>
+        Assert.AreEqual(scale, new Normalization([mean], [deviation]).Scale[0], scale * 1e-6f);
+
     // Numbers of values that fill vectors, that leave some over, and that are less than one.
     [TestMethod]
     [DataRow(1, 1, 1, 3)]

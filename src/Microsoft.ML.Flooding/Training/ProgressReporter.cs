@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.Runtime;
 
-namespace Microsoft.ML.Flooding.Runtime;
+namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>Tells ML.NET's log and progress channel of each epoch.</summary>
 internal sealed class ProgressReporter
@@ -15,7 +15,7 @@ internal sealed class ProgressReporter
     /// <param name="progress">Where the share done is shown.</param>
     /// <param name="epochs">Of one run.</param>
     /// <param name="total">Epochs of all runs together, at most.</param>
-    public ProgressReporter(IChannel channel, IProgressChannel progress, int epochs, int total)
+    public ProgressReporter(IChannel channel, IProgressChannel progress, int epochs, double total)
     {
         _channel = channel;
         _progress = progress;

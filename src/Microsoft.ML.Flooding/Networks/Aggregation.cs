@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>What becomes of the values of an axis.</summary>
-internal enum Reduction
+internal enum Aggregation
 {
     Mean,
     Sum,

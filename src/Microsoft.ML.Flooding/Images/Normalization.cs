@@ -5,20 +5,27 @@ using System.Text.Json.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Flooding.Training;
+namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>Per-channel mean and deviation, in the units of the raw pixels, that turn pixels into the network's input.</summary>
 internal sealed record Normalization(float[] Mean, float[] Deviation)
 {
-    /// <summary>A constant channel has no deviation to divide by.</summary>
-    private const float SmallestDeviation = 1e-3f;
+    // A constant channel has no deviation to divide by; what it seems to have is the rounding of its mean.
+    private const float DeviationOfConstants = 1e-3f;
+    private const float Rounding = 1e-6f;
 
-    /// <summary>What a difference from the mean is multiplied by.</summary>
+    // The reciprocal of less is near the end of float32.
+    private const float SmallestDeviation = 1e-30f;
+
+    /// <summary>What a difference from the mean is multiplied by, whatever the unit of the pixels.</summary>
     [JsonIgnore]
-    public float[] Scale => [.. Deviation.Select(d => 1 / Math.Max(d, SmallestDeviation))];
+    public float[] Scale => [.. Mean.Zip(Deviation, ScaleOf)];
 
     /// <summary>The map on <paramref name="device"/>, with the scale as a factor.</summary>
     public PixelNormalizer On(Device device) => new(this, device);
+
+    private static float ScaleOf(float mean, float deviation) =>
+        1 / (deviation > Math.Max(Rounding * Math.Abs(mean), SmallestDeviation) ? deviation : Math.Max(deviation, DeviationOfConstants));
 
     internal sealed class PixelNormalizer : IDisposable
     {

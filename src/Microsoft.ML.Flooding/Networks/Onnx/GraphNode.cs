@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Networks.Onnx;
 /// <summary>A node of a graph with its attributes by name.</summary>
 /// <param name="proto">As the file has it.</param>
 /// <param name="opset">The version of the operators.</param>
-internal sealed class OnnxNode(NodeProto proto, long opset)
+internal sealed class GraphNode(NodeProto proto, long opset)
 {
     public string Operator => proto.OpType;
 

@@ -1,0 +1,134 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Networks.Onnx;
+using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Model.OnnxConverter;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Persistence.Onnx;
+
+/// <summary>
+/// A trained network as a part of the graph that Microsoft.ML.OnnxConverter makes of a chain of transformers: from the values of the image column
+/// to the scored columns.
+/// </summary>
+internal static class OnnxConversion
+{
+    // The converter writes 9 to 12. From 11 on, Clip takes its bounds as inputs and axes may be negative.
+    private const int LeastOpset = 11;
+
+    private const string Transformer = "FloodedImageClassificationTransformer";
+
+    private const string Values = "values";
+    private const string Probabilities = "probabilities";
+    private const string Key = "key";
+
+    private static readonly Dictionary<Type, TensorProto.Types.DataType> KeyTypes = new()
+    {
+        [typeof(byte)] = TensorProto.Types.DataType.Uint8,
+        [typeof(ushort)] = TensorProto.Types.DataType.Uint16,
+        [typeof(uint)] = TensorProto.Types.DataType.Uint32,
+        [typeof(ulong)] = TensorProto.Types.DataType.Uint64,
+    };
+
+    /// <summary>Throws unless the images are vectors of pixels: ONNX decodes and resizes none.</summary>
+    /// <exception cref="NotSupportedException">The message names what to do instead.</exception>
+    public static void Require(ScoringSchema schema)
+    {
+        var what = ImageColumn.KindOf(schema.Feature.Name, schema.Feature.Type) switch
+        {
+            ImageKind.Encoded => "holds image files, which an ONNX graph cannot decode",
+            ImageKind.Bitmap => "holds MLImages, which an ONNX graph cannot take",
+            _ => null,
+        };
+        if (what is not null)
+            throw NotConvertible(schema, what);
+    }
+
+    /// <summary>The error for an image column that the graph does not have.</summary>
+    public static NotSupportedException Unconverted(ScoringSchema schema) => NotConvertible(schema, "comes from a transformer that cannot be converted");
+
+    /// <summary>Adds the nodes and weights.</summary>
+    /// <param name="context">The graph; it has a variable for each column.</param>
+    /// <param name="schema">The columns.</param>
+    /// <param name="description">Of the model.</param>
+    /// <param name="network">Its running statistics are used, whatever its mode.</param>
+    /// <exception cref="NotSupportedException">
+    /// The graph does not have the image column, or the network came from a factory or from TorchScript: nothing is known of its layers.
+    /// </exception>
+    public static void Write(OnnxContext context, ScoringSchema schema, ModelDescription description, Network network)
+    {
+        context.CheckOpSetVersion(LeastOpset, Transformer);
+        if (!context.ContainsColumn(schema.Feature.Name))
+            throw Unconverted(schema);
+        var graph = Graph(description, network, ((KeyDataViewType)schema.PredictedLabel.Type).RawType);
+        // The image column's variable first: the scored columns may take its name.
+        var variables = new Dictionary<string, string> { [Values] = context.GetVariableName(schema.Feature.Name) };
+        foreach (var (name, column) in new[] { (Probabilities, schema.Score), (Key, schema.PredictedLabel) })
+            variables[name] = context.AddIntermediateVariable(column.Type, column.Name);
+        Add(graph, context, variables, schema.Score.Name);
+    }
+
+    private static GraphProto Graph(ModelDescription description, Network network, Type keyType)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var graph = new GraphProto();
+        var op = new OnnxOperators(graph, LeastOpset);
+        var images = op.Normalize(description.Normalization.Mean, description.Normalization.Scale, op.Images(description.Shape, Values));
+        op.Key(op.Probabilities(network.Logits(op, images), description.Temperature, Probabilities), KeyTypes[keyType], Key);
+        return graph;
+    }
+
+    /// <param name="graph">What is added.</param>
+    /// <param name="context">What it is added to.</param>
+    /// <param name="variables">The names that some of the graph's values have there; the others are added.</param>
+    /// <param name="prefix">Of the others: the context takes variables for columns, and none must be taken for a column of the data.</param>
+    private static void Add(GraphProto graph, OnnxContext context, Dictionary<string, string> variables, string prefix)
+    {
+        foreach (var weight in graph.Initializer)
+            variables[weight.Name] = Add(weight, context, $"{prefix}.{weight.Name}");
+        foreach (var node in graph.Node)
+        {
+            var output = node.Output.Single();
+            if (!variables.ContainsKey(output))
+                variables[output] = context.AddIntermediateVariable(null, $"{prefix}.{output}", skip: true);
+            var added = context.CreateNode(
+                node.OpType, node.Input.Select(name => variables[name]), [variables[output]], context.GetNodeName($"{prefix}.{node.Name}"), domain: "");
+            foreach (var attribute in node.Attribute)
+                Add(attribute, added);
+        }
+    }
+
+    private static string Add(TensorProto tensor, OnnxContext context, string name)
+    {
+        if (tensor.DataType == TensorProto.Types.DataType.Int64)
+        {
+            var integers = MemoryMarshal.Cast<byte, long>(tensor.RawData.Span);
+            return tensor.Dims.Count == 0 ? context.AddInitializer(integers[0], name) : context.AddInitializer(integers.ToArray(), tensor.Dims, name);
+        }
+        var floats = MemoryMarshal.Cast<byte, float>(tensor.RawData.Span);
+        return tensor.Dims.Count == 0 ? context.AddInitializer(floats[0], name) : context.AddInitializer(floats.ToArray(), tensor.Dims, name);
+    }
+
+    private static void Add(AttributeProto attribute, OnnxNode node)
+    {
+        switch (attribute.Type)
+        {
+            case AttributeProto.Types.AttributeType.Int:
+                node.AddAttribute(attribute.Name, attribute.I);
+                break;
+            case AttributeProto.Types.AttributeType.Float:
+                node.AddAttribute(attribute.Name, (double)attribute.F);
+                break;
+            default:
+                node.AddAttribute(attribute.Name, attribute.Ints);
+                break;
+        }
+    }
+
+    private static NotSupportedException NotConvertible(ScoringSchema schema, string why) => new(
+        $"ConvertToOnnx cannot convert the classifier: its column '{schema.Feature.Name}' {why}. Save the network alone, from pixels to probabilities, " +
+        $"with {Transformer}.SaveAsOnnx.");
+}

@@ -193,7 +193,7 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
         if (source.Length != Shape.Length)
             return $"it has {source.Length} values instead of {Shape.Length}";
         if (isPlanar)
-            Planes.Interleave(source, Shape.Channels, pixels);
+            PixelVector.Interleave(source, Shape.Channels, pixels);
         else
             source.CopyTo(pixels);
         return null;
@@ -221,4 +221,20 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                 return raw => raw.ReadBytes(kind, isPlanar, bytes);
         }
     }
+}
+
+/// <summary>The forms in which a column can hold images.</summary>
+internal enum ImageKind
+{
+    /// <summary>Variable-length Vector&lt;Byte&gt;: a JPEG, PNG, WebP, GIF or BMP file.</summary>
+    Encoded,
+
+    /// <summary><see cref="Data.MLImage"/>.</summary>
+    Bitmap,
+
+    /// <summary>Known-size Vector&lt;Byte&gt;: pixels, height x width x channels.</summary>
+    Bytes,
+
+    /// <summary>Known-size Vector&lt;Single&gt;: pixels, height x width x channels.</summary>
+    Values,
 }

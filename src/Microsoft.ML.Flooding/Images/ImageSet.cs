@@ -105,3 +105,47 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
     /// <summary>One pass over the rows, each of which is at its place.</summary>
     protected abstract IImageBatches Read(Tensor rows, Tensor places, int batchSize, Device device);
 }
+
+/// <summary>One pass over an <see cref="ImageSet"/>. A batch's tensors belong to the dispose scope that <see cref="MoveNext"/> was called in.</summary>
+internal interface IImageBatches : IDisposable
+{
+    /// <summary>The batch that the last <see cref="MoveNext"/> went to.</summary>
+    ImageBatch Current { get; }
+
+    /// <summary>Goes to the next batch; false at the end of the pass.</summary>
+    bool MoveNext();
+}
+
+/// <summary>A mini-batch on the device.</summary>
+/// <param name="Pixels">uint8 or float32 [B, H, W, C].</param>
+/// <param name="Labels">int64 [B], class indices.</param>
+/// <param name="Rows">int64 [B], row numbers in the set.</param>
+internal readonly record struct ImageBatch(Tensor Pixels, Tensor Labels, Tensor Rows);
+
+/// <summary>How an <see cref="ImageSet"/> is read and kept.</summary>
+internal sealed record ImageSetOptions
+{
+    /// <summary>The column of the images' weights, Single; null: they have none.</summary>
+    public string? WeightColumn { get; init; }
+
+    /// <summary>The column whose value images share that a split must not part; null: there is none.</summary>
+    public string? SamplingKeyColumn { get; init; }
+
+    /// <summary>What happens with an image that cannot be read.</summary>
+    public OnInvalidImage OnInvalidImage { get; init; }
+
+    /// <summary>
+    /// Sets that take more memory than this are kept on disk instead, or streamed. If not given: half of what is free, or, where the
+    /// disk may not be used, <see cref="ImageSetLoader.DefaultStreamBytes"/>.
+    /// </summary>
+    public long? MaxCacheBytes { get; init; }
+
+    /// <summary>Whether the disk may be used; if not, a set over the limit is read again in every epoch and shuffled only within blocks.</summary>
+    public bool UseDisk { get; init; } = true;
+
+    /// <summary>The folder of the temporary file; the system's if not given.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>Told of every row left out, in their order.</summary>
+    public Action<SkippedImage>? Skipped { get; init; }
+}

@@ -200,7 +200,7 @@ internal sealed class ImageSetLoader : IDisposable
         var pixels = _store.Place(place, worker.Scratch);
         if (_store.PixelType != ScalarType.Byte)
             worker.Values.CopyTo(pixels);
-        else if (!FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(worker.Values), pixels))
+        else if (!PixelVector.TryNarrow(MemoryMarshal.Cast<byte, float>(worker.Values), pixels))
             return false;
         _store.Commit(place, pixels);
         return true;

@@ -47,6 +47,41 @@ internal static class PixelVector
         };
     }
 
+    /// <summary>Writes channels x height x width as height x width x channels.</summary>
+    public static void Interleave<T>(in VBuffer<T> planes, int channels, Span<T> pixels)
+    {
+        var values = planes.GetValues();
+        var area = pixels.Length / channels;
+        if (planes.IsDense)
+        {
+            for (var (i, channel) = (0, 0); channel < channels; channel++)
+            {
+                for (var target = channel; target < pixels.Length; target += channels)
+                    pixels[target] = values[i++];
+            }
+
+            return;
+        }
+
+        pixels.Clear();
+        var indices = planes.GetIndices();
+        for (var i = 0; i < values.Length; i++)
+            pixels[(indices[i] % area * channels) + (indices[i] / area)] = values[i];
+    }
+
+    /// <summary>Writes the values as bytes; false if one of them is not a whole number in 0..255.</summary>
+    public static bool TryNarrow(ReadOnlySpan<float> values, Span<byte> bytes)
+    {
+        for (var i = 0; i < values.Length; i++)
+        {
+            bytes[i] = (byte)values[i];
+            if (bytes[i] != values[i])
+                return false;
+        }
+
+        return true;
+    }
+
     private static ImageShape ShapeOf(string name, VectorDataViewType type, int[] dimensions, int width, int height)
     {
         if (dimensions is [var h, var w] && (w, h) == (width, height))

@@ -12,6 +12,9 @@ internal sealed class RawImage
     /// <summary>The problem of a row whose <see cref="MLImage"/> is null.</summary>
     internal const string NoImage = "there is no image (null)";
 
+    private const int BytesPerPixel = 4;
+    private const byte Opaque = 255;
+
     private VBuffer<byte> _bytes;
     private VBuffer<float> _values;
 
@@ -59,15 +62,50 @@ internal sealed class RawImage
     {
         Kind = ImageKind.Bitmap;
         (Width, Height) = image is null ? (0, 0) : (image.Width, image.Height);
-        var editor = VBufferEditor.Create(ref _bytes, checked(Width * Height * 4));
+        var editor = VBufferEditor.Create(ref _bytes, checked(Width * Height * BytesPerPixel));
         if (image is not null)
         {
             IsBgra = image.PixelFormat == MLPixelFormat.Bgra32;
             Origin = Orientation.Of(image.Tag, Width, Height);
             image.Pixels.CopyTo(editor.Values);
-            Alpha.Unpremultiply(editor.Values);
+            Unpremultiply(editor.Values);
         }
 
         _bytes = editor.Commit();
+    }
+
+    /// <summary>
+    /// Divides the colours by their alpha, rounded; the colour of a pixel whose alpha is 0 is lost. Pixels of which one is brighter than
+    /// its alpha were never multiplied (MLImage.CreateFromPixels takes them as they come), and stay as they are.
+    /// </summary>
+    private static void Unpremultiply(Span<byte> pixels)
+    {
+        if (!IsPremultiplied(pixels))
+            return;
+        for (var i = 0; i < pixels.Length; i += BytesPerPixel)
+        {
+            var alpha = pixels[i + 3];
+            if (alpha is 0 or Opaque)
+                continue;
+            for (var c = i; c < i + 3; c++)
+                pixels[c] = (byte)(((pixels[c] * Opaque) + (alpha / 2)) / alpha);
+        }
+    }
+
+    /// <summary>Whether a pixel is translucent and none is brighter than its alpha.</summary>
+    private static bool IsPremultiplied(ReadOnlySpan<byte> pixels)
+    {
+        var isTranslucent = false;
+        for (var i = 0; i < pixels.Length; i += BytesPerPixel)
+        {
+            var alpha = pixels[i + 3];
+            if (alpha == Opaque)
+                continue;
+            isTranslucent = true;
+            if (pixels[i] > alpha || pixels[i + 1] > alpha || pixels[i + 2] > alpha)
+                return false;
+        }
+
+        return isTranslucent;
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Reports;
 using OxyPlot;
 using OxyPlot.SkiaSharp;
@@ -50,4 +51,29 @@ public static class TrainingReport
         ArgumentNullException.ThrowIfNull(history);
         return history.Epochs.Count > 0 ? history : throw new InvalidOperationException("The history has no epochs: nothing was trained.");
     }
+}
+
+/// <summary>What a report shows besides the history.</summary>
+public sealed record ReportOptions
+{
+    /// <summary>The heading. Default: Training report.</summary>
+    public string Title { get; init; } = "Training report";
+
+    /// <summary>Draws the reliability diagram; of <c>mlContext.MulticlassClassification.EvaluateCalibration</c>. Default: none.</summary>
+    public CalibrationMetrics? Calibration { get; init; }
+
+    /// <summary>Shown as a table; of <c>mlContext.MulticlassClassification.Evaluate</c>. Default: none.</summary>
+    public ConfusionMatrix? ConfusionMatrix { get; init; }
+
+    /// <summary>The classes of the confusion matrix, of <see cref="FloodedImageClassificationTransformer.Labels"/>. Default: their numbers from 1.</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>The title and what is shown.</summary>
+    public override string ToString() => string.Join("; ", new[]
+    {
+        Title,
+        Calibration?.ToString(),
+        ConfusionMatrix is { } matrix ? $"Confusion matrix of {matrix.NumberOfClasses} classes" : null,
+        Labels is { } labels ? $"Labels {string.Join(", ", labels)}" : null,
+    }.OfType<string>());
 }

@@ -59,7 +59,7 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
                 throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this row was made for.");
             return !_schema.IsScored(column)
                 ? _input.GetGetter<TValue>(_schema.Input[column.Index])
-                : ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+                : _schema.CreateGetter<TValue>(column, Probabilities);
         }
 
         protected override void Dispose(bool disposing)

@@ -49,7 +49,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this cursor was made for.");
         return !_schema.IsScored(column)
             ? _rows.GetGetter<TValue>(_schema.Input[column.Index])
-            : ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+            : _schema.CreateGetter<TValue>(column, Probabilities);
     }
 
     public override bool MoveNext()

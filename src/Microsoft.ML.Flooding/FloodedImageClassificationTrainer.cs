@@ -60,11 +60,14 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <returns>The trained transformer; dispose of it when done.</returns>
     /// <exception cref="ArgumentException">A column is missing or of the wrong type, or an image is of the wrong size.</exception>
     /// <exception cref="InvalidOperationException">
-    /// There are no rows, an image cannot be read, a weight is negative or not finite, or the loss is no longer finite.
+    /// There are no rows, an image cannot be read, a weight is negative or not finite, or training diverged: the loss or a weight of the
+    /// network is no longer finite.
     /// </exception>
     /// <exception cref="InvalidDataException">The file of <see cref="TrainingOptions.PretrainedWeights"/> is malformed, or of another architecture.</exception>
     /// <exception cref="IOException">The file of <see cref="TrainingOptions.PretrainedWeights"/> cannot be read.</exception>
-    /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The MLContext's execution was cancelled, or <see cref="TrainingOptions.StopToken"/> before training began.
+    /// </exception>
     public FloodedImageClassificationTransformer Fit(IDataView input) => Fit(input, (FloodedImageClassificationTransformer?)null);
 
     /// <summary>
@@ -79,9 +82,13 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
     /// <exception cref="ArgumentException">
     /// The model holds no such transformer or has another architecture, image size or type of label values; or as with <see cref="Fit(IDataView)"/>.
     /// </exception>
-    /// <exception cref="InvalidOperationException">There are no rows, an image cannot be read, or the loss is no longer finite.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There are no rows, an image cannot be read, or training diverged: a loss or a weight is no longer finite.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
-    /// <exception cref="OperationCanceledException">The MLContext's execution was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The MLContext's execution was cancelled, or <see cref="TrainingOptions.StopToken"/> before training began.
+    /// </exception>
     public FloodedImageClassificationTransformer Fit(IDataView input, ITransformer pretrained)
     {
         ArgumentNullException.ThrowIfNull(pretrained);
@@ -98,6 +105,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         using var progress = host.StartProgressChannel("Training");
         var device = DeviceSelection.Choose(_environment, channel);
         void CheckAlive() => HostSettings.ThrowIfCanceled(host);
+        _options.StopToken.ThrowIfCancellationRequested();
         using var scope = NewDisposeScope();
 
         var feature = input.Schema[_options.FeatureColumnName];
@@ -138,14 +146,14 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, flood level {_options.FloodLevel}.");
         var runs = new RunFactory(
             architecture, start.Labels.Count, data, description.Normalization, device, _options.Precision.On(device), seed, CheckAlive, start.Load);
+        _options.StopToken.ThrowIfCancellationRequested();
         return Train(description, runs, start, channel, progress);
     }
 
     private FloodedImageClassificationTransformer Train(
         ModelDescription description, RunFactory runs, StartingPoint start, IChannel channel, IProgressChannel progress)
     {
-        using var heap = HeapRetention.Begin();
-        using var tensorFloat32 = TensorFloat32.Begin(runs.Device);
+        using var heap = HeapRetention.ForTraining();
         // A fresh network is what a loaded model has as well, so that both score with the same bits.
         var trained = runs.CreateNetwork();
         try
@@ -179,6 +187,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
             var history = search.Run() with { SkippedImages = description.History.SkippedImages };
             channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Chose flood level {history.FloodLevel} of {history.Trials.Count}."));
+            foreach (var failed in history.Trials.Where(t => t.Failure is not null))
+                channel.Warning(MessageSensitivity.None, FormattableString.Invariant($"Flood level {failed.FloodLevel}: {failed.Failure}"));
             trained.LoadState(search.BestState);
             description = description with { FloodLevel = history.FloodLevel, History = history };
         }
@@ -198,6 +208,9 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
                 },
             };
         }
+        if (description.History.Stopped)
+            channel.Info(MessageSensitivity.None,
+                $"Training was stopped: the model has the weights of epoch {description.History.SelectedEpoch} of {_options.Epochs}.");
         if (_options.FitTemperature)
             description = description with { Temperature = FitTemperature(trained, runs, channel) };
         return description;
@@ -223,8 +236,10 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             trained, ScalarType.Float32, runs.Data.Validation!, runs.Data.ValidationRows!, normalizer, runs.Device, runs.CheckAlive);
         trained.to(CPU);
         var temperature = Temperature.Fit(logits, labels, runs.Data.ValidationWeights?.index_select(0, runs.Data.ValidationRows!));
-        channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature:0.###}."));
-        return (float)temperature;
+        channel.Info(MessageSensitivity.None, FormattableString.Invariant($"Temperature {temperature.Value:0.###}."));
+        if (temperature.Warning is { } warning)
+            channel.Warning(MessageSensitivity.None, warning);
+        return (float)temperature.Value;
     }
 
     /// <summary>Without a seed every run has another one, but a run that continues must have the one it began with.</summary>
@@ -249,7 +264,11 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
                 UseDisk = _options.CacheOnDisk,
                 Skipped = skipped,
             },
-            () => HostSettings.ThrowIfCanceled(host));
+            () =>
+            {
+                HostSettings.ThrowIfCanceled(host);
+                _options.StopToken.ThrowIfCancellationRequested();
+            });
 
     private ImageSet LoadValidation(IHost host, IDataView data, ImageColumn column, LabelKeys labels, List<SkippedImage> skipped)
     {

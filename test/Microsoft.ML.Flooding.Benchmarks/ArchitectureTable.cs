@@ -34,7 +34,7 @@ internal static class ArchitectureTable
     private static string Measure(Architecture architecture, ImageShape shape, int classes, int batch)
     {
         // Within a Fit, and past its first steps.
-        using var heap = HeapRetention.Begin();
+        using var heap = HeapRetention.ForTraining();
         using var images = DrawImages(shape, classes, batch);
         using var rows = arange(batch);
         using var network = CreateNetwork(architecture, shape, classes);
@@ -45,7 +45,7 @@ internal static class ArchitectureTable
         using var classifier = CreateClassifier(architecture, shape, classes);
         using var pixels = randint(0, 256, [batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte);
         var scores = new float[batch * classes];
-        var times = Alternation.Time(Rounds, run.TrainEpoch, () => classifier.Score(pixels, scores));
+        var times = Alternation.Time(Rounds, () => run.TrainEpoch(), () => classifier.Score(pixels, scores));
         return string.Create(CultureInfo.InvariantCulture,
             $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} | {complexity.MultiplyAdds / 1e6:N1} " +
             $"| {batch / times[0].Median():N1} | {batch / times[1].Median():N1} |");

@@ -72,7 +72,7 @@ internal static class MemoryRows
         Read(context, context.Data.TakeRows(data, 500), column).Dispose();
         // Both give back what they hold free: it would be taken again without being counted.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        HeapRetention.Begin().Dispose();
+        HeapRetention.ForTraining().Dispose();
         var before = ResidentMemory.Now();
         ResidentMemory.ResetPeak();
         using var set = Read(context, data, column);

@@ -40,7 +40,7 @@ internal static class TrainingRows
     private static Figure Step()
     {
         const int Layouts = 4, Epochs = 4;
-        using var fit = HeapRetention.Begin();
+        using var fit = HeapRetention.ForTraining();
         List<double> ours = [], bare = [];
         for (var layout = 0; layout < Layouts; layout++)
         {
@@ -71,7 +71,7 @@ internal static class TrainingRows
     private static Figure FloodedAgainstPlain()
     {
         const int Layouts = 16, Rounds = 32;
-        using var fit = HeapRetention.Begin();
+        using var fit = HeapRetention.ForTraining();
         List<double> flooded = [], plain = [];
         for (var layout = 0; layout < Layouts; layout++)
         {

@@ -90,7 +90,7 @@ internal sealed class Workload : IDisposable
         var run = Own(new TrainingRun(
             Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU, TypeOf(precision), 1,
             beforeStep ?? (() => { })));
-        return InFit(run.TrainEpoch);
+        return InFit(() => run.TrainEpoch());
     }
 
     /// <summary>The floor, as many steps as <see cref="Ours"/> takes.</summary>
@@ -137,7 +137,7 @@ internal sealed class Workload : IDisposable
     /// <summary>As in a Fit that has begun: memory is retained, and what a step needs has been taken once.</summary>
     private static Contender InFit(Action run) => new(run, () =>
     {
-        var heap = HeapRetention.Begin();
+        var heap = HeapRetention.ForTraining();
         run();
         return heap;
     });

@@ -10,6 +10,13 @@ internal static class TrainModel
 
     public static void Run(DirectoryInfo data, float floodLevel, int epochs, OnInvalidImage onInvalidImage, FileInfo file)
     {
+        // Ctrl-C ends the training, and the model of what was trained is tested and saved.
+        using var stop = new CancellationTokenSource();
+        Console.CancelKeyPress += (_, e) =>
+        {
+            e.Cancel = !stop.IsCancellationRequested;
+            stop.Cancel();
+        };
         var context = new MLContext(seed: 1);
         var images = context.Data.LoadFromEnumerable(Files(data).Select(f => new ImageFile { ImagePath = f.FullName, Label = f.Directory!.Name }));
         var split = context.Data.TrainTestSplit(images, testFraction: 0.2);
@@ -19,6 +26,7 @@ internal static class TrainModel
             FeatureColumnName = nameof(ModelInput.Image),
             Epochs = epochs,
             OnInvalidImage = onInvalidImage,
+            StopToken = stop.Token,
             MetricsCallback = e => Console.WriteLine($"epoch {e.Epoch}: loss {e.TrainingLoss:0.000}, validation accuracy {e.ValidationAccuracy:P1}"),
         });
         // Files are read for training only; the saved model takes the bytes of an image, from wherever they come.

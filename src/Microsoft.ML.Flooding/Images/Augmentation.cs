@@ -99,7 +99,7 @@ public sealed record Augmentation
 
     /// <summary>Changes float32 images [N, C, H, W] in pixel units; the result is channels_last. All but mixup, which concerns labels.</summary>
     /// <param name="images">The images.</param>
-    /// <param name="generator">Where every draw comes from; on the images' device.</param>
+    /// <param name="generator">Where every draw comes from; of the CPU.</param>
     internal Tensor Apply(Tensor images, Generator generator)
     {
         using var scope = NewDisposeScope();
@@ -110,9 +110,10 @@ public sealed record Augmentation
     }
 
     /// <summary>Draws how a mini-batch is mixed; null without mixup.</summary>
-    /// <param name="count">Images in the mini-batch.</param>
-    /// <param name="generator">Where every draw comes from.</param>
-    internal Mixup? DrawMixup(long count, Generator generator) => MixupAlpha > 0 ? Mixup.Draw(count, MixupAlpha, generator) : null;
+    /// <param name="images">The mini-batch, [N, C, H, W].</param>
+    /// <param name="generator">Where every draw comes from; of the CPU.</param>
+    internal Mixup? DrawMixup(Tensor images, Generator generator) =>
+        MixupAlpha > 0 ? Mixup.Draw(images.shape[0], MixupAlpha, images.device, generator) : null;
 
     private static double InUnitRange(string name, double value) =>
         value is >= 0 and <= 1 ? value : throw OutOfRange(name, value, "from 0 to 1");
@@ -121,7 +122,7 @@ public sealed record Augmentation
         new(name, value, $"{name} must be {range}.");
 
     private static Tensor Uniform(Tensor like, double low, double high, Generator generator) =>
-        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, like.device, generator: generator).Times(high - low).Plus(low);
+        rand([like.shape[0], 1, 1, 1], ScalarType.Float32, generator: generator).to(like.device).Times(high - low).Plus(low);
 
     private static Tensor Grey(Tensor x) => x.shape[1] == 3
         ? x.narrow(1, 0, 1).Times(0.299).Plus(x.narrow(1, 1, 1).Times(0.587)).Plus(x.narrow(1, 2, 1).Times(0.114))
@@ -137,14 +138,17 @@ public sealed record Augmentation
         var rows = arange(height, ScalarType.Int64, device).view(1, height, 1);
         var columns = arange(width, ScalarType.Int64, device).view(1, 1, width);
         if (FlipProbability > 0)
-            columns = where(rand([count, 1, 1], ScalarType.Float32, device, generator: generator).IsBelow(FlipProbability), columns.neg().Plus(width - 1), columns);
+        {
+            var isFlipped = rand([count, 1, 1], ScalarType.Float32, generator: generator).to(device).IsBelow(FlipProbability);
+            columns = where(isFlipped, columns.neg().Plus(width - 1), columns);
+        }
 
         var x = images.permute(0, 2, 3, 1);
         if (CropPadding > 0)
         {
             var places = 2 * CropPadding + 1;
-            rows = rows.Plus(randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator));
-            columns = columns.Plus(randint(places, [count, 1, 1], ScalarType.Int64, device, generator: generator));
+            rows = rows.Plus(randint(places, [count, 1, 1], ScalarType.Int64, generator: generator).to(device));
+            columns = columns.Plus(randint(places, [count, 1, 1], ScalarType.Int64, generator: generator).to(device));
             x = nn.functional.pad(x, [0, 0, CropPadding, CropPadding, CropPadding, CropPadding]);
         }
 

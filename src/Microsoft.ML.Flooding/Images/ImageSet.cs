@@ -34,6 +34,7 @@ internal abstract class ImageSet(ImageShape shape, Tensor labels, Tensor places,
     /// How many images <see cref="Read(Tensor, int, Device)"/> brings into an order: all of them, unless the set is streamed.
     /// </summary>
     public virtual long BlockLength => Count;
+
     /// <summary>uint8, or float32 if any pixel is not a whole number in 0..255.</summary>
     public abstract ScalarType PixelType { get; }
 

@@ -11,14 +11,12 @@ namespace Microsoft.ML.Flooding.Images;
 internal readonly record struct Mixup(Tensor Partners, Tensor Share)
 {
     /// <summary>Draws the partners and a share from Beta(alpha, alpha).</summary>
-    public static Mixup Draw(long count, double alpha, Generator generator)
+    public static Mixup Draw(long count, double alpha, Device device, Generator generator)
     {
         using var scope = NewDisposeScope();
-        var device = generator.device;
-
         // In float64, because a Gamma variate of a small alpha is often below the smallest float32, and 0 / 0 is no share.
-        var share = _sample_dirichlet(full([2], alpha, ScalarType.Float64, device), generator)[0].to(ScalarType.Float32);
-        var partners = randperm(count, ScalarType.Int64, device, generator: generator);
+        var share = _sample_dirichlet(full([2], alpha, ScalarType.Float64), generator)[0].to(ScalarType.Float32).to(device);
+        var partners = randperm(count, ScalarType.Int64, generator: generator).to(device);
         return new Mixup(partners.MoveToOuterDisposeScope(), share.MoveToOuterDisposeScope());
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
@@ -12,7 +13,8 @@ internal sealed class FactoryNetwork : ModuleNetwork
     public FactoryNetwork(string name, Func<int, int, nn.Module<Tensor, Tensor>> factory, ImageShape shape, int classes) : base(name)
     {
         _factory = () => factory(classes, shape.Channels) ?? throw new InvalidOperationException($"The factory of the architecture {name} gave null.");
-        _module = this.Register("module", _factory());
+        // Its values do not count: those of a model are loaded, those of a run are drawn by Initialize.
+        _module = this.Register("module", GlobalGenerator.Seeded(0, CPU, _factory));
         // Modules of an application may have made them in the scope that is open.
         foreach (var (_, tensor) in _module.State())
             tensor.DetachFromDisposeScope();
@@ -25,17 +27,8 @@ internal sealed class FactoryNetwork : ModuleNetwork
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var seed = empty(1, ScalarType.Int64).random_(0, int.MaxValue, generator).item<long>();
-        var before = random.get_rng_state();
-        try
-        {
-            manual_seed(seed);
-            using var anew = _factory();
-            _module.LoadState(anew.State().ToDictionary(entry => entry.Name, entry => entry.Tensor));
-        }
-        finally
-        {
-            random.set_rng_state(before);
-        }
+        using var anew = GlobalGenerator.Seeded(seed, CPU, _factory);
+        _module.LoadState(anew.State().ToDictionary(entry => entry.Name, entry => entry.Tensor));
     }
 
     protected override Tensor Compute(Tensor x) => _module.call(x);

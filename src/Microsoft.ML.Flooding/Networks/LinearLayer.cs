@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -29,6 +30,13 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
 
         """));
 
+    /// <summary>
+    /// What went wrong in the gradients of a backward pass on this thread, which is where libtorch computes those of the CPU. An
+    /// exception must not unwind through libtorch's frames.
+    /// </summary>
+    [field: ThreadStatic]
+    public static ExceptionDispatchInfo? Failure { get; set; }
+
     public override string Name => nameof(LinearLayer);
 
     /// <summary>[..., inputs] to [..., outputs].</summary>
@@ -53,10 +61,18 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        var saved = ctx.get_saved_variables();
-        var (x, weight) = (saved[0], saved[1]);
-        var input = (bool)ctx.get_data(NeedsGradient) ? Product(grad_output, weight.t(), null) : null;
-        return [input!, Product(grad_output.t(), x.t(), null), (bool)ctx.get_data(HasBias) ? grad_output.sum([0L]) : null!];
+        try
+        {
+            var saved = ctx.get_saved_variables();
+            var (x, weight) = (saved[0], saved[1]);
+            var input = (bool)ctx.get_data(NeedsGradient) ? Product(grad_output, weight.t(), null) : null;
+            return [input!, Product(grad_output.t(), x.t(), null), (bool)ctx.get_data(HasBias) ? grad_output.sum([0L]) : null!];
+        }
+        catch (Exception e)
+        {
+            Failure ??= ExceptionDispatchInfo.Capture(e);
+            return [null!, null!, null!];
+        }
     }
 
     private static Tensor Product(Tensor x, Tensor weight, Tensor? bias) => (Tensor)OneDnn.Value.invoke("product", x, weight, bias!);

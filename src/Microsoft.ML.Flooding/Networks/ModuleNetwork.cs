@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -13,8 +14,17 @@ internal abstract class ModuleNetwork(string name) : Network(name)
     public override T Features<T>(IOperators<T> op, T x) => throw NotKnown("gives logits, not features");
 
     public override T Logits<T>(IOperators<T> op, T x) => op is IOperators<Tensor>
-        ? (T)(object)Compute((Tensor)(object)x!)
+        ? (T)(object)Seeded((Tensor)(object)x!)
         : throw NotKnown($"can be run, but not be read by {op.GetType().Name}");
+
+    /// <summary>The module's dropout draws from the global generator, which a training run seeds for each pass from its own.</summary>
+    private Tensor Seeded(Tensor x)
+    {
+        if (DropoutGenerator is not { } generator)
+            return Compute(x);
+        using var seed = empty(1, ScalarType.Int64).random_(0, int.MaxValue, generator);
+        return GlobalGenerator.Seeded(seed.item<long>(), x.device, () => Compute(x));
+    }
 
     /// <summary>[N, C, H, W] to [N, classes].</summary>
     protected abstract Tensor Compute(Tensor x);

@@ -15,8 +15,11 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
     /// <summary>What a model file has to hold beside the name of the architecture and the weights; null for most.</summary>
     public virtual byte[]? Content => null;
 
-    /// <summary>What dropout and stochastic depth draw from in training, on the device of the network; the global generator when null.</summary>
+    /// <summary>What dropout and stochastic depth draw from in training, a generator of the CPU; the global one when null.</summary>
     public Generator? DropoutGenerator { get; set; }
+
+    /// <summary>The modules that it is made of, itself among them.</summary>
+    public virtual IEnumerable<nn.Module> Parts => modules();
 
     /// <summary>[N, C, H, W] to [N, F].</summary>
     public abstract T Features<T>(IOperators<T> op, T x);

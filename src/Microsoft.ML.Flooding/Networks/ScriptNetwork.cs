@@ -24,6 +24,8 @@ internal sealed class ScriptNetwork : ModuleNetwork
 
     public override byte[]? Content => _content;
 
+    public override IEnumerable<nn.Module> Parts => _script.modules();
+
     public override bool training => _script.training;
 
     public override void train(bool train = true) => _script.train(train);

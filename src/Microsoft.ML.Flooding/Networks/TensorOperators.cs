@@ -7,7 +7,7 @@ namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>Computes: each operator is the library's, at once.</summary>
 /// <param name="training">Whether dropout and stochastic depth act. Batch norm goes by the mode of its module.</param>
-/// <param name="generator">What they draw from, on the device of the network; the global one when null.</param>
+/// <param name="generator">What they draw from, a generator of the CPU; the global one of the device when null.</param>
 internal sealed class TensorOperators(bool training, Generator? generator) : IOperators<Tensor>
 {
     /// <summary>For scoring.</summary>
@@ -75,7 +75,8 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
     {
         if (!training || probability == 0)
             return x;
-        using var kept = empty(shape, x.dtype, x.device).bernoulli_(1 - probability, generator);
+        using var drawn = empty(shape, x.dtype, generator is null ? x.device : CPU).bernoulli_(1 - probability, generator);
+        using var kept = drawn.to(x.device);
         return x.mul(kept.OverInPlace(1 - probability));
     }
 }

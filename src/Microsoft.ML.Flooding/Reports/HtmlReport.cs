@@ -57,10 +57,16 @@ internal static partial class HtmlReport
             svg, $"<svg role=\"img\" aria-label=\"{Encode(plot.Title)}\" viewBox=\"0 0 {width} {height}\"", 1));
     }
 
-    private static string TrialTable(TrainingHistory history) => Table(
+    private static string TrialTable(TrainingHistory history)
+    {
+        return Table(
         "<th class=\"number\">b</th><th class=\"number\">Validation loss</th><th class=\"number\">Accuracy</th><th class=\"number\">Epochs</th><th class=\"number\">Shared with plain</th><th></th>",
         history.Trials.Select(t => string.Create(CultureInfo.InvariantCulture,
-            $"<tr{(t.FloodLevel == history.FloodLevel ? " class=\"chosen\"" : "")}><td class=\"number\">{t.FloodLevel}</td><td class=\"number\">{t.ValidationLoss:0.0000}</td><td class=\"number\">{t.ValidationAccuracy:P1}</td><td class=\"number\">{t.History.Epochs.Count}</td><td class=\"number\">{t.SharedEpochs}</td><td>{(t.Pruned ? "pruned" : t.FloodLevel == history.FloodLevel ? "chosen" : "")}</td></tr>")));
+            $"<tr{(t.FloodLevel == history.FloodLevel ? " class=\"chosen\"" : "")}><td class=\"number\">{t.FloodLevel}</td><td class=\"number\">{t.ValidationLoss:0.0000}</td><td class=\"number\">{t.ValidationAccuracy:P1}</td><td class=\"number\">{t.History.Epochs.Count}</td><td class=\"number\">{t.SharedEpochs}</td><td>{Remark(t)}</td></tr>")));
+
+        string Remark(FloodTrial trial) =>
+            trial.Failure is not null ? "diverged" : trial.Pruned ? "pruned" : trial.FloodLevel == history.FloodLevel ? "chosen" : "";
+    }
 
     private static string ConfusionTable(ConfusionMatrix matrix, IReadOnlyList<string>? labels)
     {

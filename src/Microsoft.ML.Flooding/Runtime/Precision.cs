@@ -4,8 +4,10 @@ namespace Microsoft.ML.Flooding;
 public enum Precision
 {
     /// <summary>
-    /// 32-bit throughout: on a CPU, reproducible against PyTorch to the last digits. While it trains on an NVIDIA GPU from Ampere on, factors of products and
-    /// convolutions are rounded to TF32, for which the process's settings (<c>torch.backends.cuda.matmul.allow_tf32</c> and cuDNN's) are changed and restored.
+    /// 32-bit throughout: on a CPU, reproducible against PyTorch to the last digits. NVIDIA GPUs from Ampere on round the factors of
+    /// products and convolutions to TF32 where the application allows it: <c>torch.backends.cuda.matmul.allow_tf32</c> (libtorch's
+    /// default: false) and <c>torch.backends.cudnn.allow_tf32</c> (default: true). These settings belong to the process, and the library
+    /// leaves them as they are.
     /// </summary>
     Float32,
 
@@ -15,6 +17,9 @@ public enum Precision
     /// </summary>
     BFloat16,
 
-    /// <summary><see cref="BFloat16"/> where the training device computes it natively, else <see cref="Float32"/>.</summary>
+    /// <summary>
+    /// <see cref="BFloat16"/> where the device computes it natively (AVX512-BF16 or AMX; CUDA with compute capability 8.0, Ampere, or
+    /// later), else <see cref="Float32"/>.
+    /// </summary>
     Auto,
 }

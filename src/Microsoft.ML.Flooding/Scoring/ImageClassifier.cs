@@ -21,6 +21,7 @@ internal sealed class ImageClassifier : IDisposable
     private readonly Lazy<InferencePlan> _plan;
     private readonly Normalization.PixelNormalizer _normalizer;
     private readonly SharedLifetime _lifetime;
+    private readonly HeapRetention _heap;
 
     /// <param name="network">On the CPU, with its trained weights; owned from here on.</param>
     /// <param name="description">What the network was trained for.</param>
@@ -37,7 +38,7 @@ internal sealed class ImageClassifier : IDisposable
         _plan = new Lazy<InferencePlan>(() => InferencePlanBuilder.Build(network, device, _type));
         _normalizer = description.Normalization.On(device);
         BatchSize = BatchOf(network, device);
-        HeapRetention.KeepSome();
+        _heap = HeapRetention.ForScoring();
         _lifetime = new SharedLifetime(owner, Release);
     }
 
@@ -80,7 +81,7 @@ internal sealed class ImageClassifier : IDisposable
 
     /// <summary>
     /// So many that the largest result of a layer takes 32 MB on a CPU: fewer do not occupy its cores, and with more the results that are needed at
-    /// once exceed the memory that <see cref="HeapRetention.KeepSome"/> keeps. A GPU wants more images at once.
+    /// once exceed the memory that <see cref="HeapRetention.ForScoring"/> keeps. A GPU wants more images at once.
     /// </summary>
     private int BatchOf(Network network, Device device)
     {
@@ -99,5 +100,6 @@ internal sealed class ImageClassifier : IDisposable
             _plan.Value.Dispose();
         _normalizer.Dispose();
         _network.Dispose();
+        _heap.Dispose();
     }
 }

@@ -15,6 +15,7 @@ internal sealed class LevelSearch : IDisposable
     private readonly Func<float, Action<EpochMetrics>> _watch;
     private readonly List<FloodTrial> _trials = [];
     private FloodTrial? _best;
+    private bool _stopped;
 
     /// <param name="runs">Where runs come from.</param>
     /// <param name="options">What all runs share; each has a folder of its own in the checkpoint directory.</param>
@@ -35,17 +36,19 @@ internal sealed class LevelSearch : IDisposable
     public static string PlainFolder(string checkpointDirectory) => Folder(checkpointDirectory, 0);
 
     /// <summary>Runs the whole search.</summary>
-    /// <returns>The history of the best run, with all trials.</returns>
+    /// <returns>The history of the best run, with all trials. A run that diverged is a trial without a result.</returns>
+    /// <exception cref="InvalidOperationException">Every run diverged.</exception>
     public TrainingHistory Run()
     {
         if (_levels.Values is { } levels && SharesPrefix)
             Branch(levels);
         else if (_levels.Values is { } separate)
-            foreach (var level in separate)
-                Train(level, start: null, sharedEpochs: 0);
+            TrainAll(separate);
         else
             Adapt();
-        return _best!.History with { Trials = [.. _trials.OrderBy(t => t.FloodLevel)] };
+        if (_best is null)
+            throw new InvalidOperationException($"Every run of the search over flood levels diverged. {_trials[0].Failure}");
+        return _best.History with { Trials = [.. _trials.OrderBy(t => t.FloodLevel)], Stopped = _stopped };
     }
 
     public void Dispose()
@@ -59,12 +62,24 @@ internal sealed class LevelSearch : IDisposable
     private void Adapt()
     {
         Train(0, start: null, sharedEpochs: 0);
-        var levels = FloodLevels.For(_trials[0].History);
+        var plain = _trials[0].History;
+        if (_stopped || plain.Epochs.Count == 0)
+            return;
+        var levels = FloodLevels.For(plain);
         if (SharesPrefix)
             Branch(levels);
         else
-            foreach (var level in levels.Where(l => l > 0))
-                Train(level, start: null, sharedEpochs: 0);
+            TrainAll(levels.Where(l => l > 0));
+    }
+
+    private void TrainAll(IEnumerable<float> levels)
+    {
+        foreach (var level in levels)
+        {
+            if (_trials.Count > 0 && IsStopped())
+                return;
+            Train(level, start: null, sharedEpochs: 0);
+        }
     }
 
     /// <summary>Trains the plain run, or repeats it where its trial is there, and branches the others off.</summary>
@@ -76,56 +91,77 @@ internal sealed class LevelSearch : IDisposable
         plain.Run.Resume(plain.Checkpoints);
         // Branches off the epochs before an interruption have checkpoints of their own, each being saved before the plain run's.
         foreach (var epoch in plain.Run.Epochs)
-            BranchOff(epoch, start: null);
+            BranchOff(epoch.Epoch, epoch.LowestBatchLoss, start: null);
         var report = done ? _ => { } : _watch(0);
-        while (!plain.Run.Finished && (!done || waiting.Count > 0))
+        while (!plain.Run.Ended && (!done || waiting.Count > 0))
         {
             using var start = waiting.Count > 0 ? plain.Run.Capture() : null;
-            plain.Run.TrainEpoch();
-            BranchOff(plain.Run.Epochs[^1], start);
-            plain.Run.FinishEpoch(report, plain.Checkpoints);
+            var epoch = plain.Run.Epochs.Count + 1;
+            var counts = plain.Run.TrainEpoch();
+            var lowestLoss = counts ? plain.Run.Epochs[^1].LowestBatchLoss : plain.Run.Divergence!.LowestBatchLoss;
+            var hasBranched = BranchOff(epoch, lowestLoss, start);
+            // Without the branches of this epoch it is trained again when the search continues.
+            if (counts)
+                plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
         }
+        _stopped |= plain.Run.Stopped;
         if (!done)
-            Add(plain, plain.Run.SelectWeights(), level: 0, pruned: false, sharedEpochs: 0);
+            Add(plain, level: 0, pruned: false, sharedEpochs: 0);
+        if (_stopped)
+            return;
         // The flood was never touched: these are the plain run.
-        var history = _trials.Single(t => t.FloodLevel == 0).History;
-        _trials.AddRange(waiting.Select(l => new FloodTrial { History = history with { FloodLevel = l }, SharedEpochs = history.Epochs.Count }));
+        var same = _trials.Single(t => t.FloodLevel == 0);
+        _trials.AddRange(waiting.Select(
+            l => same with { History = same.History with { FloodLevel = l }, SharedEpochs = same.History.Epochs.Count }));
 
-        void BranchOff(EpochMetrics epoch, RunState? start)
+        bool BranchOff(int epoch, double lowestLoss, RunState? start)
         {
             // At a loss of exactly b the flood has no gradient, which plain training has.
-            foreach (var level in waiting.Where(l => epoch.LowestBatchLoss <= l).ToArray())
+            foreach (var level in waiting.Where(l => lowestLoss <= l).ToArray())
             {
-                Train(level, start, epoch.Epoch - 1);
+                if (IsStopped())
+                    return false;
+                Train(level, start, epoch - 1);
                 waiting.Remove(level);
             }
+            return !_stopped;
         }
     }
+
+    /// <summary>Whether no further run is to begin.</summary>
+    private bool IsStopped() => _stopped |= _options.StopToken.IsCancellationRequested;
 
     private void Train(float level, RunState? start, int sharedEpochs)
     {
         using var scope = NewDisposeScope();
         using var prepared = _runs.Create(At(level));
+        var run = prepared.Run;
         if (start is not null)
-            prepared.Run.Restore(start);
-        var history = prepared.Run.Fit(_watch(level), prepared.Checkpoints, () => _levels.Pruning && IsHopeless(prepared.Run.Epochs));
-        Add(prepared, history, level, history.Epochs.Count < _options.Epochs && _levels.Pruning && IsHopeless(history.Epochs), sharedEpochs);
+            run.Restore(start);
+        run.Train(_watch(level), prepared.Checkpoints, () => _levels.Pruning && IsHopeless(run.Epochs));
+        _stopped |= run.Stopped;
+        Add(prepared, level, pruned: !run.Ended, sharedEpochs);
     }
 
-    private void Add(PreparedRun prepared, TrainingHistory history, float level, bool pruned, int sharedEpochs)
+    private void Add(PreparedRun prepared, float level, bool pruned, int sharedEpochs)
     {
+        var run = prepared.Run;
+        var history = run.Divergence is null
+            ? run.SelectWeights()
+            : new TrainingHistory(run.Epochs, selectedEpoch: 0, averagedWeights: false);
         var trial = new FloodTrial
         {
             History = history with { FloodLevel = level, Settings = prepared.Identity },
             Pruned = pruned,
             SharedEpochs = sharedEpochs,
+            Failure = run.Divergence?.Message,
         };
         _trials.Add(trial);
-        if (_best is not null && (Figure(trial), level).CompareTo((Figure(_best), _best.FloodLevel)) >= 0)
+        if (trial.Failure is not null || (_best is not null && (Figure(trial), level).CompareTo((Figure(_best), _best.FloodLevel)) >= 0))
             return;
         Dispose();
         _best = trial;
-        BestState = prepared.Run.State().ToDictionary(s => s.Key, s => s.Value.detach().clone().DetachFromDisposeScope());
+        BestState = run.State().ToDictionary(s => s.Key, s => s.Value.detach().clone().DetachFromDisposeScope());
     }
 
     private TrainingOptions At(float level) => _options.With(o =>
@@ -149,7 +185,8 @@ internal sealed class LevelSearch : IDisposable
     {
         if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
-        var others = _trials.Where(t => !t.Pruned).Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
+        var others = _trials.Where(t => !t.Pruned && t.Failure is null)
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
         return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];
     }
 }

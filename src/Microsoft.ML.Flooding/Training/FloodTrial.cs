@@ -15,6 +15,9 @@ public sealed record FloodTrial
     /// <summary>Whether it was stopped before its end as hopeless; see <see cref="FloodLevels.Pruning"/>.</summary>
     public bool Pruned { get; init; }
 
+    /// <summary>Why the run has no result: it diverged; the message says where. Null where it has one.</summary>
+    public string? Failure { get; init; }
+
     /// <summary>Mean cross-entropy of the selected weights on the validation set.</summary>
     [JsonIgnore]
     public double? ValidationLoss => History.ValidationLoss;

@@ -16,7 +16,7 @@ internal static class HeldOutPredictions
     public static Tensor Of(RunFactory runs, TrainingOptions options, int folds)
     {
         using var scope = NewDisposeScope();
-        using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0, CPU);
+        using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0);
         var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
         if (parts.Length < 2)
             throw new InvalidOperationException(
@@ -53,6 +53,8 @@ internal static class HeldOutPredictions
         using var normalizer = runs.Normalization.On(runs.Device);
         using var prepared = runs.Create(options);
         prepared.Run.Fit(_ => { }, prepared.Checkpoints);
+        // Nothing of the run itself is trained yet.
+        options.StopToken.ThrowIfCancellationRequested();
         var (logits, labels) = Inference.Of(prepared.Network, runs.Precision, runs.Data.Training, heldOut, normalizer, runs.Device, runs.CheckAlive);
         return logits.softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1).to(CPU).MoveToOuterDisposeScope();
     }

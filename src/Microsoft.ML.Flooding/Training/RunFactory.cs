@@ -44,7 +44,7 @@ internal sealed record RunFactory(
     /// <summary>A network with its first weights.</summary>
     public Network CreateNetwork()
     {
-        using var generator = RandomStreams.Create(Seed, RandomStreams.Purpose.Weights, 0, CPU);
+        using var generator = RandomStreams.Create(Seed, RandomStreams.Purpose.Weights, 0);
         var network = Architecture.Create(Data.Training.Shape, Classes, generator);
         try
         {

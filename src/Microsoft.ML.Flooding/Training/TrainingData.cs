@@ -46,7 +46,7 @@ internal sealed record TrainingData(ImageSet Training, Tensor TrainingRows, Imag
 
         (Tensor, Tensor) Split()
         {
-            using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0, CPU);
+            using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.ValidationSplit, 0);
             return usable.shape[0] > 0 ? new StratifiedSplit(images, usable, generator).Hold(fraction) : (usable, usable);
         }
 

@@ -17,7 +17,10 @@ public sealed record TrainingHistory
     /// <summary>One entry an epoch, in order.</summary>
     public IReadOnlyList<EpochMetrics> Epochs { get; }
 
-    /// <summary>The epoch whose weights the model has: the last one, or with early stopping the best; 0 when nothing was trained.</summary>
+    /// <summary>
+    /// The epoch whose weights the model has: the last one, or with early stopping the best; 0 when nothing was trained or the run
+    /// diverged.
+    /// </summary>
     public int SelectedEpoch { get; }
 
     /// <summary>Whether the model has the averaged weights rather than the raw ones.</summary>
@@ -26,6 +29,13 @@ public sealed record TrainingHistory
     /// <summary>The flood level b of the run; 0 for plain training.</summary>
     [JsonInclude]
     public float FloodLevel { get; internal init; }
+
+    /// <summary>
+    /// Whether <see cref="TrainingOptions.StopToken"/> ended the training before its end. The last of the <see cref="Epochs"/> may then
+    /// be a part of an epoch; in a search, levels may be missing from the <see cref="Trials"/>.
+    /// </summary>
+    [JsonInclude]
+    public bool Stopped { get; internal init; }
 
     /// <summary>The options that the run was trained with, as text by name.</summary>
     [JsonInclude]

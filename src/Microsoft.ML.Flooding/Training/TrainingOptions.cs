@@ -93,8 +93,20 @@ public class TrainingOptions
     /// </summary>
     public string? CheckpointDirectory { get; set; }
 
-    /// <summary>Called after each epoch, on the thread that trains. An exception thrown here ends the training.</summary>
+    /// <summary>
+    /// Called after each epoch, on the thread that trains. An exception thrown here ends the training, and nothing is kept; to end it
+    /// and keep the model, cancel the source of <see cref="StopToken"/>.
+    /// </summary>
     public Action<EpochMetrics>? MetricsCallback { get; set; }
+
+    /// <summary>
+    /// Ends the training early and keeps what was trained: <c>Fit</c> returns the model as if <see cref="Epochs"/> had ended there.
+    /// Cancel its source from the <see cref="MetricsCallback"/>, from another thread or on Ctrl-C. The step under way is finished and
+    /// the weights are validated and chosen as at the end of a run; a search keeps the best run so far. With a
+    /// <see cref="CheckpointDirectory"/>, a later <c>Fit</c> continues from the last whole epoch. Cancelled before training begins, it
+    /// is an <see cref="OperationCanceledException"/>. Default: none.
+    /// </summary>
+    public CancellationToken StopToken { get; set; }
 
     /// <summary>
     /// Seed of the weights, of the order of the images and of all else that is random: the same seed gives the same model, bit for bit, on the

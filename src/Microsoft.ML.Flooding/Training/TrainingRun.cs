@@ -29,6 +29,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly Tensor? _exampleWeights;
     private CachedFeatures? _features;
     private List<EpochMetrics> _epochs = [];
+    private bool _brokenOff;
     private long _step;
 
     /// <param name="network">[N, C, H, W] to logits [N, K]; trained in place. A <see cref="Network"/> where layers are to be frozen.</param>
@@ -66,8 +67,19 @@ internal sealed class TrainingRun : IDisposable
             _best = new BestWeights(stopping);
     }
 
+    /// <summary>Why the run cannot go on; null while it can.</summary>
+    public Divergence? Divergence { get; private set; }
+
+    /// <summary>
+    /// Whether <see cref="TrainingOptions.StopToken"/> ended the run before its last step. A run always takes a first step.
+    /// </summary>
+    public bool Stopped => _brokenOff || (_epochs.Count > 0 && !Finished && _options.StopToken.IsCancellationRequested);
+
+    /// <summary>Whether there is nothing more to train.</summary>
+    public bool Ended => Finished || Stopped || Divergence is not null;
+
     /// <summary>Whether every epoch is done, or the patience of early stopping spent.</summary>
-    public bool Finished => _epochs.Count >= _options.Epochs || _best?.Exhausted(_epochs.Count) == true;
+    private bool Finished => _epochs.Count >= _options.Epochs || _best?.Exhausted(_epochs.Count) == true;
 
     /// <summary>The epochs trained so far.</summary>
     public IReadOnlyList<EpochMetrics> Epochs => _epochs;
@@ -75,16 +87,25 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Trains to the end, continuing from the newest checkpoint; the network then has the selected weights.</summary>
     /// <param name="report">Called after each epoch.</param>
     /// <param name="checkpoints">Where checkpoints go; null: nowhere.</param>
-    /// <param name="stop">Asked before each epoch: whether the run ends there.</param>
-    public TrainingHistory Fit(Action<EpochMetrics> report, CheckpointStore? checkpoints, Func<bool>? stop = null)
+    /// <exception cref="InvalidOperationException">The run diverged.</exception>
+    public TrainingHistory Fit(Action<EpochMetrics> report, CheckpointStore? checkpoints)
+    {
+        Train(report, checkpoints);
+        return SelectWeights();
+    }
+
+    /// <summary>Trains to the end, continuing from the newest checkpoint.</summary>
+    /// <param name="report">Called after each epoch.</param>
+    /// <param name="checkpoints">Where checkpoints go; null: nowhere.</param>
+    /// <param name="prune">Asked before each epoch: whether the run ends there.</param>
+    public void Train(Action<EpochMetrics> report, CheckpointStore? checkpoints, Func<bool>? prune = null)
     {
         Resume(checkpoints);
-        while (!Finished && stop?.Invoke() != true)
+        while (!Ended && prune?.Invoke() != true)
         {
-            TrainEpoch();
-            FinishEpoch(report, checkpoints);
+            if (TrainEpoch())
+                FinishEpoch(report, checkpoints);
         }
-        return SelectWeights();
     }
 
     /// <summary>Continues from the newest checkpoint, if there is one.</summary>
@@ -95,10 +116,13 @@ internal sealed class TrainingRun : IDisposable
             Restore(checkpoint);
     }
 
-    /// <summary>Saves and tells of the epoch that was trained.</summary>
+    /// <summary>
+    /// Saves and tells of the epoch that was trained. A part of an epoch is not saved: a run that continues trains all of it.
+    /// </summary>
     public void FinishEpoch(Action<EpochMetrics> report, CheckpointStore? checkpoints)
     {
-        checkpoints?.Save(LiveState());
+        if (!_brokenOff)
+            checkpoints?.Save(LiveState());
         report(_epochs[^1]);
         _options.MetricsCallback?.Invoke(_epochs[^1]);
     }
@@ -130,13 +154,7 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>The network's weights and buffers by name, in float32 whatever it computed in; the tensors stay this run's.</summary>
-    public IReadOnlyDictionary<string, Tensor> State()
-    {
-        var state = _weights.Network.named_buffers().ToDictionary(b => b.name, b => b.buffer);
-        foreach (var (name, master) in _weights.Names.Zip(_weights.Masters))
-            state.Add(name, master);
-        return state;
-    }
+    public IReadOnlyDictionary<string, Tensor> State() => _weights.State();
 
     public void Dispose()
     {
@@ -168,17 +186,31 @@ internal sealed class TrainingRun : IDisposable
         return new RunState(new RunProgress(_step, [.. _epochs], _best?.State), [.. weights, .. buffers, .. average, .. optimizer, .. best]);
     }
 
-    /// <summary>Trains and validates the next epoch.</summary>
-    public void TrainEpoch()
+    /// <summary>Trains and validates the next epoch, or the part of it until the run is stopped.</summary>
+    /// <returns>Whether it counts: false where the run diverged.</returns>
+    public bool TrainEpoch()
+    {
+        var number = _epochs.Count + 1;
+        if (_weights.Network is not Network network)
+            return TrainEpoch(number);
+        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, number);
+        network.DropoutGenerator = generator;
+        try
+        {
+            return TrainEpoch(number);
+        }
+        finally
+        {
+            network.DropoutGenerator = null;
+        }
+    }
+
+    private bool TrainEpoch(int number)
     {
         using var scope = NewDisposeScope();
         var watch = Stopwatch.StartNew();
-        var number = _epochs.Count + 1;
-        using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number, CPU);
-        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, number, _device);
-        using var dropoutGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, number, _device);
-        if (_weights.Network is Network network)
-            network.DropoutGenerator = dropoutGenerator;
+        using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number);
+        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, number);
         var (phase, data) = PhaseOf(number);
         var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
@@ -199,16 +231,27 @@ internal sealed class TrainingRun : IDisposable
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
                 if (balance is not null)
                     balances.Add(balance.MoveToOuterDisposeScope());
-                if (i == _stepsPerEpoch - 1)
+                _brokenOff = i < _stepsPerEpoch - 1 && _options.StopToken.IsCancellationRequested;
+                if (_brokenOff || i == _stepsPerEpoch - 1)
                     gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
+                if (_brokenOff)
+                    break;
             }
 
-        var figures = stack([.. losses, .. balances]).to(CPU).data<float>().ToArray();
+        var norms = new List<Tensor> { _weights.NormOf(_weights.All) };
+        if (_average is not null)
+            norms.Add(_weights.NormOf(_average.Values));
+        var figures = stack([.. losses, .. norms, .. balances]).to(CPU).data<float>().ToArray();
         var batchLosses = figures[..losses.Count];
-        ThrowIfNotFinite(batchLosses, number);
+        Divergence = Diverged(number, batchLosses, figures.AsSpan(losses.Count, norms.Count));
+        if (Divergence is not null)
+            return false;
         var seconds = watch.Elapsed.TotalSeconds;
         var raw = Validate(phase.Part, data);
         var averaged = ValidateAverage(phase.Part, data);
+        Divergence = Diverged(number, batchLosses, raw, averaged);
+        if (Divergence is not null)
+            return false;
         if (raw is { } validation)
             _best?.Offer(number, validation, averaged, _weights, _average);
         _epochs.Add(new EpochMetrics
@@ -216,15 +259,16 @@ internal sealed class TrainingRun : IDisposable
             Epoch = number,
             TrainingLoss = batchLosses.Average(l => (double)l),
             LowestBatchLoss = batchLosses.Min(),
-            FloodedShare = figures.Skip(losses.Count).Select(balance => (1 - (double)balance) / 2).DefaultIfEmpty().Average(),
+            FloodedShare = figures.Skip(losses.Count + norms.Count).Select(balance => (1 - (double)balance) / 2).DefaultIfEmpty().Average(),
             ValidationLoss = raw?.Loss,
             ValidationAccuracy = raw?.Accuracy,
             AveragedValidationLoss = averaged?.Loss,
             AveragedValidationAccuracy = averaged?.Accuracy,
             LearningRate = rate,
             GradientNorm = gradientNorm.item<float>(),
-            ImagesPerSecond = _data.TrainingRows.shape[0] / seconds,
+            ImagesPerSecond = _data.TrainingRows.shape[0] * ((double)losses.Count / _stepsPerEpoch) / seconds,
         });
+        return true;
     }
 
     /// <summary>What an epoch trains, and on which form of the data.</summary>
@@ -260,29 +304,49 @@ internal sealed class TrainingRun : IDisposable
         return evaluation;
     }
 
-    private void ThrowIfNotFinite(float[] losses, int epoch)
+    /// <summary>Looks at what an epoch trained.</summary>
+    private Divergence? Diverged(int epoch, float[] losses, ReadOnlySpan<float> norms)
     {
         var step = Array.FindIndex(losses, l => !float.IsFinite(l));
         if (step >= 0)
-            throw new InvalidOperationException(
-                $"The training loss became {losses[step]} in epoch {epoch}, step {step + 1} of {_stepsPerEpoch}. " +
-                $"Lower {nameof(TrainingOptions.LearningRate)} (now {_options.EffectiveLearningRate}), set {nameof(TrainingOptions.MaxGradientNorm)}, " +
-                "or look for extreme pixel values.");
+            return Diverged(losses[..step], $"in epoch {epoch}: the loss of step {step + 1} of {_stepsPerEpoch} is {losses[step]}");
+        // A norm is also infinite where all weights are finite but huge.
+        var name = (float.IsFinite(norms[0]) ? null : _weights.FirstNotFinite(_weights.All))
+            ?? (norms.Length < 2 || float.IsFinite(norms[1]) ? null : _weights.FirstNotFinite(_average!.Values));
+        return name is null
+            ? null
+            : Diverged(losses, $"in epoch {epoch}: after step {losses.Length} of {_stepsPerEpoch}, '{name}' is no longer finite");
     }
 
+    /// <summary>Looks at how an epoch was validated.</summary>
+    private Divergence? Diverged(int epoch, float[] losses, Evaluation? raw, Evaluation? averaged) =>
+        raw is { Loss: var loss } && !double.IsFinite(loss) ? Diverged(losses, $"in epoch {epoch}: the validation loss is {loss}")
+        : averaged is { Loss: var other } && !double.IsFinite(other)
+            ? Diverged(losses, $"in epoch {epoch}: the validation loss of the averaged weights is {other}")
+        : null;
+
+    private Divergence Diverged(float[] losses, string where) => new(
+        FormattableString.Invariant(
+            $"Training diverged {where}. Lower {nameof(TrainingOptions.LearningRate)} (now {_options.EffectiveLearningRate}), ") +
+        $"set {nameof(TrainingOptions.MaxGradientNorm)}, or look for extreme pixel values.",
+        losses.DefaultIfEmpty(float.PositiveInfinity).Min());
+
     /// <summary>Gives the network the weights that the validation set prefers, and ends the run.</summary>
+    /// <exception cref="InvalidOperationException">The run diverged.</exception>
     public TrainingHistory SelectWeights()
     {
+        if (Divergence is { } divergence)
+            throw new InvalidOperationException(divergence.Message);
         if (_best is { Values.Length: > 0 })
         {
             _weights.Assign(_best.Values);
-            return new TrainingHistory(_epochs, _best.Epoch, _best.Averaged);
+            return new TrainingHistory(_epochs, _best.Epoch, _best.Averaged) { Stopped = Stopped };
         }
         var last = _epochs[^1];
         var averaged = _average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
         if (averaged)
             _weights.Assign(_average!.Values);
-        return new TrainingHistory(_epochs, last.Epoch, averaged);
+        return new TrainingHistory(_epochs, last.Epoch, averaged) { Stopped = Stopped };
     }
 
     /// <summary>What is trained, and the step that does it.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -50,7 +51,7 @@ internal sealed class TrainingStep : IDisposable
     /// <summary>Takes the step; the tensors returned belong to the caller's dispose scope.</summary>
     /// <param name="batch">Images and labels on the device.</param>
     /// <param name="learningRate">Of this step.</param>
-    /// <param name="generator">What augmentation draws from, on the device.</param>
+    /// <param name="generator">What augmentation draws from; of the CPU.</param>
     public (BatchLoss Loss, Tensor? Balance, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
@@ -60,7 +61,7 @@ internal sealed class TrainingStep : IDisposable
             (mixup, weights) = mixed.Weigh(weights);
         var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows, weights);
         var descent = _objective.Of(loss);
-        Tensor[] gradients = [.. autograd.grad([descent.Minimised], _trained, descent.Direction is { } direction ? [direction] : null)];
+        var gradients = Gradient.Of(descent.Minimised, _trained, descent.Direction);
         using var _ = no_grad();
         Update(gradients, learningRate);
         return (loss, descent.Balance, gradients);
@@ -78,7 +79,7 @@ internal sealed class TrainingStep : IDisposable
         if (_augmentation is null)
             return (_part.Prepare(pixels), null);
         var images = _part.Normalizer.ApplyInPlace(_augmentation.Apply(Normalization.PixelNormalizer.ToFloat(pixels), generator));
-        var mixup = _augmentation.DrawMixup(images.shape[0], generator);
+        var mixup = _augmentation.DrawMixup(images, generator);
         return (mixup?.MixImages(images) ?? images, mixup);
     }
 

@@ -13,6 +13,8 @@ internal sealed class WorkingWeights : IDisposable
 {
     private readonly Tensor[] _reducedMasters;
     private readonly Tensor[] _reduced;
+    private readonly Dictionary<string, Tensor> _exactBuffers = [];
+    private readonly int[] _watched;
 
     public WorkingWeights(Module<Tensor, Tensor> network, Device device, ScalarType precision)
     {
@@ -21,6 +23,7 @@ internal sealed class WorkingWeights : IDisposable
         network.to(device);
         // Taken before the conversion, which would round them.
         var exact = network.named_parameters().Select(p => p.parameter.detach().clone()).ToArray();
+        var exactBuffers = network.named_buffers().Select(b => b.buffer.detach().clone()).ToArray();
         if (precision != ScalarType.Float32)
             ReducePrecision(network, precision);
         var parameters = network.named_parameters().ToArray();
@@ -28,6 +31,12 @@ internal sealed class WorkingWeights : IDisposable
         {
             if (parameter.dtype == ScalarType.Float32)
                 parameter.copy_(value);
+        }
+        foreach (var ((name, buffer), value) in network.named_buffers().Zip(exactBuffers))
+        {
+            buffer.copy_(value);
+            if (buffer.dtype != value.dtype)
+                _exactBuffers.Add(name, value.DetachFromDisposeScope());
         }
         network.ToChannelsLast();
 
@@ -42,6 +51,8 @@ internal sealed class WorkingWeights : IDisposable
         var buffers = network.named_buffers().Where(b => b.buffer.dtype == ScalarType.Float32).ToArray();
         BufferNames = [.. buffers.Select(b => b.name)];
         All = [.. Masters, .. buffers.Select(b => b.buffer)];
+        // A module may hold infinity on purpose, such as the mask of an attention.
+        _watched = [.. Enumerable.Range(0, All.Length).Where(i => IsFinite(All[i]))];
         Publish();
     }
 
@@ -74,6 +85,36 @@ internal sealed class WorkingWeights : IDisposable
         TensorListKernels.Invoke("copy", _reduced, _reducedMasters);
     }
 
+    /// <summary>The weights and buffers by name, unrounded whatever the network computes in; the tensors stay this object's.</summary>
+    public IReadOnlyDictionary<string, Tensor> State()
+    {
+        using var scope = NewDisposeScope();
+        // A buffer that training did not change is what it was before it was rounded.
+        var state = Network.named_buffers().ToDictionary(b => b.name, b =>
+            _exactBuffers.TryGetValue(b.name, out var exact) && b.buffer.eq(exact.to(b.buffer.dtype)).all().item<bool>()
+                ? exact
+                : b.buffer);
+        foreach (var (name, master) in Names.Zip(Masters))
+            state.Add(name, master);
+        return state;
+    }
+
+    /// <summary>
+    /// A float32 scalar on the device that is finite if values, in the order of <see cref="All"/>, are; infinity also where they are
+    /// huge.
+    /// </summary>
+    public Tensor NormOf(Tensor[] values) => (Tensor)TensorListKernels.Invoke("norm", [Watched(values)]);
+
+    /// <summary>
+    /// The name of the first of the values, in the order of <see cref="All"/>, that is no longer finite; null where all are.
+    /// </summary>
+    public string? FirstNotFinite(Tensor[] values)
+    {
+        using var scope = NewDisposeScope();
+        var index = Array.FindIndex(_watched, i => !IsFinite(values[i]));
+        return index < 0 ? null : Names.Concat(BufferNames).ElementAt(_watched[index]);
+    }
+
     /// <summary>A copy of <see cref="All"/> that belongs to the caller.</summary>
     public Tensor[] Snapshot()
     {
@@ -94,14 +135,27 @@ internal sealed class WorkingWeights : IDisposable
     {
         foreach (var master in _reducedMasters)
             master.Dispose();
+        foreach (var buffer in _exactBuffers.Values)
+            buffer.Dispose();
     }
 
-    /// <summary>Batch norm keeps float32 parameters and statistics: it accepts a bfloat16 input with them.</summary>
+    private static bool IsFinite(Tensor tensor) => tensor.isfinite().all().item<bool>();
+
+    private Tensor[] Watched(Tensor[] values) => _watched.Length == values.Length ? values : [.. _watched.Select(i => values[i])];
+
+    /// <summary>
+    /// Batch norm keeps float32 parameters and statistics: it accepts a bfloat16 input with them, and its running statistics move by
+    /// less than bfloat16 resolves.
+    /// </summary>
     private static void ReducePrecision(Module<Tensor, Tensor> network, ScalarType precision)
     {
         network.to(precision);
-        foreach (var module in network.modules())
-            if (module is TorchSharp.Modules.BatchNorm)
+        foreach (var module in network is Network ours ? ours.Parts : network.modules())
+            if (module is TorchSharp.Modules.BatchNorm || IsBatchNorm(module))
                 module.to(ScalarType.Float32);
+
+        // Known by its names, which a class of an application or a script has as well.
+        static bool IsBatchNorm(Module module) =>
+            module.named_buffers().Any(b => b.name == "running_var") && module.named_parameters().All(p => p.name is "weight" or "bias");
     }
 }

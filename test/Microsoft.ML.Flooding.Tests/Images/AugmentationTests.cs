@@ -16,7 +16,7 @@ public class AugmentationTests
         var images = Numbered(4);
 
         Assert.IsTrue(AreEqual(Augmentation.None.Apply(images, new Generator(1)), images));
-        Assert.IsNull(Augmentation.None.DrawMixup(4, new Generator(1)));
+        Assert.IsNull(Augmentation.None.DrawMixup(images, new Generator(1)));
     }
 
     [TestMethod]
@@ -151,7 +151,7 @@ public class AugmentationTests
     {
         using var scope = NewDisposeScope();
         var images = rand([5, 3, 4, 4]);
-        var mixup = new Augmentation { MixupAlpha = 1 }.DrawMixup(5, new Generator(3))!.Value;
+        var mixup = new Augmentation { MixupAlpha = 1 }.DrawMixup(images, new Generator(3))!.Value;
         var share = mixup.Share.item<float>();
 
         CollectionAssert.AreEquivalent(new long[] { 0, 1, 2, 3, 4 }, mixup.Partners.data<long>().ToArray());
@@ -170,7 +170,7 @@ public class AugmentationTests
         var shares = Enumerable.Range(0, 4000).Select(_ =>
         {
             using var draw = NewDisposeScope();
-            return (double)Mixup.Draw(2, alpha, generator).Share.item<float>();
+            return (double)Mixup.Draw(2, alpha, CPU, generator).Share.item<float>();
         }).ToArray();
         var variance = 1 / (4 * ((2 * alpha) + 1));
 

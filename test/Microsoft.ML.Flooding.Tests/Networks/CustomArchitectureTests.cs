@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Tests.Pipeline;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -42,6 +43,16 @@ public class CustomArchitectureTests
         manual_seed(7);
         network.Initialize(generator);
         Assert.IsTrue(expected.Equals(rand(3)));
+    }
+
+    /// <summary>libtorch has no gradient for it, which TorchSharp's autograd.grad answers by ending the process.</summary>
+    [TestMethod]
+    public void Parameter_that_a_module_does_not_use_stays_as_it_is()
+    {
+        var context = new MLContext(seed: 1);
+        var architecture = Architecture.FromFactory("unused", (classes, _) => new Unused(classes));
+        using var model = ShortRun.Fit(context, FashionMnistData.Train(context, 50), o => o.Architecture = architecture);
+        Assert.HasCount(2, model.History.Epochs);
     }
 
     [TestMethod]
@@ -110,6 +121,25 @@ public class CustomArchitectureTests
         finally
         {
             File.Delete(path);
+        }
+    }
+
+    private sealed class Unused : nn.Module<Tensor, Tensor>
+    {
+        private readonly nn.Module<Tensor, Tensor> _used;
+        private readonly nn.Module<Tensor, Tensor> _unused;
+
+        public Unused(int classes) : base(nameof(Unused))
+        {
+            (_used, _unused) = (nn.Linear(784, classes), nn.Linear(3, 3));
+            register_module("used", _used);
+            register_module("unused", _unused);
+        }
+
+        public override Tensor forward(Tensor x) => _used.call(x.flatten(1));
+
+        protected override void RegisterComponents()
+        {
         }
     }
 

@@ -48,6 +48,28 @@ public sealed class LinearLayerTests
         Assert.IsTrue(gradients[0].allclose(x.sum([0L]).expand(3, 5)));
     }
 
+    /// <summary>Thrown through libtorch's frames, or not caught by TorchSharp, it would end the process.</summary>
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void An_error_in_the_gradient_is_an_exception(bool ours)
+    {
+        using var scope = NewDisposeScope();
+        var (x, weight) = (rand(64, 5), rand(3, 5));
+        x.requires_grad = true;
+        weight.requires_grad = true;
+        Tensor Compute() => ours ? LinearLayer.apply(x, weight, null!) : nn.functional.linear(x, weight);
+        var y = Compute().square().sum();
+        // What the gradient needs is no longer what the forward pass used.
+        using (no_grad())
+            weight.add_(1);
+        var error = Assert.Throws<Exception>(() => Gradient.Of(y, [x, weight]));
+        StringAssert.Contains(error.Message, "modified by an inplace operation");
+
+        Assert.IsTrue(Gradient.Of(Compute().sum(), [x, weight])[0].allclose(weight.sum([0L]).expand(64, 5)));
+        Assert.IsNull(weight.grad);
+    }
+
     private static void AssertClose(Tensor expected, Tensor actual)
     {
         using var _ = no_grad();

@@ -9,7 +9,10 @@ namespace Microsoft.ML.Flooding.Tests.Networks;
 /// </summary>
 internal static class TorchScriptArchive
 {
-    public static byte[] Linear(int inputs, int outputs)
+    /// <param name="inputs">Values of an image.</param>
+    /// <param name="outputs">Classes.</param>
+    /// <param name="dropout">Share of the inputs that are dropped in training.</param>
+    public static byte[] Linear(int inputs, int outputs, string dropout = "0.")
     {
         using var bytes = new MemoryStream();
         using (var zip = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
@@ -21,7 +24,7 @@ internal static class TorchScriptArchive
                 Text("bias") + Tensor("1", [outputs], true) +
                 Text("scale") + Tensor("2", [1], false) + "ub."));
             Add(zip, "code/__torch__.py", Encoding.UTF8.GetBytes(
-                """
+                $"""
                 class LinearClassifier(Module):
                   __parameters__ = ["weight", "bias", ]
                   __buffers__ = ["scale", ]
@@ -30,7 +33,8 @@ internal static class TorchScriptArchive
                   scale : Tensor
                   training : bool
                   def forward(self: __torch__.LinearClassifier, x: Tensor) -> Tensor:
-                    return torch.mul(torch.linear(torch.flatten(x, 1), self.weight, self.bias), self.scale)
+                    kept = torch.dropout(torch.flatten(x, 1), {dropout}, self.training)
+                    return torch.mul(torch.linear(kept, self.weight, self.bias), self.scale)
 
                 """.ReplaceLineEndings("\n")));
             Add(zip, "constants.pkl", Pickle(")."));

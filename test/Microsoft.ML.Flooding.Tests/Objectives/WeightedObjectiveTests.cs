@@ -122,9 +122,9 @@ public sealed class WeightedObjectiveTests
         var logits = tensor(new[] { 2f, 0, 1, 0, 0, 3, 1, 0 }).reshape(4, 2);
         var labels = tensor(new[] { 0L, 1, 1, 0 });
         var repeated = tensor(new[] { 0L, 0, 0, 1, 2, 2, 3 });
-        var expected = Temperature.Fit(logits.index_select(0, repeated), labels.index_select(0, repeated));
-        Assert.AreEqual(expected, Temperature.Fit(logits, labels, tensor(new[] { 3f, 1, 2, 1 })), 1e-6);
-        Assert.AreNotEqual(expected, Temperature.Fit(logits, labels), 1e-2);
+        var expected = Temperature.Fit(logits.index_select(0, repeated), labels.index_select(0, repeated)).Value;
+        Assert.AreEqual(expected, Temperature.Fit(logits, labels, tensor(new[] { 3f, 1, 2, 1 })).Value, 1e-6);
+        Assert.AreNotEqual(expected, Temperature.Fit(logits, labels).Value, 1e-2);
     }
 
     private static Objective Of(string name) => name switch

@@ -55,8 +55,44 @@ public sealed class CalibrationTests
         // Labels drawn from the softmax of the logits: 1 is the temperature that suits them.
         var logits = randn([50_000, 5], generator: generator) * 2;
         var labels = logits.softmax(1).multinomial(1, generator: generator).squeeze(1);
-        Assert.AreEqual(temperature, Temperature.Fit(logits * temperature, labels), 0.03 * temperature);
+        var found = Temperature.Fit(logits * temperature, labels);
+        Assert.AreEqual(temperature, found.Value, 0.03 * temperature);
+        Assert.IsNull(found.Warning);
     }
+
+    [TestMethod]
+    [DataRow(100)]
+    [DataRow(10_000)]
+    public void Images_that_are_all_classified_correctly_give_the_temperature_of_one_error_in_two_more(int count)
+    {
+        using var scope = NewDisposeScope();
+        const int Classes = 5;
+        const double Margin = 10;
+        var labels = arange(count) % Classes;
+        var found = Temperature.Fit(nn.functional.one_hot(labels, Classes).to(ScalarType.Float32) * Margin, labels);
+        // A softmax of one logit of Margin / T among zeros is 1 - 1 / (count + 2) there.
+        Assert.AreEqual(Margin / Math.Log((Classes - 1.0) * (count + 1)), found.Value, 1e-5);
+        StringAssert.Contains(found.Warning!, $"All {count} validation images are classified correctly");
+    }
+
+    [TestMethod]
+    [DataRow("no better than chance")]
+    [DataRow("no better than chance, on equal logits")]
+    [DataRow("so small", 1e-6)]
+    public void Logits_that_no_temperature_suits_keep_the_temperature_1(string warning, double scale = 0)
+    {
+        using var scope = NewDisposeScope();
+        var labels = arange(60) % 3;
+        var right = nn.functional.one_hot(labels, 3).to(ScalarType.Float32);
+        var logits = scale > 0 ? right * scale : warning.Contains("equal", StringComparison.Ordinal) ? zeros_like(right) : right * -4;
+        var found = Temperature.Fit(logits, labels);
+        Assert.AreEqual(1, found.Value);
+        StringAssert.Contains(found.Warning!, warning.Split(',')[0]);
+    }
+
+    [TestMethod]
+    public void One_class_needs_no_temperature() =>
+        Assert.AreEqual(new Temperature(1, null), Temperature.Fit(ones(4, 1), zeros(4, ScalarType.Int64)));
 
     [TestMethod]
     public void A_fitted_temperature_lowers_the_log_loss_of_an_individual_flood_and_is_saved()

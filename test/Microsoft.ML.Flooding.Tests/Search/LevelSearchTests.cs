@@ -1,5 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Tests.Pipeline;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Search;
 
@@ -46,6 +47,11 @@ public sealed class LevelSearchTests
             o.Schedule = LearningRateSchedule.Cosine;
             o.Augmentation = new Augmentation { MixupAlpha = 0.2 };
             o.EarlyStopping = new EarlyStopping { Patience = 3 };
+        })],
+        ["dropout of the application's own", Options(o =>
+        {
+            o.Architecture = Architecture.FromFactory("search-dropout", (classes, channels) =>
+                nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784 * channels, 32), nn.ReLU(), nn.Linear(32, classes)));
         })],
         ["individual flood, which shares nothing", Options(o => o.Objective = FloodingObjective.IFlood)],
     ];
@@ -127,6 +133,97 @@ public sealed class LevelSearchTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(4)]
+    [DataRow(9)]
+    public void A_search_that_is_stopped_keeps_the_best_run_so_far_and_continues_with_the_same_bits(int epochs)
+    {
+        var folder = Directory.CreateTempSubdirectory("flooding-search-").FullName;
+        try
+        {
+            var context = new MLContext();
+            using var stop = new CancellationTokenSource();
+            var reported = 0;
+            using var stopped = Fit(context, Options(o =>
+            {
+                o.CheckpointDirectory = folder;
+                o.StopToken = stop.Token;
+                o.MetricsCallback = _ =>
+                {
+                    if (++reported == epochs)
+                        stop.Cancel();
+                };
+            }));
+            Assert.IsTrue(stopped.History.Stopped);
+            Assert.IsLessThan(Levels.Length, stopped.Trials.Count);
+            Assert.IsTrue(stopped.Trials.Any(t => t.FloodLevel == 0));
+            Assert.IsTrue(stopped.Trials.Any(t => t.History.Stopped));
+            var best = stopped.Trials.Single(t => t.FloodLevel == stopped.FloodLevel);
+            Assert.AreEqual(stopped.Trials.Min(t => t.ValidationLoss), best.ValidationLoss);
+            Assert.IsTrue(Scores(context, stopped).All(float.IsFinite));
+
+            using var undisturbed = Fit(context, Options());
+            using var continued = Fit(context, Options(o => o.CheckpointDirectory = folder));
+            Assert.IsFalse(continued.History.Stopped);
+            foreach (var (expected, actual) in undisturbed.Trials.Zip(continued.Trials))
+                CollectionAssert.AreEqual(Comparable(expected.History), Comparable(actual.History), $"level {expected.FloodLevel}");
+            CollectionAssert.AreEqual(Scores(context, undisturbed), Scores(context, continued));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("flood")]
+    [DataRow("individual flood")]
+    public void A_level_that_diverges_is_a_trial_that_failed_and_the_others_go_on(string objective)
+    {
+        var context = new MLContext();
+        var warnings = new List<string>();
+        context.Log += (_, e) => warnings.AddRange(e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning ? [e.Message] : []);
+        // Above such a level there is ascent only.
+        const float Absurd = 1e30f;
+        using var found = Fit(context, Options(o =>
+        {
+            o.FloodLevels = FloodLevels.Of(0.02f, Absurd);
+            o.LearningRate = 0.05;
+            o.Epochs = 40;
+            o.Objective = objective == "flood" ? FloodingObjective.Flood : FloodingObjective.IFlood;
+        }));
+        CollectionAssert.AreEqual(new[] { 0, 0.02f, Absurd }, found.Trials.Select(t => t.FloodLevel).ToArray());
+        var failed = found.Trials[^1];
+        StringAssert.Contains(failed.Failure!, "diverged in epoch");
+        Assert.IsNull(failed.ValidationLoss);
+        Assert.IsFalse(failed.Pruned);
+        Assert.IsTrue(found.Trials.Take(2).All(t => t.Failure is null && t.History.Epochs.Count == 40));
+        Assert.AreNotEqual(Absurd, found.FloodLevel);
+        Assert.IsTrue(Scores(context, found).All(float.IsFinite));
+        Assert.IsTrue(warnings.Any(w => w.Contains("diverged", StringComparison.Ordinal)));
+
+        var data = FashionMnistData.Train(context, 10);
+        using var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(context, found, data.Schema));
+        Assert.AreEqual(failed.Failure, loaded.Trials[^1].Failure);
+        StringAssert.Contains(Microsoft.ML.Flooding.Reports.HtmlReport.Of(loaded.History, new ReportOptions(), 860, 400), "diverged");
+    }
+
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void A_search_in_which_every_run_diverges_is_an_error(bool adaptive)
+    {
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(new MLContext(), Options(o =>
+        {
+            o.LearningRate = 1e30;
+            if (adaptive)
+                o.FloodLevels = FloodLevels.Adaptive;
+        })));
+        StringAssert.Contains(error.Message, "Every run");
+        StringAssert.Contains(error.Message, "LearningRate");
     }
 
     [TestMethod]

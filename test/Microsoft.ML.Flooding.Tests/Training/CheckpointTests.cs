@@ -124,7 +124,8 @@ public sealed class CheckpointTests
         options.LearningRate = 1e18;
         options.FloodLevel = 0;
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Scores(options));
-        StringAssert.Matches(error.Message, new System.Text.RegularExpressions.Regex(@"epoch \d+, step \d+ of \d+.*LearningRate"));
+        StringAssert.Matches(
+            error.Message, new System.Text.RegularExpressions.Regex(@"epoch \d+: the loss of step \d+ of \d+.*LearningRate"));
         Assert.IsEmpty(Directory.GetFiles(_folder, "*.tmp"));
     }
 

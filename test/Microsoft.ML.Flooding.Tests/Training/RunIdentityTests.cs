@@ -19,6 +19,7 @@ public sealed class RunIdentityTests
     private static readonly string[] DecidingNothing =
     [
         nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.PretrainedWeights),
+        nameof(TrainingOptions.StopToken),
     ];
 
     /// <summary>What the identity takes from the run, as it has the option in its final form.</summary>

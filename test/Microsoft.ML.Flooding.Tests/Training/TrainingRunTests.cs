@@ -84,18 +84,81 @@ public sealed class TrainingRunTests
         Assert.HasCount(49, recorder.Rows.Distinct().ToArray());
     }
 
+    [TestMethod]
+    public void A_run_ends_after_the_step_that_stops_it_with_a_part_of_an_epoch()
+    {
+        using var stop = new CancellationTokenSource();
+        var steps = 0;
+        var recorder = new Recorder(loss =>
+        {
+            if (++steps == 7)
+                stop.Cancel();
+            return loss.Mean;
+        });
+        TrainingHistory? history = null;
+        Run(recorder, epochs: 100, stopToken: stop.Token, ended: h => history = h);
+        Assert.AreEqual(7, steps);
+        Assert.HasCount(2, history!.Epochs);
+        Assert.IsTrue(history.Stopped);
+        Assert.AreEqual(2, history.SelectedEpoch);
+    }
+
+    [TestMethod]
+    public void A_run_that_is_over_was_not_stopped()
+    {
+        using var stop = new CancellationTokenSource();
+        var steps = 0;
+        TrainingHistory? history = null;
+        Run(new Recorder(loss =>
+        {
+            // The last step of two epochs of five.
+            if (++steps == 10)
+                stop.Cancel();
+            return loss.Mean;
+        }), stopToken: stop.Token, ended: h => history = h);
+        Assert.HasCount(2, history!.Epochs);
+        Assert.IsFalse(history.Stopped);
+    }
+
+    [TestMethod]
+    public void A_run_whose_weights_diverge_in_the_last_step_is_an_error_that_names_it()
+    {
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Run(Flood.At(0), epochs: 1, batchSize: Count, rate: 1e39));
+        StringAssert.Contains(error.Message, "in epoch 1: after step 1 of 1, 'layers.");
+        StringAssert.Contains(error.Message, "is no longer finite");
+        StringAssert.Contains(error.Message, "Lower LearningRate (now 1E+39)");
+    }
+
+    [TestMethod]
+    public void A_run_whose_loss_diverges_names_the_step()
+    {
+        var steps = 0;
+        var recorder = new Recorder(loss => ++steps == 8 ? loss.Mean * float.NaN : loss.Mean);
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Run(recorder));
+        StringAssert.Contains(error.Message, "in epoch 2: the loss of step 4 of 5 is NaN");
+    }
+
     private static float[] Run(
-        Objective objective, int epochs = 2, long seed = 1, double rate = 0.02, int batchSize = 10, Action? checkAlive = null)
+        Objective objective, int epochs = 2, long seed = 1, double rate = 0.02, int batchSize = 10, Action? checkAlive = null,
+        Action<TrainingHistory>? ended = null, CancellationToken stopToken = default)
     {
         using var scope = NewDisposeScope();
         using var set = ImageSetTests.Load(FashionMnistData.Train(TestImages.Context, Count));
-        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.Weights, 0, CPU);
+        using var generator = RandomStreams.Create(seed, RandomStreams.Purpose.Weights, 0);
         using var network = ShortRun.Options().Architecture.Create(set.Shape, 10, generator);
-        var options = new TrainingOptions { FloodLevel = 0, Epochs = epochs, BatchSize = batchSize, LearningRate = rate };
+        var options = new TrainingOptions
+        {
+            FloodLevel = 0,
+            Epochs = epochs,
+            BatchSize = batchSize,
+            LearningRate = rate,
+            StopToken = stopToken,
+        };
         using var run = new TrainingRun(
             network, objective, options, new TrainingData(set, arange(Count, ScalarType.Int64), null, null), new Normalization([73], [90]),
             CPU, ScalarType.Float32, seed, checkAlive ?? (() => { }));
-        run.Fit(_ => { }, null);
+        var history = run.Fit(_ => { }, null);
+        ended?.Invoke(history);
         return [.. run.State().Where(s => s.Value.dtype == ScalarType.Float32 && !s.Key.Contains("running", StringComparison.Ordinal))
             .OrderBy(s => s.Key, StringComparer.Ordinal).SelectMany(s => s.Value.detach().contiguous().data<float>().ToArray())];
     }

@@ -144,7 +144,7 @@ public sealed class FineTuningTests
     /// <summary>What a run with the seed of <see cref="ShortRun"/> starts from.</summary>
     private static Network Initial()
     {
-        using var generator = RandomStreams.Create(1, RandomStreams.Purpose.Weights, 0, CPU);
+        using var generator = RandomStreams.Create(1, RandomStreams.Purpose.Weights, 0);
         return Network.Create(new(28, 28, 1), 10, generator);
     }
 }

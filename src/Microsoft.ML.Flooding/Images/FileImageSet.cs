@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Pixels in a temporary file, for sets larger than the memory they may take. It is read and written rather than mapped: mapped pages
-/// would count as the process's memory, and the system caches the file as far as it sees fit anyway.
+/// Keeps pixels in a temporary file, for sets larger than the memory limit. The file is read and written, not mapped: mapped pages would
+/// count as memory of the process, and the operating system caches the file anyway.
 /// </summary>
 internal sealed class FileStore(ImageShape shape, long count, string? folder) : PixelStore(shape, count)
 {
@@ -59,7 +59,7 @@ internal sealed class FileStore(ImageShape shape, long count, string? folder) : 
             var file = File.OpenHandle(
                 path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.DeleteOnClose, preallocationSize: length);
 
-            // Where an open file can be deleted, it goes with the process even if that is killed; Windows sees to it by itself.
+            // Deleting the open file removes it even if the process is killed. On Windows, DeleteOnClose does so.
             if (!OperatingSystem.IsWindows())
                 File.Delete(path);
             RandomAccess.SetLength(file, length);
@@ -68,14 +68,13 @@ internal sealed class FileStore(ImageShape shape, long count, string? folder) : 
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new IOException(
-                $"The images take {length >> 20} MiB, more than MaxCacheBytes, and no file for them can be made at '{path}': {e.Message} "
-                + "Raise MaxCacheBytes, free the disk, or forbid its use.",
-                e);
+                $"The images take {length >> 20} MiB, more than MaxCacheBytes, and the file '{path}' for them cannot be created: "
+                + $"{e.Message} Raise MaxCacheBytes, free disk space, or set CacheOnDisk to false.", e);
         }
     }
 }
 
-/// <summary>A set whose pixels are in a file. Batches are gathered on other threads, a few ahead of the one in use.</summary>
+/// <summary>A set whose pixels are in a file. Other threads read a few batches ahead of the one in use.</summary>
 internal sealed class FileImageSet(
     ImageShape shape, ScalarType pixelType, SafeFileHandle file, Tensor labels, Tensor places, Tensor digests)
     : ImageSet(shape, labels, places, digests)
@@ -107,12 +106,10 @@ internal sealed class FileImageSet(
             for (var done = 0; done < length;)
             {
                 var read = RandomAccess.Read(file, new Span<byte>(target + done, length - done), (place * length) + done);
-                done += read > 0 ? read : throw new EndOfStreamException("The file of cached images is shorter than it was.");
+                done += read > 0 ? read : throw new EndOfStreamException("The file of cached images is shorter than what was written.");
             }
-
             target += length;
         }
-
         return pixels;
     }
 
@@ -158,12 +155,11 @@ internal sealed class FileImageSet(
         {
             foreach (var gathering in _ahead)
             {
-                // What went wrong with a batch that nobody will ask for is nobody's concern.
+                // Ignore the failure of a batch that nobody will read.
                 ((IAsyncResult)gathering).AsyncWaitHandle.WaitOne();
                 if (gathering.IsCompletedSuccessfully)
                     gathering.Result.Dispose();
             }
-
             _ahead.Clear();
             _rows.Dispose();
         }

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Keeps no pixels: reading the data once finds the labels, the type of the pixels and the images that cannot be read.</summary>
+/// <summary>Keeps no pixels. Reading the data once gives the labels, the type of the pixels and the images that cannot be read.</summary>
 internal sealed class StreamStore(IDataView data, ImageColumn column, long count, long maxBytes) : PixelStore(column.Shape, count)
 {
     /// <inheritdoc/>
@@ -34,17 +34,17 @@ internal sealed class StreamStore(IDataView data, ImageColumn column, long count
 }
 
 /// <summary>
-/// A set that keeps no pixels: every pass reads the data again from its first row to its last. An order can be followed only as far as
-/// memory reaches, so it holds within blocks: of the rows asked for, each block takes the next ones in the data's order and gives them
-/// in the order asked for. Data sorted by class should therefore be shuffled beforehand (DataOperationsCatalog.ShuffleRows).
-/// The length of a block follows from the options and the images alone, never from the machine: it decides the order.
+/// A set that keeps no pixels: each pass reads the data again, from its first row to its last. Memory is limited, so a pass follows the
+/// requested order only within blocks: each block takes the next requested rows in the order of the data, and returns them in the requested
+/// order. Shuffle data that is sorted by class first (DataOperationsCatalog.ShuffleRows). The length of a block depends only on the options
+/// and the images, not on the machine, because it determines the order.
 /// </summary>
 internal sealed class StreamedImageSet(
     IDataView data, ImageColumn column, ScalarType pixelType, Tensor labels, Tensor dataRows, Tensor digests, long dataCount,
     long imagesAtOnce)
     : ImageSet(column.Shape, labels, dataRows, digests)
 {
-    /// <summary>One block is in use while the next one is read.</summary>
+    /// <summary>While one block is in use, the next one is read, so each may take half of the memory.</summary>
     public override long BlockLength { get; } = Math.Min(Math.Clamp(imagesAtOnce / 2, 1, 1 << 24), labels.shape[0]);
 
     /// <inheritdoc/>
@@ -57,7 +57,9 @@ internal sealed class StreamedImageSet(
         Array.Fill(positions, -1);
         var order = places.data<long>().ToArray();
         for (var i = 0L; i < order.Length; i++)
-            positions[order[i]] = positions[order[i]] < 0 ? i : throw new ArgumentException("A row can be read once a pass.", nameof(rows));
+            positions[order[i]] = positions[order[i]] < 0
+                ? i
+                : throw new ArgumentException("Each row can be read only once in a pass.", nameof(rows));
 
         var blocks = new ImageBlocks(data, column, pixelType, positions, order.Length, (int)BlockLength);
         return new Batches(blocks, Labels, rows, batchSize, device);
@@ -89,14 +91,12 @@ internal sealed class StreamedImageSet(
                     _block?.Dispose();
                     (_block, _nextInBlock) = (blocks.Take(), 0);
                 }
-
                 var part = Math.Min(missing, _block.Count - _nextInBlock);
                 pixels.Add(_block.Pixels.index_select(0, _block.Slots.narrow(0, _nextInBlock, part)));
                 positions.Add(_block.Positions.narrow(0, _nextInBlock, part));
                 _nextInBlock += part;
                 missing -= part;
             }
-
             _next += count;
             var rows = _order.index_select(0, cat(positions));
             var batch = new ImageBatch(cat(pixels).to(device), labels.index_select(0, rows).to(device), rows.to(device));
@@ -114,7 +114,9 @@ internal sealed class StreamedImageSet(
     }
 }
 
-/// <summary>Reads a view block by block, the next one while its predecessor is in use, each decoded on all cores.</summary>
+/// <summary>
+/// Reads a view block by block, and decodes each block on all cores. The next block is read while the current one is in use.
+/// </summary>
 internal sealed class ImageBlocks : IDisposable
 {
     private readonly ImageColumn _column;
@@ -130,11 +132,11 @@ internal sealed class ImageBlocks : IDisposable
 
     /// <summary>Starts reading.</summary>
     /// <param name="data">The view.</param>
-    /// <param name="column">How an image is read.</param>
+    /// <param name="column">How to read an image.</param>
     /// <param name="pixelType">The type of the pixels.</param>
-    /// <param name="positions">For every row of the data its position in the pass, or -1.</param>
-    /// <param name="count">The rows of the pass.</param>
-    /// <param name="blockLength">Images a block.</param>
+    /// <param name="positions">The position in the pass for each row of the data, or -1 for a row that is not in the pass.</param>
+    /// <param name="count">The number of rows in the pass.</param>
+    /// <param name="blockLength">The number of images in a block.</param>
     public ImageBlocks(IDataView data, ImageColumn column, ScalarType pixelType, long[] positions, long count, int blockLength)
     {
         _column = column;
@@ -147,10 +149,10 @@ internal sealed class ImageBlocks : IDisposable
         _next = Task.Run(Read);
     }
 
-    /// <summary>The next block, the caller's to dispose.</summary>
+    /// <summary>Returns the next block, which the caller must dispose of.</summary>
     public ImageBlock Take()
     {
-        var block = (_next ?? throw new InvalidOperationException("There is no further block.")).GetAwaiter().GetResult();
+        var block = (_next ?? throw new InvalidOperationException("There are no more blocks.")).GetAwaiter().GetResult();
         _next = _taken < _count ? Task.Run(Read) : null;
         return block;
     }
@@ -160,12 +162,11 @@ internal sealed class ImageBlocks : IDisposable
     {
         if (_next is not null)
         {
-            // What went wrong with a block that nobody will ask for is nobody's concern.
+            // Ignore the failure of a block that nobody will read.
             ((IAsyncResult)_next).AsyncWaitHandle.WaitOne();
             if (_next.IsCompletedSuccessfully)
                 _next.Result.Dispose();
         }
-
         _cursor.Dispose();
     }
 
@@ -216,7 +217,6 @@ internal sealed class ImageBlocks : IDisposable
                     failure ??= e;
             }
         }
-
         var others = new Task[Environment.ProcessorCount - 1];
         for (var i = 0; i < others.Length; i++)
             others[i] = Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -238,7 +238,7 @@ internal sealed class ImageBlocks : IDisposable
             if (!_column.TryDecode(raw, floats, out var reason))
                 throw Changed(reason);
             if (!PixelVector.TryNarrow(MemoryMarshal.Cast<byte, float>(floats), pixels))
-                throw Changed("its pixels were bytes and are not any more");
+                throw Changed("its pixels are no longer bytes");
         }
         else if (!_column.TryDecode(raw, pixels, out var problem))
         {
@@ -247,14 +247,14 @@ internal sealed class ImageBlocks : IDisposable
     }
 
     private InvalidOperationException Changed(string how) => new(
-        $"Column '{_column.Name}' has changed since it was first read, at about row {_dataRow}: {how}. Data read again in every epoch must "
-        + "stay as it is: give random steps a seed, or cache it.");
+        $"Column '{_column.Name}' has changed since it was first read, near row {_dataRow}: {how}. "
+        + "Data that is read again in each epoch must not change: set a seed for random steps, or cache the data.");
 }
 
-/// <summary>Images that are in memory together. The i-th in order is at <paramref name="Slots"/>[i] of <paramref name="Pixels"/>.</summary>
-/// <param name="Pixels">[N, H, W, C].</param>
+/// <summary>Images in memory. The i-th image in order is at <paramref name="Slots"/>[i] of <paramref name="Pixels"/>.</summary>
+/// <param name="Pixels">uint8 or float32 [N, H, W, C].</param>
 /// <param name="Slots">int64 [N].</param>
-/// <param name="Positions">Where the i-th image stands in the order of the pass: int64 [N], ascending.</param>
+/// <param name="Positions">The position of the i-th image in the order of the pass: int64 [N], ascending.</param>
 internal sealed record ImageBlock(Tensor Pixels, Tensor Slots, Tensor Positions) : IDisposable
 {
     public long Count => Slots.shape[0];

@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>A type that label values may have, with its lossless text form.</summary>
+/// <summary>A type of label values, with a lossless text form.</summary>
 internal abstract class LabelValueType(PrimitiveDataViewType type, string name)
 {
     private static readonly LabelValueType[] All =
@@ -28,16 +28,16 @@ internal abstract class LabelValueType(PrimitiveDataViewType type, string name)
             s => TimeSpan.Parse(s, CultureInfo.InvariantCulture)),
     ];
 
-    /// <summary>The data view's type.</summary>
+    /// <summary>The data view type.</summary>
     public PrimitiveDataViewType Type { get; } = type;
 
-    /// <summary>The name that model files use.</summary>
+    /// <summary>The name in model files.</summary>
     public string Name { get; } = name;
 
-    /// <summary>The entry of a data view type, or null.</summary>
+    /// <summary>Finds the entry of a data view type; returns null if there is none.</summary>
     public static LabelValueType? Find(DataViewType type) => All.FirstOrDefault(t => t.Type.Equals(type));
 
-    /// <summary>The entry of a <see cref="Name"/>, or null.</summary>
+    /// <summary>Finds the entry with this <see cref="Name"/>; returns null if there is none.</summary>
     public static LabelValueType? Find(string name) => All.FirstOrDefault(t => t.Name == name);
 
     /// <summary>Reads the annotation <paramref name="kind"/>, a vector of this type, as text.</summary>
@@ -63,7 +63,9 @@ internal abstract class LabelValueType(PrimitiveDataViewType type, string name)
         public override void Write(DataViewSchema.Annotations.Builder annotations, string kind, IReadOnlyList<string> values)
         {
             var parsed = values.Select(parse).ToArray();
-            annotations.Add(kind, new VectorDataViewType(Type, parsed.Length), (ref VBuffer<T> value) => new VBuffer<T>(parsed.Length, parsed).CopyTo(ref value));
+            annotations.Add(
+                kind, new VectorDataViewType(Type, parsed.Length),
+                (ref VBuffer<T> value) => new VBuffer<T>(parsed.Length, parsed).CopyTo(ref value));
         }
     }
 }

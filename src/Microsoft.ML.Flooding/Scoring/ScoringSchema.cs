@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>The schema that scoring adds two columns to, and the one that comes of it.</summary>
+/// <summary>The input schema of scoring, and the output schema with the two scored columns.</summary>
 internal sealed class ScoringSchema
 {
     /// <summary>The class probabilities of the current row of a cursor; NaN if the row has no image.</summary>
@@ -13,16 +13,25 @@ internal sealed class ScoringSchema
     {
         Input = input;
         Feature = input.GetColumnOrNull(description.FeatureColumn)
-            ?? throw new ArgumentOutOfRangeException(nameof(input), $"The data has no column '{description.FeatureColumn}', which the model reads images from. Its columns: {string.Join(", ", input.Select(c => c.Name))}.");
-        ImageColumn = new ImageColumn(description.FeatureColumn, description.Shape) { MaxPixels = description.MaxPixels, CenterCrop = description.CenterCrop };
+            ?? throw new ArgumentOutOfRangeException(
+                nameof(input),
+                $"The data has no column '{description.FeatureColumn}', from which the model reads images. "
+                + $"Its columns: {string.Join(", ", input.Select(c => c.Name))}.");
+        ImageColumn = new ImageColumn(description.FeatureColumn, description.Shape)
+        {
+            MaxPixels = description.MaxPixels,
+            CenterCrop = description.CenterCrop,
+        };
         OnInvalidImage = description.OnInvalidImage;
         ImageColumn.CheckType(Feature.Name, Feature.Type);
         var builder = new DataViewSchema.Builder();
         builder.AddColumns(input);
         var setId = ScoreAnnotations.NextSetId(input);
-        builder.AddColumn(description.ScoreColumn, new VectorDataViewType(NumberDataViewType.Single, description.Labels.Count),
+        builder.AddColumn(
+            description.ScoreColumn, new VectorDataViewType(NumberDataViewType.Single, description.Labels.Count),
             ScoreAnnotations.OfScore(description.Labels, setId));
-        builder.AddColumn(description.PredictedLabelColumn, description.Labels.KeyType, ScoreAnnotations.OfPredictedLabel(description.Labels, setId));
+        builder.AddColumn(
+            description.PredictedLabelColumn, description.Labels.KeyType, ScoreAnnotations.OfPredictedLabel(description.Labels, setId));
         Output = builder.ToSchema();
         Score = Output[input.Count];
         PredictedLabel = Output[input.Count + 1];
@@ -42,14 +51,15 @@ internal sealed class ScoringSchema
 
     public OnInvalidImage OnInvalidImage { get; }
 
-    /// <summary>Whether a column of <see cref="Output"/> is one of the two that scoring adds.</summary>
+    /// <summary>Whether a column of <see cref="Output"/> is one of the two scored columns.</summary>
     public bool IsScored(DataViewSchema.Column column) => column.Index >= Input.Count;
 
     /// <summary>The error for a row without an image.</summary>
     public InvalidOperationException InvalidImage(string row, string problem) =>
-        new($"Column '{Feature.Name}', {row}: the image cannot be read: {problem}. Remove the row, or train with OnInvalidImage set to Skip.");
+        new($"Column '{Feature.Name}', {row}: the image cannot be read: {problem}. "
+            + "Remove the row, or train with OnInvalidImage set to Skip.");
 
-    /// <summary>The input columns needed for these output columns.</summary>
+    /// <summary>The input columns that these output columns need.</summary>
     public IEnumerable<DataViewSchema.Column> Dependencies(IEnumerable<DataViewSchema.Column> outputs)
     {
         var columns = outputs.ToArray();
@@ -57,8 +67,8 @@ internal sealed class ScoringSchema
         return (columns.Any(IsScored) ? passed.Append(Feature) : passed).DistinctBy(c => c.Index);
     }
 
-    /// <summary>The getter of a scored column.</summary>
-    /// <exception cref="InvalidOperationException">The column has another type than <typeparamref name="TValue"/>.</exception>
+    /// <summary>Creates the getter of a scored column.</summary>
+    /// <exception cref="InvalidOperationException">The type of the column is not <typeparamref name="TValue"/>.</exception>
     public ValueGetter<TValue> CreateGetter<TValue>(DataViewSchema.Column column, ProbabilitiesOfCurrentRow probabilities)
     {
         Delegate getter = column.Index == Score.Index
@@ -71,7 +81,7 @@ internal sealed class ScoringSchema
                 _ => (ValueGetter<ulong>)((ref ulong value) => value = Predicted(probabilities())),
             };
         return getter as ValueGetter<TValue>
-            ?? throw new InvalidOperationException($"Column '{column.Name}' holds {column.Type.RawType.Name}, not {typeof(TValue).Name}.");
+            ?? throw new InvalidOperationException($"Column '{column.Name}' holds {column.Type.RawType.Name}, not {typeof(TValue).Name}. Request a getter of {column.Type.RawType.Name}.");
     }
 
     private static ValueGetter<VBuffer<float>> ScoreGetter(ProbabilitiesOfCurrentRow probabilities) =>
@@ -83,7 +93,10 @@ internal sealed class ScoringSchema
             value = editor.Commit();
         };
 
-    /// <summary>The key of the most probable class, from 1; the first of equals. 0, a missing key, where there are no probabilities.</summary>
+    /// <summary>
+    /// The key of the most probable class, counted from 1; of several equal ones, the first. 0, the missing key, if the probabilities are
+    /// NaN.
+    /// </summary>
     private static uint Predicted(ReadOnlySpan<float> probabilities)
     {
         if (float.IsNaN(probabilities[0]))

@@ -61,7 +61,11 @@ internal sealed class StartingPoint : IDisposable
             throw new ArgumentException(
                 $"{nameof(TrainingOptions.PretrainedWeights)} is set: name the network that they are of in {nameof(TrainingOptions.Architecture)}.", nameof(options));
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{nameof(TrainingOptions.PretrainedWeights)}: there is no file '{path}'.", path);
+        {
+            throw new FileNotFoundException(Directory.Exists(path)
+                ? $"{nameof(TrainingOptions.PretrainedWeights)}: '{path}' is a folder. Give the weights file in it."
+                : $"{nameof(TrainingOptions.PretrainedWeights)}: there is no file '{path}'.", path);
+        }
         var start = new StartingPoint(
             PretrainedWeights.WithStemOf(architecture, path), labels, WeightsOrigin.PreparationOf(path, architecture),
             keepsSize: resizes && options.ImageWidth is null);

@@ -12,4 +12,7 @@ internal static class Fixtures
 
     /// <summary>2,000 training and 1,000 test images of Fashion-MNIST, as IDX files.</summary>
     public static string FashionMnist { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "fashion-mnist");
+
+    /// <summary>A file in PyTorch's format.</summary>
+    public static string Weights { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "weights");
 }

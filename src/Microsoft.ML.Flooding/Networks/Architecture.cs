@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp;
 
 namespace Microsoft.ML.Flooding;
@@ -188,6 +189,7 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="inputSize"/> is outside its range.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="InvalidDataException">The file is not a TorchScript module.</exception>
+    /// <exception cref="InvalidOperationException">libtorch cannot be loaded; the message names the package or the C++ runtime that is needed.</exception>
     public static Architecture FromTorchScript(string path, int inputSize, IReadOnlyList<float>? mean = null, IReadOnlyList<float>? deviation = null)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -198,6 +200,7 @@ public sealed class Architecture : IEquatable<Architecture>
         if (mean.Count == 0 || mean.Count != deviation.Count || !deviation.All(value => value > 0 && float.IsFinite(value)) || !mean.All(float.IsFinite))
             throw new ArgumentException("There has to be a finite mean and a finite deviation above 0 for each channel.", nameof(deviation));
         var script = File.ReadAllBytes(path);
+        LibTorch.EnsureLoaded();
         try
         {
             torch.jit.load(script).Dispose();

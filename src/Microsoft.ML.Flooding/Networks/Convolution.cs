@@ -13,7 +13,7 @@ internal static class Convolution
         "def convolve(x, weight, padding: int, stride: int, dilation: int):\n" +
         "    return torch.mkldnn_convolution(x, weight, None, [padding, padding], [stride, stride], [dilation, dilation], 1)\n" +
         "def convolve_biased(x, weight, bias, padding: int, stride: int, dilation: int):\n" +
-        "    return torch.mkldnn_convolution(x, weight, bias, [padding, padding], [stride, stride], [dilation, dilation], 1)\n"));
+        "    return torch.mkldnn_convolution(x, weight, bias, [padding, padding], [stride, stride], [dilation, dilation], 1)\n"), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>What a module computes, with weights of its own or others of their shape.</summary>
     /// <remarks>

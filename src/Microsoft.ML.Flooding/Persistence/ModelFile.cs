@@ -45,14 +45,9 @@ internal static class ModelFile
     {
         context.CheckAtModel();
         context.SetVersionInfo(Version);
-        var json = JsonSerializer.SerializeToUtf8Bytes(description, Json);
-        using var weights = new MemoryStream();
-        Safetensors.Write(weights, network.State(), new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture });
-        var weightBytes = weights.GetBuffer().AsSpan(0, (int)weights.Length);
-        WriteSeal(context.Writer, json);
-        WriteSeal(context.Writer, weightBytes);
-        context.SaveBinaryStream(DescriptionEntry, writer => writer.Write(json));
-        context.SaveBinaryStream(WeightsEntry, writer => writer.Write(weights.GetBuffer(), 0, (int)weights.Length));
+        var metadata = new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture };
+        WriteEntry(context, DescriptionEntry, stream => stream.Write(JsonSerializer.SerializeToUtf8Bytes(description, Json)));
+        WriteEntry(context, WeightsEntry, stream => Safetensors.Write(stream, network.State(), metadata));
         if (network.Content is { } content)
             context.SaveBinaryStream(NetworkEntry, writer => writer.Write(content));
     }
@@ -66,10 +61,11 @@ internal static class ModelFile
         {
             var descriptionSeal = ReadSeal(context.Reader);
             var weightsSeal = ReadSeal(context.Reader);
-            var description = JsonSerializer.Deserialize<ModelDescription>(ReadEntry(context, DescriptionEntry, descriptionSeal), Json)
+            var description = ReadEntry(context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
-            return (description, LoadNetwork(description, ReadContent(context), ReadEntry(context, WeightsEntry, weightsSeal)));
+            var content = ReadContent(context);
+            return (description, ReadEntry(context, WeightsEntry, weightsSeal, stream => LoadNetwork(description, content, stream)));
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
         {
@@ -77,7 +73,7 @@ internal static class ModelFile
         }
     }
 
-    private static Network LoadNetwork(ModelDescription description, byte[]? content, byte[] weights)
+    private static Network LoadNetwork(ModelDescription description, byte[]? content, Stream weights)
     {
         using var scope = torch.NewDisposeScope();
         using var file = SafetensorsFile.Read(weights);
@@ -106,11 +102,18 @@ internal static class ModelFile
         return content;
     }
 
-    private static void WriteSeal(BinaryWriter writer, ReadOnlySpan<byte> content)
-    {
-        writer.Write((long)content.Length);
-        writer.Write(SHA256.HashData(content));
-    }
+    /// <summary>Writes an entry, and its seal into the header. No copy of it is in memory, so that it may be larger than one can be.</summary>
+    private static void WriteEntry(ModelSaveContext context, string name, Action<Stream> write) =>
+        context.SaveBinaryStream(name, writer =>
+        {
+            // Of ML.NET, a temporary file, or memory where it may not have one: what was written can be read again.
+            var stream = writer.BaseStream;
+            write(stream);
+            stream.Position = 0;
+            var hash = SHA256.HashData(stream);
+            context.Writer.Write(stream.Length);
+            context.Writer.Write(hash);
+        });
 
     private static Seal ReadSeal(BinaryReader reader)
     {
@@ -119,23 +122,23 @@ internal static class ModelFile
         return hash.Length == SHA256.HashSizeInBytes ? new Seal(length, hash) : throw new EndOfStreamException("The header ends too early.");
     }
 
-    private static byte[] ReadEntry(ModelLoadContext context, string name, Seal seal)
+    /// <summary>Reads an entry once it is known to be what was saved.</summary>
+    private static T ReadEntry<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read)
     {
-        byte[]? content = null;
+        T content = default!;
         var found = context.TryLoadBinaryStream(name, reader =>
         {
+            // A copy that ML.NET unpacks into a temporary file, or into memory where it may not have one: seekable.
+            var stream = reader.BaseStream;
             // The entry decides how much is read, so that a header that lies cannot ask for memory.
-            if (reader.BaseStream.Length != seal.Length)
-                throw new InvalidDataException($"Entry {name} has {reader.BaseStream.Length:N0} bytes instead of {seal.Length:N0}.");
-            content = reader.ReadBytes(checked((int)seal.Length));
+            if (stream.Length != seal.Length)
+                throw new InvalidDataException($"Entry {name} has {stream.Length:N0} bytes instead of {seal.Length:N0}.");
+            if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(stream), seal.Hash))
+                throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 is not the one in the header.");
+            stream.Position = 0;
+            content = read(stream);
         });
-        if (!found || content is null)
-            throw new InvalidDataException($"Entry {name} is missing.");
-        if (content.Length != seal.Length)
-            throw new InvalidDataException($"Entry {name} ends after {content.Length:N0} of {seal.Length:N0} bytes.");
-        if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(content), seal.Hash))
-            throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 is not the one in the header.");
-        return content;
+        return found ? content : throw new InvalidDataException($"Entry {name} is missing.");
     }
 
     private readonly record struct Seal(long Length, byte[] Hash);

@@ -10,6 +10,8 @@ internal static class WeightsOrigin
 {
     private const string Key = "flooding";
 
+    private static readonly JsonSerializerOptions Json = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
     /// <summary>The metadata of the weights of a trained model.</summary>
     public static Dictionary<string, string> Describe(ModelDescription description) => new()
     {
@@ -18,23 +20,24 @@ internal static class WeightsOrigin
         [Key] = JsonSerializer.Serialize(new ImagePreparation(description.Shape, description.CenterCrop, description.Normalization)),
     };
 
-    /// <summary>How images are prepared for the weights of a file: as it says, else as public weights of the architecture are; null if neither is known.</summary>
+    /// <summary>How images are prepared for the weights of a file: as it says, else as a known file of that name was made, else as public weights of the architecture are; null if none is known.</summary>
     /// <exception cref="InvalidDataException">The file is malformed.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static ImagePreparation? PreparationOf(string path, Architecture architecture)
+    public static ImagePreparation? PreparationOf(string path, Architecture architecture) => TensorFile.Read(path, file =>
     {
-        using var file = SafetensorsFile.Open(path);
         if (!file.Metadata.TryGetValue(Key, out var json))
-            return architecture.Preprocessing is { } known ? ImagePreparation.Of(known) : null;
+            return (PretrainedModels.Find(path)?.Preprocessing ?? architecture.Preprocessing) is { } known ? ImagePreparation.Of(known) : null;
         try
         {
-            return JsonSerializer.Deserialize<ImagePreparation>(json);
+            var preparation = JsonSerializer.Deserialize<ImagePreparation>(json, Json) ?? throw new InvalidDataException($"Its metadata '{Key}' is empty.");
+            ModelDescription.RequirePossible(preparation.Shape, preparation.CenterCrop, preparation.Normalization);
+            return preparation;
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"The metadata '{Key}' of '{path}' is damaged: {e.Message}", e);
+            throw new InvalidDataException($"Its metadata '{Key}' is damaged: {e.Message}", e);
         }
-    }
+    });
 }
 
 /// <summary>How images are brought to the input of a network.</summary>

@@ -18,10 +18,11 @@ internal sealed class ImageClassifier : IDisposable
     private readonly Device _device;
     private readonly Network _network;
     private readonly ScalarType _type;
-    private readonly Lazy<InferencePlan> _plan;
+    private readonly Lock _planning = new();
     private readonly Normalization.PixelNormalizer _normalizer;
     private readonly SharedLifetime _lifetime;
     private readonly HeapRetention _heap;
+    private volatile InferencePlan? _plan;
 
     /// <param name="network">On the CPU, with its trained weights; owned from here on.</param>
     /// <param name="description">What the network was trained for.</param>
@@ -34,8 +35,6 @@ internal sealed class ImageClassifier : IDisposable
         _device = device;
         // A network whose insides are not known computes in the type of its weights, and those are kept as they were trained.
         _type = network.IsInterpretable ? description.ScoringPrecision.On(device) : ScalarType.Float32;
-        // A model that is loaded to be trained further, exported or looked at is never asked for it.
-        _plan = new Lazy<InferencePlan>(() => InferencePlanBuilder.Build(network, device, _type));
         _normalizer = description.Normalization.On(device);
         BatchSize = BatchOf(network, device);
         _heap = HeapRetention.ForScoring();
@@ -62,7 +61,7 @@ internal sealed class ImageClassifier : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var input = _normalizer.Apply(_device.type == DeviceType.CPU ? pixels : pixels.to(_device));
-        var logits = _plan.Value.Run(_type == ScalarType.Float32 ? input : input.to(_type));
+        var logits = Plan().Run(_type == ScalarType.Float32 ? input : input.to(_type));
         if (Description.Temperature != 1)
             logits = logits.to(ScalarType.Float32).Over(Description.Temperature);
         var scores = logits.softmax(1, ScalarType.Float32);
@@ -94,10 +93,21 @@ internal sealed class ImageClassifier : IDisposable
             : (int)Math.Clamp((1 << 30) / largest, 1, 1024);
     }
 
+    /// <summary>
+    /// Made at the first use: a model that is loaded to be trained further, exported or looked at is never asked for it. If it cannot be made, for
+    /// want of memory perhaps, the next use tries again.
+    /// </summary>
+    private InferencePlan Plan()
+    {
+        if (_plan is { } made)
+            return made;
+        lock (_planning)
+            return _plan ??= InferencePlanBuilder.Build(_network, _device, _type);
+    }
+
     private void Release()
     {
-        if (_plan.IsValueCreated)
-            _plan.Value.Dispose();
+        _plan?.Dispose();
         _normalizer.Dispose();
         _network.Dispose();
         _heap.Dispose();

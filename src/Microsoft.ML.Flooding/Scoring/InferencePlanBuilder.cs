@@ -37,8 +37,17 @@ internal sealed class InferencePlanBuilder : IOperators<int>
             return new InferencePlan([new InferencePlan.Step(values => network.forward(values[0]), 1, [0])], 2, []);
         }
         var builder = new InferencePlanBuilder(device, type);
-        network.Logits(builder, 0);
-        return builder.ToPlan();
+        try
+        {
+            network.Logits(builder, 0);
+            return builder.ToPlan();
+        }
+        catch
+        {
+            foreach (var weight in builder._weights)
+                weight.Dispose();
+            throw;
+        }
     }
 
     public int Conv2d(Conv2d conv, int x) => Conv2d(conv, conv.weight, conv.bias, x);

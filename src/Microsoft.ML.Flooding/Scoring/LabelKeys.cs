@@ -54,9 +54,21 @@ internal sealed record LabelKeys(string RawType, int Count, string? ValueType, I
         var own = Names;
         var missing = earlier.Names.Except(own).ToArray();
         var names = own.Concat(missing).ToArray();
+        if (names.Length > MostClasses(RawType))
+            throw new ArgumentException(
+                $"The label column has {Count} classes and the pretrained model {missing.Length} others, more than the {MostClasses(RawType)} that a key of the type " +
+                $"{RawType} can tell apart. Give the label column a larger key type, as MapValueToKey does.");
         return (this with { Count = names.Length, Values = Values is null ? null : names },
             [.. names.Select(name => places.TryGetValue(name, out var place) ? place : (int?)null)]);
     }
+
+    /// <summary>A key of 0 is a missing value.</summary>
+    private static int MostClasses(string rawType) => rawType switch
+    {
+        nameof(Byte) => byte.MaxValue,
+        nameof(UInt16) => ushort.MaxValue,
+        _ => int.MaxValue,
+    };
 
     /// <summary>What to tell a user whose label column is not a key.</summary>
     public static string Remedy(string column) => $"Put mlContext.Transforms.Conversion.MapValueToKey(\"{column}\") before the trainer.";
@@ -76,6 +88,8 @@ internal sealed record LabelKeys(string RawType, int Count, string? ValueType, I
             throw new InvalidDataException($"'{RawType}' is not the raw type of a key.");
         if (Count < 1)
             throw new InvalidDataException($"A model cannot have {Count} classes.");
+        if (Count > MostClasses(RawType))
+            throw new InvalidDataException($"A key of the type {RawType} cannot tell {Count} classes apart.");
         if (ValueType is not null && LabelValueType.Find(ValueType) is null)
             throw new InvalidDataException($"'{ValueType}' is not the type of a label value.");
         if (ValueType is null != Values is null || (Values is not null && Values.Count != Count))

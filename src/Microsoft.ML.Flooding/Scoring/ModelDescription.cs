@@ -56,12 +56,7 @@ internal sealed record ModelDescription
     {
         if (MaxPixels < 1)
             throw new InvalidDataException($"A limit of {MaxPixels} pixels is not possible.");
-        if (CenterCrop is not (null or > 0 and <= 1))
-            throw new InvalidDataException($"A crop to {CenterCrop} of an image is not possible.");
-        if (!Shape.IsPossible)
-            throw new InvalidDataException($"Images of {Shape} are not possible.");
-        if (Normalization?.Mean?.Length != Shape.Channels || Normalization.Deviation?.Length != Shape.Channels)
-            throw new InvalidDataException($"The normalisation is not for {Shape.Channels} channels.");
+        RequirePossible(Shape, CenterCrop, Normalization);
         if (!(Temperature > 0 && float.IsFinite(Temperature)))
             throw new InvalidDataException($"A temperature of {Temperature} is not possible.");
         if (Labels is null || History is null)
@@ -69,5 +64,19 @@ internal sealed record ModelDescription
         Labels.Validate();
         if (string.IsNullOrEmpty(FeatureColumn) || string.IsNullOrEmpty(ScoreColumn) || string.IsNullOrEmpty(PredictedLabelColumn))
             throw new InvalidDataException("A column has no name.");
+    }
+
+    /// <summary>Throws when images cannot be prepared so, as a damaged file may say.</summary>
+    /// <exception cref="InvalidDataException">The message says what is wrong.</exception>
+    public static void RequirePossible(ImageShape shape, double? centerCrop, Normalization? normalization)
+    {
+        if (centerCrop is not (null or > 0 and <= 1))
+            throw new InvalidDataException($"A crop to {centerCrop} of an image is not possible.");
+        if (!shape.IsPossible)
+            throw new InvalidDataException($"Images of {shape} are not possible.");
+        if (normalization?.Mean?.Length != shape.Channels || normalization.Deviation?.Length != shape.Channels)
+            throw new InvalidDataException($"The normalisation is not for {shape.Channels} channels.");
+        if (!normalization.Mean.Concat(normalization.Deviation).All(float.IsFinite))
+            throw new InvalidDataException("The normalisation has values that are not finite.");
     }
 }

@@ -95,7 +95,8 @@ internal static class RunIdentity
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{name} {tensor.dtype} {string.Join(' ', tensor.shape)}\n"));
             using var contiguous = tensor.detach().contiguous();
-            hash.AppendData(contiguous.bytes);
+            foreach (var piece in TensorFile.Pieces(contiguous))
+                hash.AppendData(piece.bytes);
         }
         return Mark(hash.GetHashAndReset());
     }

@@ -85,7 +85,7 @@ internal static class TensorListKernels
 
         """;
 
-    private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source));
+    private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>Calls a function of the source. Numbers go as <see cref="Scalar"/> or <see cref="bool"/>: a double would be boxed by TorchSharp into
     /// a native scalar that the collector may free before the call reads it.</summary>

@@ -18,8 +18,9 @@ public class TrainingOptions
     public Architecture Architecture { get; set; } = Architecture.Auto;
 
     /// <summary>
-    /// A safetensors file of weights to start from, in the names of torchvision or timm: the head is replaced where the number of classes differs, and
-    /// images are prepared as they were for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from the seed.
+    /// The path of a file of weights to start from, safetensors or by torch.save (PyTorch 1.6 or newer), in the names of torchvision or timm:
+    /// <see cref="PretrainedModels"/> lists some to download. The head is replaced where the number of classes differs, and images are prepared as
+    /// they were for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from the seed.
     /// </summary>
     public string? PretrainedWeights { get; set; }
 

@@ -325,11 +325,20 @@ internal sealed class TrainingRun : IDisposable
             ? Diverged(losses, $"in epoch {epoch}: the validation loss of the averaged weights is {other}")
         : null;
 
-    private Divergence Diverged(float[] losses, string where) => new(
-        FormattableString.Invariant(
-            $"Training diverged {where}. Lower {nameof(TrainingOptions.LearningRate)} (now {_options.EffectiveLearningRate}), ") +
-        $"set {nameof(TrainingOptions.MaxGradientNorm)}, or look for extreme pixel values.",
-        losses.DefaultIfEmpty(float.PositiveInfinity).Min());
+    private Divergence Diverged(float[] losses, string where)
+    {
+        // Of the options that can make a run diverge, those that are set.
+        var causes = new List<(string Option, double Value)> { (nameof(TrainingOptions.LearningRate), _options.EffectiveLearningRate) };
+        if (_options.WeightDecay > 0)
+            causes.Add((nameof(TrainingOptions.WeightDecay), _options.WeightDecay));
+        // Below a level that high there is ascent only.
+        if (_options.FloodLevel >= 1)
+            causes.Add((nameof(TrainingOptions.FloodLevel), _options.FloodLevel));
+        var lower = string.Join(" or ", causes.Select(c => FormattableString.Invariant($"{c.Option} (now {c.Value})")));
+        return new Divergence(
+            $"Training diverged {where}. Lower {lower}, set {nameof(TrainingOptions.MaxGradientNorm)}, or look for extreme pixel values.",
+            losses.DefaultIfEmpty(float.PositiveInfinity).Min());
+    }
 
     /// <summary>Gives the network the weights that the validation set prefers, and ends the run.</summary>
     /// <exception cref="InvalidOperationException">The run diverged.</exception>

@@ -99,9 +99,9 @@ public sealed class WeightTests
                 }));
                 StringAssert.Contains(error.Message, what);
             }
-            Differs("training weights", o => o.ExampleWeightColumnName = null);
-            Differs("validation weights", o => o.ClassWeights = ClassWeights.Balanced);
-            Differs("training groups", o => o.SamplingKeyColumnName = "Object");
+            Differs("weights of the training images", o => o.ExampleWeightColumnName = null);
+            Differs("weights of the validation images", o => o.ClassWeights = ClassWeights.Balanced);
+            Differs("groups of the training images", o => o.SamplingKeyColumnName = "Object");
         }
         finally
         {

@@ -16,7 +16,9 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         if (input.Schema != schema.Input)
-            throw new ArgumentException("The schema of the row differs from the schema that this mapper was created for. Pass rows of the same schema.", nameof(input));
+            throw new ArgumentException(
+                "The schema of the row differs from the schema that this mapper was created for. Pass rows of the same schema.",
+                nameof(input));
         return new Row(input, schema, classifier, [.. activeColumns.Select(c => c.Index)]);
     }
 
@@ -56,7 +58,8 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
         {
             if (!IsColumnActive(column))
-                throw new InvalidOperationException($"Column '{column.Name}' is not active in this row. Request it when you create the row.");
+                throw new InvalidOperationException(
+                    $"Column '{column.Name}' is not active in this row. Request it when you create the row.");
             return !_schema.IsScored(column)
                 ? _input.GetGetter<TValue>(_schema.Input[column.Index])
                 : _schema.CreateGetter<TValue>(column, Probabilities);

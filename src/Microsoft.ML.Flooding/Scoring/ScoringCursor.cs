@@ -48,7 +48,8 @@ internal sealed class ScoringCursor : DataViewRowCursor
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         if (!IsColumnActive(column))
-            throw new InvalidOperationException($"Column '{column.Name}' is not active in this cursor. Request it when you create the cursor.");
+            throw new InvalidOperationException(
+                $"Column '{column.Name}' is not active in this cursor. Request it when you create the cursor.");
         return !_schema.IsScored(column)
             ? _rows.GetGetter<TValue>(_schema.Input[column.Index])
             : _schema.CreateGetter<TValue>(column, Probabilities);

@@ -81,7 +81,9 @@ internal sealed class ScoringSchema
                 _ => (ValueGetter<ulong>)((ref ulong value) => value = Predicted(probabilities())),
             };
         return getter as ValueGetter<TValue>
-            ?? throw new InvalidOperationException($"Column '{column.Name}' holds {column.Type.RawType.Name}, not {typeof(TValue).Name}. Request a getter of {column.Type.RawType.Name}.");
+            ?? throw new InvalidOperationException(
+                $"Column '{column.Name}' holds {column.Type.RawType.Name}, not {typeof(TValue).Name}. "
+                + $"Request a getter of {column.Type.RawType.Name}.");
     }
 
     private static ValueGetter<VBuffer<float>> ScoreGetter(ProbabilitiesOfCurrentRow probabilities) =>

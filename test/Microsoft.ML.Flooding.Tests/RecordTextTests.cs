@@ -27,7 +27,7 @@ public sealed class RecordTextTests
             FloodingObjective.Flood, FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(),
             FloodingObjective.ClassWise(0.1f, 0.2f),
             new SkippedImage(3, new Dictionary<string, string> { ["Path"] = "a.jpg" }, "it is empty"),
-            ClassWeights.None, ClassWeights.Balanced,
+            ClassWeights.None, ClassWeights.Balanced, PretrainedModels.ResNet18,
         ];
         foreach (var example in examples)
         {

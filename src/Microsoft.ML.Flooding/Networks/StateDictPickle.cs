@@ -233,13 +233,15 @@ internal sealed class StateDictPickle
     private object Call(Function function, object?[] arguments) => (function, arguments) switch
     {
         (Function.OrderedDictionary, []) => Counted(new PickledDictionary()),
+        // Of pairs: so writes Python 2, and TorchSharp.PyBridge.
+        (Function.OrderedDictionary, [IEnumerable<object?> pairs]) => OfPairs(pairs),
         // Storage, offset, sizes and strides; then whether a gradient is required, hooks and what bits are set.
         (Function.Tensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, ..]) when !HasBits(arguments, 6) =>
             PickledTensor.Of(storage, storage.Type, offset, ToIntegers(shape), ToIntegers(strides)),
         (Function.TypedTensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, _, _, ElementType type, ..]) when !HasBits(arguments, 7) =>
             PickledTensor.Of(storage, type, offset, ToIntegers(shape), ToIntegers(strides)),
         (Function.Parameter, [PickledTensor tensor, ..]) => tensor,
-        _ => throw new InvalidDataException($"Its pickle makes a {function} of what is none. {Remedy}"),
+        _ => throw new InvalidDataException($"Its pickle calls for a {function} with arguments of another kind. {Remedy}"),
     };
 
     // A conjugate or negated view of its values.
@@ -253,15 +255,30 @@ internal sealed class StateDictPickle
         ? [.. values.Select(As<long>)]
         : throw new InvalidDataException($"A tensor has {values.Length} axes, more than {MostAxes}.");
 
+    private PickledDictionary OfPairs(IEnumerable<object?> pairs)
+    {
+        var dictionary = Counted(new PickledDictionary());
+        foreach (var pair in pairs)
+        {
+            if (pair is not IList<object?> { Count: 2 } items)
+                throw Damaged(null);
+            Set(dictionary, items[0], items[1]);
+        }
+        return dictionary;
+    }
+
     private void SetItems(object?[] pairs)
     {
         var dictionary = As<PickledDictionary>(Top);
         for (var i = 0; i + 1 < pairs.Length; i += 2)
-        {
-            // Other keys than text and numbers lead to no weights.
-            if ((pairs[i] as string ?? (pairs[i] as long?)?.ToString(CultureInfo.InvariantCulture)) is { } key)
-                dictionary[key] = pairs[i + 1];
-        }
+            Set(dictionary, pairs[i], pairs[i + 1]);
+    }
+
+    private static void Set(PickledDictionary dictionary, object? key, object? value)
+    {
+        // Other keys than text and numbers lead to no weights.
+        if ((key as string ?? (key as long?)?.ToString(CultureInfo.InvariantCulture)) is { } name)
+            dictionary[name] = value;
     }
 
     private static T As<T>(object? value) => value is T expected ? expected : throw Damaged(null);

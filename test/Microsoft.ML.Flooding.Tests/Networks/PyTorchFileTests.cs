@@ -98,6 +98,14 @@ public sealed class PyTorchFileTests : IDisposable
     }
 
     [TestMethod]
+    public void A_dictionary_of_pairs_is_read()
+    {
+        using var file = Read("ccollections\nOrderedDict\n](" + Text("a") + Tensor([2]) + "\x86" + Text("b") + Tensor([1], count: 2) + "\u0086e\u0085R", Floats(2));
+        AssertEqual(tensor(new[] { 0f, 1 }), file.Load("a"));
+        AssertEqual(tensor(new[] { 0f }), file.Load("b"));
+    }
+
+    [TestMethod]
     [DataRow("os", "system")]
     [DataRow("posix", "system")]
     [DataRow("builtins", "eval")]
@@ -150,6 +158,7 @@ public sealed class PyTorchFileTests : IDisposable
     [DataRow("items of a list", "](X\x01\0\0\0aK\x01u")]
     [DataRow("state of a list", "]}b")]
     [DataRow("arguments", "ccollections\nOrderedDict\n(K\x01tR")]
+    [DataRow("odd pairs", "ccollections\nOrderedDict\n](X\x01\0\0\0q\u0085e\u0085R")]
     [DataRow("tensor of nothing", "ctorch._utils\n_rebuild_tensor_v2\n)R")]
     [DataRow("storage of a number", "K\x01Q")]
     [DataRow("storage of null", "NQ")]

@@ -57,8 +57,8 @@ public sealed record Augmentation
     }
 
     /// <summary>
-    /// The probability that an image is flipped horizontally, in [0, 1]. Keep 0 if left and right matter, as they do for digits. Default:
-    /// 0.
+    /// The probability that an image is flipped horizontally, in [0, 1]. Keep the default of 0 if left and right matter, as they do for
+    /// digits.
     /// </summary>
     public double FlipProbability
     {

@@ -13,7 +13,7 @@ internal sealed class RowValues
     // The maximum of ML.NET's hash. If two values have the same hash, their images stay together, which does no harm.
     private const int HashBits = 31;
 
-    // A column of the same name is hidden, but only in this class.
+    // Hides a column of the same name, but only in this class.
     private const string Hash = "hash of the sampling key";
 
     private readonly List<float>? _weights;

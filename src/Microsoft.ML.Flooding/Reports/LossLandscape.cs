@@ -117,8 +117,7 @@ public sealed record LossLandscape
 public sealed record LossLandscapeOptions
 {
     /// <summary>
-    /// 1 for a line, 2 for a plane. Each point takes one pass over the data, so a plane takes the square of the passes of a line. Default:
-    /// 1.
+    /// 1 for a line, 2 for a plane. A plane takes the square of the passes over the data that a line takes, one for each point. Default: 1.
     /// </summary>
     public int Dimensions { get; init; } = 1;
 

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>
-/// A trained network on a device, which turns pixels into probabilities. Thread-safe. Scoring in progress when the classifier is disposed
-/// of completes; later calls throw an <see cref="ObjectDisposedException"/>.
+/// A trained network on a device, which turns pixels into probabilities. Thread-safe. When the classifier is disposed of, calls in progress
+/// complete, and later calls throw an <see cref="ObjectDisposedException"/>.
 /// </summary>
 internal sealed class ImageClassifier : IDisposable
 {

@@ -30,7 +30,7 @@ internal sealed unsafe class MemoryStore : PixelStore
     /// <inheritdoc/>
     public override void Widen(long places)
     {
-        // Usually the first image has values that are not bytes: the byte tensor is almost untouched then, and both take little more than one.
+        // Usually the first image has values that are not bytes: the byte tensor is almost untouched, and both take little more than one.
         using var scope = NewDisposeScope();
         using var bytes = _pixels;
         PixelType = ScalarType.Float32;

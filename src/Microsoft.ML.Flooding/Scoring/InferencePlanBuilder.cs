@@ -7,7 +7,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>Interprets a network over the numbers of its values, and notes down what would be computed with copies of the weights.</summary>
+/// <summary>Interprets a network over the numbers of its values, and records each operation with copies of the weights.</summary>
 internal sealed class InferencePlanBuilder : IOperators<int>
 {
     private readonly Device _device;
@@ -22,10 +22,12 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         _type = type;
     }
 
-    /// <summary>The plan of a network's logits.</summary>
-    /// <param name="network">Its weights are copied, and stay as they are; one that cannot be interpreted is moved to the device and run itself.</param>
-    /// <param name="device">Where the plan computes.</param>
-    /// <param name="type">What it computes in.</param>
+    /// <summary>Builds the plan of a network's logits.</summary>
+    /// <param name="network">
+    /// The network, whose weights are copied. A network that cannot be interpreted is moved to the device and called directly.
+    /// </param>
+    /// <param name="device">The device of the plan.</param>
+    /// <param name="type">The type in which the plan computes.</param>
     public static InferencePlan Build(Network network, Device device, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -61,7 +63,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int BatchNorm(BatchNorm norm, int x)
     {
-        // Not of the plan's type: libtorch normalizes bfloat16 by float32 statistics.
+        // Not in the plan's type: libtorch normalizes bfloat16 with float32 statistics.
         var (mean, variance, epsilon) = (Own(norm.running_mean!), Own(norm.running_var!), norm.eps);
         var (weight, bias) = (OwnOrNull(norm.weight), OwnOrNull(norm.bias));
         return Add(x, v => F.batch_norm(v, mean, variance, weight, bias, training: false, eps: epsilon));
@@ -89,7 +91,8 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         return AddScoped(x, v =>
         {
             var (tokens, width) = (v.shape[1], v.shape[2]);
-            var parts = LinearLayer.Apply(v, projectionWeight, projectionBias).reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
+            var parts = LinearLayer.Apply(v, projectionWeight, projectionBias)
+                .reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
             var attended = F.scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape(-1, tokens, width);
             return LinearLayer.Apply(attended, outputWeight, outputBias);
         });
@@ -162,7 +165,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     private Tensor? OwnOrNull(Tensor? weight) => weight is null ? null : Own(weight.detach().to(_device));
 
-    /// <summary>A copy, so that the plan outlives the network and knows nothing of its later changes.</summary>
+    /// <summary>Copies a weight, so that the plan does not depend on the lifetime or later changes of the network.</summary>
     private Tensor Own(Tensor weight)
     {
         var own = weight.detach().to(_device).clone().DetachFromDisposeScope();
@@ -170,7 +173,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         return own;
     }
 
-    /// <summary>An operator that makes more tensors than the one it gives.</summary>
+    /// <summary>Adds an operator that creates intermediate tensors.</summary>
     private int AddScoped(int x, Func<Tensor, Tensor> compute) => Add(x, v =>
     {
         using var scope = NewDisposeScope();

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
-/// <summary>Writes down what a network does at inference, as nodes of an ONNX graph: an interpreter whose values are names.</summary>
-/// <param name="graph">What the nodes and weights are added to.</param>
+/// <summary>Writes the inference of a network as nodes of an ONNX graph: an interpreter whose values are names.</summary>
+/// <param name="graph">The graph to which nodes and weights are added.</param>
 /// <param name="opset">The version of the operators, at least 11.</param>
 internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<string>
 {
@@ -46,15 +46,15 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         if (opset >= FirstWithLayerNormalization)
             return Node("LayerNormalization",
                 [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
-        var centred = Node("Sub", [x, LastMean(x)]);
-        var variance = LastMean(Node("Mul", [centred, centred]));
-        var scaled = Node("Div", [centred, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
+        var centered = Node("Sub", [x, LastMean(x)]);
+        var variance = LastMean(Node("Mul", [centered, centered]));
+        var scaled = Node("Div", [centered, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
         return Node("Add", [Node("Mul", [scaled, Weight(norm.weight)]), Weight(norm.bias!)]);
     }
 
     public string Attention(Linear projection, Linear output, int heads, string x)
     {
-        // A size of 0 keeps the axis as it is.
+        // A size of 0 keeps the size of the axis.
         var width = output.in_features;
         var split = Node("Reshape", [Linear(projection, x), Integers([0, 0, 3, heads, width / heads])]);
         var query = Node("Gather", [split, Integer(0)], Attribute("axis", 2L));
@@ -172,10 +172,13 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     public string StochasticDepth(double probability, string x) => x;
 
-    /// <summary>Float32 images [N, C, H, W] of values in height x width x channels order, with one axis or three after the first.</summary>
+    /// <summary>
+    /// Converts values in the order height x width x channels, with one axis or three after the first, to float32 images [N, C, H, W].
+    /// </summary>
     public string Images(ImageShape shape, string x)
     {
-        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), Integers([-1, shape.Height, shape.Width, shape.Channels])]);
+        var sizes = Integers([-1, shape.Height, shape.Width, shape.Channels]);
+        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), sizes]);
         return Permute([0, 3, 1, 2], images);
     }
 
@@ -186,7 +189,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return Node("Cast", [Node("Add", [index, Integer(1)])], name, Attribute("to", (long)type));
     }
 
-    /// <summary>Images less a mean for each channel, times a scale for each channel.</summary>
+    /// <summary>Subtracts a mean for each channel from the images, and multiplies by a scale for each channel.</summary>
     public string Normalize(float[] mean, float[] scale, string x)
     {
         long[] shape = [1, mean.Length, 1, 1];
@@ -197,11 +200,14 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     public string Probabilities(string x, float temperature, string name) =>
         Node("Softmax", [temperature == 1 ? x : Node("Div", [x, Number(temperature)])], name, Attribute("axis", -1L));
 
-    private static AttributeProto Attribute(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+    private static AttributeProto Attribute(string name, long value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
 
-    private static AttributeProto Attribute(string name, float value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
+    private static AttributeProto Attribute(string name, float value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
 
-    private static AttributeProto Attribute(string name, long[] values) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } };
+    private static AttributeProto Attribute(string name, long[] values) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } };
 
     private string Gelu(string x, string shape) => Node("Mul", [Node("Mul", [x, Number(0.5f)]), Node("Add", [shape, Number(1)])]);
 
@@ -246,12 +252,14 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return name;
     }
 
-    private string Number(float value) => Constant($"number {value:R}", TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
+    private string Number(float value) =>
+        Constant($"number {value:R}", TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
 
-    private string Integer(long value) => Constant($"integer {value}", TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
+    private string Integer(long value) =>
+        Constant($"integer {value}", TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
 
-    private string Integers(long[] values) =>
-        Constant($"integers {string.Join(' ', values)}", TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+    private string Integers(long[] values) => Constant(
+        $"integers {string.Join(' ', values)}", TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
 
     private string Constant(string key, TensorProto.Types.DataType type, long[] shape, ReadOnlySpan<byte> bytes)
     {

@@ -32,8 +32,8 @@ internal sealed record Divergence(string Message, float LowestBatchLoss)
     }
 
     private static Divergence Create(EpochSteps steps, float[] finiteLosses, string what, TrainingOptions options) => new(
-        FormattableString.Invariant(
-            $"Training diverged in epoch {steps.Epoch}: {what}. Lower {nameof(options.LearningRate)} (now {options.EffectiveLearningRate}), ")
+        $"Training diverged in epoch {steps.Epoch}: {what}. "
+        + FormattableString.Invariant($"Lower {nameof(options.LearningRate)} (now {options.EffectiveLearningRate}), ")
         + $"set {nameof(options.MaxGradientNorm)}, or look for extreme pixel values.",
         finiteLosses.DefaultIfEmpty(float.PositiveInfinity).Min());
 }

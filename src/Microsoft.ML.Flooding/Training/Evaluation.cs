@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>Mean cross-entropy and accuracy of a network on a set: weighted means where its images have weights.</summary>
+/// <summary>Mean cross-entropy and accuracy of a network on a set; weighted means if its images have weights.</summary>
 internal readonly record struct Evaluation(double Loss, double Accuracy)
 {
-    /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
+    /// <summary>Runs the network in evaluation mode on the rows. Reads from the device once.</summary>
     public static Evaluation Measure(
         NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive)
     {

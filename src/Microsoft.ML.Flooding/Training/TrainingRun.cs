@@ -285,4 +285,5 @@ internal sealed class TrainingRun : IDisposable
 /// <param name="AverageNorm">As <paramref name="WeightNorm"/>, of the averaged weights; null without averaging.</param>
 /// <param name="LearningRate">The learning rate of the last step.</param>
 internal sealed record EpochSteps(
-    int Epoch, int Planned, float[] Losses, float[] Balances, float GradientNorm, float WeightNorm, float? AverageNorm, double LearningRate);
+    int Epoch, int Planned, float[] Losses, float[] Balances, float GradientNorm, float WeightNorm, float? AverageNorm,
+    double LearningRate);

@@ -143,6 +143,7 @@ public sealed partial class FloodedImageClassificationTrainer
             Normalization = start.NormalizationFor(column.Shape.Channels) ?? NormalizationOf(data),
             Labels = start.Labels,
             FeatureColumn = _options.FeatureColumnName,
+            FeatureKind = ImageColumn.KindOf(feature.Name, feature.Type),
             ScoreColumn = _options.ScoreColumnName,
             PredictedLabelColumn = _options.PredictedLabelColumnName,
             OnInvalidImage = _options.OnInvalidImage,

@@ -47,7 +47,7 @@ public sealed class RecordTextTests
     {
         Assert.AreEqual("Step(0.1, 0.5, 0.8)", LearningRateSchedule.Paper.ToString());
         Assert.AreEqual("Cosine after a warm-up of 2.5 epochs", (LearningRateSchedule.Cosine with { WarmUpEpochs = 2.5 }).ToString());
-        Assert.AreEqual("0, 0.02, 0.05; by Accuracy, with pruning", (FloodLevels.Create(0.02f, 0.05f) with { Metric = FloodLevelMetric.Accuracy, Pruning = true }).ToString());
+        Assert.AreEqual("0, 0.02, 0.05; by Accuracy, with pruning", (FloodLevels.Create(0.02f, 0.05f) with { Metric = ValidationMetric.Accuracy, Pruning = true }).ToString());
         Assert.AreEqual("Adaptive; by LogLoss", FloodLevels.Adaptive.ToString());
         Assert.AreEqual("0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
     }

@@ -87,7 +87,7 @@ internal sealed class LevelSearch : IDisposable
     {
         var done = _trials.Count > 0;
         var waiting = levels.Where(l => l > 0).ToList();
-        using var plain = _runs.Create(done ? At(0).With(o => (o.CheckpointDirectory, o.MetricsCallback) = (null, null)) : At(0));
+        using var plain = _runs.Create(done ? At(0).With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, [])) : At(0));
         plain.Run.Resume(plain.Checkpoints);
         // Branches off the epochs before an interruption have checkpoints of their own, each being saved before the plain run's.
         foreach (var epoch in plain.Run.Epochs)
@@ -97,12 +97,10 @@ internal sealed class LevelSearch : IDisposable
         {
             using var start = waiting.Count > 0 ? plain.Run.Capture() : null;
             var epoch = plain.Run.Epochs.Count + 1;
-            var counts = plain.Run.TrainEpoch();
-            var lowestLoss = counts ? plain.Run.Epochs[^1].LowestBatchLoss : plain.Run.Divergence!.LowestBatchLoss;
+            var lowestLoss = plain.Run.TrainEpoch();
             var hasBranched = BranchOff(epoch, lowestLoss, start);
-            // Without the branches of this epoch it is trained again when the search continues.
-            if (counts)
-                plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
+            // If the search stops before all branches of an epoch, it trains the epoch again when it continues.
+            plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
         }
         _stopped |= plain.Run.Stopped;
         if (!done)
@@ -114,7 +112,7 @@ internal sealed class LevelSearch : IDisposable
         _trials.AddRange(waiting.Select(
             l => same with { History = same.History with { FloodLevel = l }, SharedEpochs = same.History.Epochs.Count }));
 
-        bool BranchOff(int epoch, double lowestLoss, RunState? start)
+        bool BranchOff(int epoch, double lowestLoss, TrainingSnapshot? start)
         {
             // At a loss of exactly b the flood has no gradient, which plain training has.
             foreach (var level in waiting.Where(l => lowestLoss <= l).ToArray())
@@ -131,7 +129,7 @@ internal sealed class LevelSearch : IDisposable
     /// <summary>Whether no further run is to begin.</summary>
     private bool IsStopped() => _stopped |= _options.StopToken.IsCancellationRequested;
 
-    private void Train(float level, RunState? start, int sharedEpochs)
+    private void Train(float level, TrainingSnapshot? start, int sharedEpochs)
     {
         using var scope = NewDisposeScope();
         using var prepared = _runs.Create(At(level));
@@ -157,7 +155,7 @@ internal sealed class LevelSearch : IDisposable
             Failure = run.Divergence?.Message,
         };
         _trials.Add(trial);
-        if (trial.Failure is not null || (_best is not null && (Figure(trial), level).CompareTo((Figure(_best), _best.FloodLevel)) >= 0))
+        if (trial.Failure is not null || (_best is not null && (Cost(trial.History), level).CompareTo((Cost(_best.History), _best.FloodLevel)) >= 0))
             return;
         Dispose();
         _best = trial;
@@ -174,19 +172,24 @@ internal sealed class LevelSearch : IDisposable
     private static string Folder(string checkpointDirectory, float level) =>
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
-    private double Figure(FloodTrial trial) =>
-        _levels.Metric == FloodLevelMetric.LogLoss ? trial.ValidationLoss!.Value : -trial.ValidationAccuracy!.Value;
+    /// <summary>What the search compares: the lower cost wins.</summary>
+    private double Cost(TrainingHistory history) =>
+        _levels.Metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
 
-    private double Figure(EpochMetrics epoch) => _levels.Metric == FloodLevelMetric.LogLoss
-        ? Math.Min(epoch.ValidationLoss!.Value, epoch.AveragedValidationLoss ?? double.PositiveInfinity)
-        : -Math.Max(epoch.ValidationAccuracy!.Value, epoch.AveragedValidationAccuracy ?? 0);
+    private double Cost(EpochMetrics epoch)
+    {
+        var raw = _levels.Metric.CostOf(new Evaluation(epoch.ValidationLoss!.Value, epoch.ValidationAccuracy!.Value, epoch.ValidationMetric));
+        return epoch is { AveragedValidationLoss: { } loss, AveragedValidationAccuracy: { } accuracy }
+            ? Math.Min(raw, _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)))
+            : raw;
+    }
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
         if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
         var others = _trials.Where(t => !t.Pruned && t.Failure is null)
-            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
-        return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Cost)).Order().ToArray();
+        return others.Length >= 2 && epochs.Min(Cost) > others[others.Length / 2];
     }
 }

@@ -12,10 +12,10 @@ internal sealed class CachedFeatures : IDisposable
     public TrainingData Data { get; }
 
     /// <summary>Runs the layers before the head over the data.</summary>
-    public static CachedFeatures Of(TrainingData data, HeadOnly head, Device device, Action checkAlive)
+    public static CachedFeatures Compute(TrainingData data, HeadOnly head, Device device, Action checkAlive)
     {
-        var training = Compute(data.Training, head, device, checkAlive);
-        var validation = data.Validation is null || ReferenceEquals(data.Validation, data.Training) ? null : Compute(data.Validation, head, device, checkAlive);
+        var training = ComputeSet(data.Training, head, device, checkAlive);
+        var validation = data.Validation is null || ReferenceEquals(data.Validation, data.Training) ? null : ComputeSet(data.Validation, head, device, checkAlive);
         return new CachedFeatures(data with { Training = training, Validation = data.Validation is null ? null : validation ?? training });
     }
 
@@ -26,7 +26,7 @@ internal sealed class CachedFeatures : IDisposable
             Data.Validation?.Dispose();
     }
 
-    private static MemoryImageSet Compute(ImageSet set, HeadOnly head, Device device, Action checkAlive)
+    private static MemoryImageSet ComputeSet(ImageSet set, HeadOnly head, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
         var rows = arange(set.Count);

@@ -38,7 +38,7 @@ internal sealed class CheckpointStore
             File.Delete(unfinished);
         // Auxiliary networks may be trained long before the first epoch ends, and a run without a seed has to find its own again.
         if (NewestOfAnEpoch() is null)
-            Save(new RunState(new RunProgress(0, [], null), []));
+            Save(new TrainingSnapshot(new TrainingProgress(0, [], null), []));
     }
 
     /// <summary>The value that the newest checkpoint in a folder has for a key of its run; null where there is none.</summary>
@@ -52,16 +52,16 @@ internal sealed class CheckpointStore
 
     /// <summary>Writes a checkpoint.</summary>
     /// <exception cref="IOException">The disk is full or the folder gone; the older checkpoints are untouched.</exception>
-    public void Save(RunState state)
+    public void Save(TrainingSnapshot snapshot)
     {
-        var epoch = state.Progress.Epochs.Count;
+        var epoch = snapshot.Progress.Epochs.Count;
         var path = Path.Combine(_folder, NameOf(epoch));
         var temporary = path + ".tmp";
         using (var stream = File.Create(temporary))
         {
-            Safetensors.Write(stream, state.Tensors, new Dictionary<string, string>
+            Safetensors.Write(stream, snapshot.Tensors, new Dictionary<string, string>
             {
-                [ProgressKey] = JsonSerializer.Serialize(state.Progress, Json),
+                [ProgressKey] = JsonSerializer.Serialize(snapshot.Progress, Json),
                 [RunKey] = JsonSerializer.Serialize(_run, Json),
             });
             stream.Flush(flushToDisk: true);
@@ -74,7 +74,7 @@ internal sealed class CheckpointStore
     /// <summary>The newest checkpoint, or null when no epoch was finished; its tensors, on the CPU, belong to the caller.</summary>
     /// <exception cref="InvalidOperationException">It is of another run; the message names the difference.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public RunState? LoadNewest()
+    public TrainingSnapshot? LoadNewest()
     {
         if (NewestOfAnEpoch() is not { } path)
             return null;
@@ -82,8 +82,9 @@ internal sealed class CheckpointStore
         {
             using var file = SafetensorsFile.Open(path);
             ThrowIfOfAnotherRun(RunOf(file));
-            var progress = JsonSerializer.Deserialize<RunProgress>(file.Metadata[ProgressKey], Json) ?? throw new InvalidDataException("Its progress is missing.");
-            return new RunState(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
+            var progress = JsonSerializer.Deserialize<TrainingProgress>(file.Metadata[ProgressKey], Json)
+                ?? throw new InvalidDataException("Its progress is missing.");
+            return new TrainingSnapshot(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException)
         {

@@ -64,6 +64,12 @@ public sealed record TrainingHistory
     [JsonIgnore]
     public double? ValidationAccuracy => AveragedWeights ? Selected?.AveragedValidationAccuracy : Selected?.ValidationAccuracy;
 
+    /// <summary>
+    /// Value of the run's <see cref="Flooding.ValidationMetric.FromFunction"/> for the weights that the model has; null without such a metric.
+    /// </summary>
+    [JsonIgnore]
+    public double? ValidationMetric => AveragedWeights ? Selected?.AveragedValidationMetric : Selected?.ValidationMetric;
+
     /// <summary>The length of the run, the epoch that the model is of, and how good that is on the validation set.</summary>
     public override string ToString()
     {

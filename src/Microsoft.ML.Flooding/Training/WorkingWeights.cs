@@ -82,7 +82,7 @@ internal sealed class WorkingWeights : IDisposable
         if (_reduced.Length == 0)
             return;
         using var _ = no_grad();
-        TensorListKernels.Invoke("copy", _reduced, _reducedMasters);
+        TensorListKernels.Copy(_reduced, _reducedMasters);
     }
 
     /// <summary>The weights and buffers by name, unrounded whatever the network computes in; the tensors stay this object's.</summary>
@@ -103,7 +103,7 @@ internal sealed class WorkingWeights : IDisposable
     /// A float32 scalar on the device that is finite if values, in the order of <see cref="All"/>, are; infinity also where they are
     /// huge.
     /// </summary>
-    public Tensor NormOf(Tensor[] values) => (Tensor)TensorListKernels.Invoke("norm", [Watched(values)]);
+    public Tensor NormOf(Tensor[] values) => TensorListKernels.Norm(Watched(values));
 
     /// <summary>
     /// The name of the first of the values, in the order of <see cref="All"/>, that is no longer finite; null where all are.
@@ -126,7 +126,7 @@ internal sealed class WorkingWeights : IDisposable
     public void Assign(Tensor[] weights)
     {
         using (no_grad())
-            TensorListKernels.Invoke("copy", All, weights);
+            TensorListKernels.Copy(All, weights);
         Publish();
     }
 

@@ -230,7 +230,7 @@ public sealed class LevelSearchTests
     public void Levels_that_adapt_come_from_the_plain_run_and_are_exact_as_well()
     {
         var context = new MLContext();
-        using var found = Fit(context, Options(o => o.FloodLevels = FloodLevels.Adaptive with { Metric = FloodLevelMetric.Accuracy }));
+        using var found = Fit(context, Options(o => o.FloodLevels = FloodLevels.Adaptive with { Metric = ValidationMetric.Accuracy }));
         var plain = found.Trials[0];
         Assert.AreEqual(0, plain.FloodLevel);
         Assert.IsGreaterThan(3, found.Trials.Count);

@@ -46,7 +46,7 @@ public sealed class InferenceTests
         using var network = Create(memory);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        Evaluation Of(ImageSet set) => Evaluation.Of(weights, new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
+        Evaluation Of(ImageSet set) => Evaluation.Measure(new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
 
         Assert.AreEqual(Of(memory).Loss, Of(stream).Loss, Tolerance);
         Assert.AreEqual(Of(memory).Accuracy, Of(stream).Accuracy);
@@ -64,7 +64,7 @@ public sealed class InferenceTests
         var head = new HeadOnly(weights, network, normalizer, takesFeatures: true);
         Tensor Features(ImageSet set)
         {
-            using var features = CachedFeatures.Of(new TrainingData(set, arange(Count), null, null), head, CPU, () => { });
+            using var features = CachedFeatures.Compute(new TrainingData(set, arange(Count), null, null), head, CPU, () => { });
             Assert.IsTrue(features.Data.Training.Labels.eq(memory.Labels).all().item<bool>());
             return ImageSetTests.Read(features.Data.Training).clone();
         }

@@ -8,6 +8,7 @@ using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Trainers;
 using Microsoft.ML.Transforms.Image;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -18,7 +19,8 @@ namespace Microsoft.ML.Flooding;
 /// Trains a network on images with the flooded objective |J - b| + b (Ishida et al., ICML 2020). Create it with
 /// <c>mlContext.Transforms.FloodedImageClassification</c>.
 /// </summary>
-public sealed partial class FloodedImageClassificationTrainer : IEstimator<FloodedImageClassificationTransformer>
+public sealed partial class FloodedImageClassificationTrainer
+    : ITrainerEstimator<FloodedImageClassificationTransformer, FloodedImageClassificationModelParameters>
 {
     private readonly IHostEnvironment _environment;
     private readonly Options _options;
@@ -30,6 +32,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         _environment = environment;
         _options = options.Clone();
     }
+
+    /// <summary>
+    /// Says that the trainer needs no normalized features and no cached data. It normalizes the images itself and reads them once, before
+    /// the first epoch (or once per epoch if <see cref="Options.CacheOnDisk"/> is false).
+    /// </summary>
+    public TrainerInfo Info { get; } = new(normalization: false, caching: false, supportValid: true, supportIncrementalTrain: true);
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">
@@ -149,6 +157,7 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
                 Normalization = normalization,
                 Labels = start.Labels,
                 FeatureColumn = _options.FeatureColumnName,
+                FeatureKind = ImageColumn.KindOf(feature.Name, feature.Type),
                 ScoreColumn = _options.ScoreColumnName,
                 PredictedLabelColumn = _options.PredictedLabelColumnName,
                 OnInvalidImage = _options.OnInvalidImage,

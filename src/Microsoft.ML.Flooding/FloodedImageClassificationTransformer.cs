@@ -5,7 +5,6 @@ using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
 using Microsoft.ML.Flooding.Persistence.Onnx;
-using Microsoft.ML.Flooding.Reports;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Runtime;
@@ -25,7 +24,8 @@ namespace Microsoft.ML.Flooding;
 /// By default a PredictionEngine disposes of its model. If several engines share a model, create them with
 /// <c>new PredictionEngineOptions { OwnsTransformer = false }</c>.
 /// </remarks>
-public sealed class FloodedImageClassificationTransformer : ITransformer, IDisposable
+public sealed class FloodedImageClassificationTransformer
+    : ISingleFeaturePredictionTransformer<FloodedImageClassificationModelParameters>, IDisposable
 {
     private readonly IHostEnvironment _environment;
     private readonly ImageClassifier _classifier;
@@ -36,6 +36,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
+        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
     }
 
     // Called by ML.NET's Model.Load.
@@ -47,6 +48,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         var (description, network) = ModelFile.Load(channel, context);
         Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
+        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
     }
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
@@ -89,6 +91,19 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
 
     /// <summary>Channels of an image: 3 for color, 1 for gray.</summary>
     public int Channels => Description.Shape.Channels;
+
+    /// <summary>The parameters of the trained network. They can be read until the transformer is disposed of.</summary>
+    public FloodedImageClassificationModelParameters Model { get; }
+
+    /// <summary>The column that images are read from.</summary>
+    public string FeatureColumnName => Description.FeatureColumn;
+
+    /// <summary>
+    /// The type of the image column that the model was trained on; a vector of pixels has the dimensions [height, width, channels]. The
+    /// model also scores columns of the other image types. A model file that does not record the type gives Vector&lt;Byte&gt;, an encoded
+    /// image.
+    /// </summary>
+    public DataViewType FeatureColumnType => ImageColumn.TypeOf(Description.FeatureKind, Description.Shape);
 
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => true;
@@ -177,11 +192,11 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         }
     }
 
-    /// <summary>Sets the number of images that are scored in one pass; by default it depends on the device.</summary>
-    internal FloodedImageClassificationTransformer WithBatchSize(int batchSize)
+    /// <summary>The most images that are scored in one pass; by default it depends on the device.</summary>
+    internal int BatchSize
     {
-        _classifier.BatchSize = batchSize;
-        return this;
+        get => _classifier.BatchSize;
+        set => _classifier.BatchSize = value;
     }
 
     /// <summary>
@@ -217,7 +232,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         using var copy = CopyNetwork();
         copy.ToChannelsLast();
         var device = DeviceSelection.Choose(_environment, channel);
-        return LandscapeSurvey.Of(copy, images, Description.Normalization, device, options, CheckAlive);
+        return Flooding.LossLandscape.Measure(copy, images, Description.Normalization, device, options, CheckAlive);
     }
 
     /// <summary>

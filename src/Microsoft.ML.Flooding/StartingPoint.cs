@@ -68,7 +68,11 @@ internal sealed class StartingPoint : IDisposable
                 $"{nameof(options.PretrainedWeights)} is set, but {nameof(options.Architecture)} is not. "
                 + $"Set {nameof(options.Architecture)} to the network that the weights belong to.", nameof(options));
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{nameof(options.PretrainedWeights)}: there is no file '{path}'.", path);
+        {
+            throw new FileNotFoundException(Directory.Exists(path)
+                ? $"{nameof(options.PretrainedWeights)}: '{path}' is a folder. Give the weights file in it."
+                : $"{nameof(options.PretrainedWeights)}: there is no file '{path}'.", path);
+        }
         var start = new StartingPoint(
             PretrainedWeights.WithStemOf(architecture, path), labels, WeightsOrigin.PreparationOf(path, architecture),
             keepsSize: resizes && options.ImageWidth is null);

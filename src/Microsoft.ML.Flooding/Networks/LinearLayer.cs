@@ -28,7 +28,7 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
           def product(self: __torch__.Kernels, x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
             return ops.mkldnn._linear_pointwise(x, w, b, "none", annotate(List[Optional[number]], []), "")
 
-        """));
+        """), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>
     /// What went wrong in the gradients of a backward pass on this thread, which is where libtorch computes those of the CPU. An

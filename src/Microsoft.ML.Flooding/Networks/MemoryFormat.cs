@@ -6,7 +6,8 @@ namespace Microsoft.ML.Flooding.Networks;
 internal static class MemoryFormat
 {
     // TorchSharp does not bind the memory format of contiguous; 2 is torch::MemoryFormat::ChannelsLast.
-    private static readonly Lazy<jit.CompilationUnit> Script = new(() => jit.compile("def channels_last(x):\n    return x.contiguous(memory_format=2)\n"));
+    private static readonly Lazy<jit.CompilationUnit> Script = new(
+        () => jit.compile("def channels_last(x):\n    return x.contiguous(memory_format=2)\n"), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>A copy of [N, C, H, W] that lies in memory as [N, H, W, C], or the tensor itself when it does already.</summary>
     public static Tensor ToChannelsLast(this Tensor tensor) => (Tensor)Script.Value.invoke("channels_last", tensor);

@@ -6,15 +6,19 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Weights from a safetensors file in the names of torchvision or timm.</summary>
+/// <summary>Weights from a <see cref="TensorFile"/> in the names of torchvision or timm.</summary>
 internal static class PretrainedWeights
 {
     private const string Counter = "num_batches_tracked";
-    private static readonly string[] Prefixes = ["state_dict.", "model.", "module."];
+
+    // Wrappers lie in each other, but not deeper than this: state_dict.model.module.backbone and the like.
+    private const int MostWrappers = 8;
 
     /// <summary>Copies what fits into a network.</summary>
     /// <remarks>
     /// <para>Floating-point weights of any precision. A head for another number of classes keeps its initial values.</para>
+    /// <para>What wrappers put before every name (module., model., backbone., _orig_mod. and any other) is left out: of the prefixes in the
+    /// file, the one whose names fit the network best. With two equally good ones, the first in the file.</para>
     /// <para>Between grey and colour images, the weights of the first convolution are summed over the colours, so that a grey image
     /// gives what it gave as a colour image of three equal channels, or spread evenly over them.</para>
     /// <para>
@@ -28,11 +32,27 @@ internal static class PretrainedWeights
     /// <param name="trainedOn">The shape of the images that the weights were trained on; null if it is not known.</param>
     /// <exception cref="InvalidDataException">The file is malformed, or less than half of the network's parameters fit.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null)
+    public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null) =>
+        TensorFile.Read(path, file => Load(network, file, trainedOn));
+
+    /// <summary>The architecture with the stem that the weights were trained with, unless it has been given one.</summary>
+    /// <exception cref="InvalidDataException">The file is malformed.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static Architecture WithStemOf(Architecture architecture, string path)
+    {
+        if (architecture.Family.StemWeight is not { } stem || architecture.Stem != Stem.Automatic)
+            return architecture;
+        // With the fewest names before its own: blocks within may have a part of the same name.
+        var weight = TensorFile.Read(path, file => file.Entries
+            .Where(entry => entry.Shape.Length == 4 && Array.Exists([.. stem.Names], name => entry.Name == name || entry.Name.EndsWith("." + name, StringComparison.Ordinal)))
+            .MinBy(entry => entry.Name.Count(c => c == '.')));
+        return weight is null ? architecture : architecture.WithStem(weight.Shape[3] == stem.ImageNetKernel ? Stem.ImageNet : Stem.Small);
+    }
+
+    private static PretrainedWeightsReport Load(Network network, TensorFile file, ImageShape? trainedOn)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var file = SafetensorsFile.Open(path);
         var stored = OwnNames(network, file);
         var positions = (network as VisionTransformer)?.Positions;
         var firstConvolution = network.modules().OfType<Conv2d>().FirstOrDefault();
@@ -47,10 +67,11 @@ internal static class PretrainedWeights
                     missing.Add(name);
             }
             else if ((ReferenceEquals(tensor, positions)
-                ? FitPositions((VisionTransformer)network, file.Load(entry.Name), trainedOn)
-                : Fit(firstConvolution, tensor, file.Load(entry.Name))) is { } values)
+                ? PositionConversion((VisionTransformer)network, entry, trainedOn)
+                : Conversion(firstConvolution, tensor, entry)) is { } convert)
             {
-                tensor.copy_(values);
+                using var inner = NewDisposeScope();
+                tensor.copy_(convert(file.Load(entry.Name)));
                 loaded.Add(name);
             }
             else
@@ -64,77 +85,88 @@ internal static class PretrainedWeights
         if (2 * fitting < parameters.Count)
         {
             throw new InvalidDataException(
-                $"'{path}' does not hold weights of this architecture: only {fitting} of its {parameters.Count} parameters fit. " +
+                $"It does not hold weights of this architecture: only {fitting} of its {parameters.Count} parameters fit. " +
                 $"The file has {string.Join(", ", file.Entries.Take(3).Select(entry => $"'{entry.Name}'"))}, " +
                 $"the network {string.Join(", ", parameters.Take(3).Select(name => $"'{name}'"))}.");
         }
         return new(loaded, skipped, missing);
     }
 
-    /// <summary>The architecture with the stem that the weights were trained with, unless it has been given one.</summary>
-    /// <exception cref="InvalidDataException">The file is malformed.</exception>
-    /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Architecture WithStemOf(Architecture architecture, string path)
-    {
-        if (architecture.Family.StemWeight is not { } stem || architecture.Stem != Stem.Automatic)
-            return architecture;
-        using var file = SafetensorsFile.Open(path);
-        var weight = file.Entries.FirstOrDefault(entry => stem.Names.Contains(WithoutPrefix(entry.Name)) && entry.Shape.Length == 4);
-        return weight is null ? architecture : architecture.WithStem(weight.Shape[3] == stem.ImageNetKernel ? Stem.ImageNet : Stem.Small);
-    }
-
-    private static Dictionary<string, SafetensorsEntry> OwnNames(Network network, SafetensorsFile file)
+    private static OrderedDictionary<string, TensorEntry> OwnNames(Network network, TensorFile file)
     {
         var own = network.State().Select(entry => entry.Name).ToHashSet();
-        var entries = new Dictionary<string, SafetensorsEntry>();
+        string OwnName(string name) => own.Contains(name) ? name : TimmNames.ToTorchvision(name, own);
+        var prefix = Prefix(file, own, name => name, out var hits);
+        if (2 * hits < own.Count)
+            prefix = Prefix(file, own, OwnName, out _);
+        var entries = new OrderedDictionary<string, TensorEntry>();
         foreach (var entry in file.Entries)
         {
-            var name = WithoutPrefix(entry.Name);
-            entries[own.Contains(name) ? name : TimmNames.ToTorchvision(name, own)] = entry;
+            // Under its whole name, what is not of the network fits nothing.
+            var name = entry.Name.StartsWith(prefix, StringComparison.Ordinal) ? OwnName(entry.Name[prefix.Length..]) : entry.Name;
+            entries.TryAdd(own.Contains(name) ? name : entry.Name, entry);
         }
         return entries;
     }
 
-    private static string WithoutPrefix(string name)
+    /// <summary>What stands before the names of the most tensors of the network.</summary>
+    private static string Prefix(TensorFile file, HashSet<string> own, Func<string, string> ownName, out int hits)
     {
-        while (Array.Find(Prefixes, prefix => name.StartsWith(prefix, StringComparison.Ordinal)) is { } prefix)
-            name = name[prefix.Length..];
-        return name;
+        var counts = new OrderedDictionary<string, int> { [""] = 0 };
+        foreach (var entry in file.Entries)
+        {
+            var start = 0;
+            for (var wrappers = 0; wrappers <= MostWrappers; wrappers++)
+            {
+                if (own.Contains(ownName(entry.Name[start..])))
+                    counts[entry.Name[..start]] = counts.GetValueOrDefault(entry.Name[..start]) + 1;
+                var dot = entry.Name.IndexOf('.', start);
+                if (dot < 0)
+                    break;
+                start = dot + 1;
+            }
+        }
+        (var prefix, hits) = counts.MaxBy(count => count.Value);
+        return prefix;
     }
 
-    private static Tensor? Fit(Conv2d? firstConvolution, Tensor tensor, Tensor values)
+    /// <summary>How the values of the file become those of a tensor; null where they do not fit. Decided before they are loaded.</summary>
+    private static Func<Tensor, Tensor>? Conversion(Conv2d? firstConvolution, Tensor tensor, TensorEntry entry)
     {
-        if (tensor.is_floating_point() != values.is_floating_point())
+        var (own, stored) = (tensor.shape, entry.Shape);
+        if (tensor.is_floating_point() != IsFloatingPoint(entry.Type))
             return null;
-        if (tensor.shape.SequenceEqual(values.shape))
-            return values;
+        if (own.SequenceEqual(stored))
+            return values => values;
         // A 1x1 convolution of one pixel is a linear layer, and a scale for each channel may have axes to broadcast over.
-        if (tensor.shape.Where(size => size > 1).SequenceEqual(values.shape.Where(size => size > 1)))
-            return values.reshape(tensor.shape);
-        if (ReferenceEquals(tensor, firstConvolution?.weight) && values.ndim == 4 && tensor.shape.AsSpan(2).SequenceEqual(values.shape.AsSpan(2)) && tensor.shape[0] == values.shape[0])
+        if (own.Where(size => size > 1).SequenceEqual(stored.Where(size => size > 1)))
+            return values => values.reshape(own);
+        if (ReferenceEquals(tensor, firstConvolution?.weight) && stored.Length == 4 && own[0] == stored[0] && own.AsSpan(2).SequenceEqual(stored.AsSpan()[2..]))
         {
-            return (tensor.shape[1], values.shape[1]) switch
+            return (own[1], stored[1]) switch
             {
-                (1, 3) => values.@float().sum(1, keepdim: true),
-                (3, 1) => values.@float().expand(-1, 3, -1, -1).Over(3),
+                (1, 3) => values => values.@float().sum(1, keepdim: true),
+                (3, 1) => values => values.@float().expand(-1, 3, -1, -1).Over(3),
                 _ => null,
             };
         }
         return null;
     }
 
-    private static Tensor? FitPositions(VisionTransformer network, Tensor values, ImageShape? trainedOn)
+    private static bool IsFloatingPoint(ScalarType type) => type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
+
+    private static Func<Tensor, Tensor>? PositionConversion(VisionTransformer network, TensorEntry entry, ImageShape? trainedOn)
     {
-        if (!values.is_floating_point() || values.ndim != 3 || values.shape[2] != network.Positions.shape[2])
+        if (!IsFloatingPoint(entry.Type) || entry.Shape is not [1, > 1, var width] || width != network.Positions.shape[2])
             return null;
-        var patches = values.shape[1] - 1;
+        var patches = entry.Shape[1] - 1;
         var side = (int)Math.Sqrt(patches);
         (int Height, int Width)[] known = trainedOn is { } shape ? [network.GridOf(shape)] : [];
         var grid = known.Append((Height: side, Width: side)).Append(network.Grid)
             .FirstOrDefault(grid => (long)grid.Height * grid.Width == patches);
         return grid.Height == 0 ? null
-            : grid == network.Grid ? values
-            : Interpolate(values.@float(), grid, network.Grid);
+            : grid == network.Grid ? values => values
+            : values => Interpolate(values.@float(), grid, network.Grid);
     }
 
     private static Tensor Interpolate(Tensor positions, (int Height, int Width) from, (int Height, int Width) to)

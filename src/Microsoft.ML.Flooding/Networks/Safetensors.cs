@@ -4,11 +4,36 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Writes tensors in the safetensors format: the length of a JSON header, the header, the values.</summary>
+/// <summary>The safetensors format: the length of a JSON header, the header, the values. <see cref="SafetensorsFile"/> reads it.</summary>
 internal static class Safetensors
 {
     internal const string MetadataKey = "__metadata__";
     private const int Alignment = 8;
+
+    private static readonly (string Name, ScalarType Type, int Size)[] Types =
+    [
+        ("F64", ScalarType.Float64, 8),
+        ("F32", ScalarType.Float32, 4),
+        ("F16", ScalarType.Float16, 2),
+        ("BF16", ScalarType.BFloat16, 2),
+        ("I64", ScalarType.Int64, 8),
+        ("I32", ScalarType.Int32, 4),
+        ("I16", ScalarType.Int16, 2),
+        ("I8", ScalarType.Int8, 1),
+        ("U8", ScalarType.Byte, 1),
+        ("BOOL", ScalarType.Bool, 1),
+    ];
+
+    /// <summary>The element type of a name in the header, and the bytes of a value; null where a tensor cannot have it here.</summary>
+    public static (ScalarType Type, int Size)? FindType(string? name)
+    {
+        foreach (var entry in Types)
+        {
+            if (entry.Name == name)
+                return (entry.Type, entry.Size);
+        }
+        return null;
+    }
 
     /// <summary>Writes named tensors, each contiguous in row-major order and in its own type.</summary>
     /// <param name="stream">Need not be seekable.</param>
@@ -37,12 +62,11 @@ internal static class Safetensors
         stream.Write(header);
         foreach (var (_, tensor) in stored)
         {
-            if (tensor.numel() == 0)
-                continue;
             using var detached = tensor.detach();
             using var local = detached.cpu();
             using var contiguous = local.contiguous();
-            stream.Write(contiguous.bytes);
+            foreach (var piece in TensorFile.Pieces(contiguous))
+                stream.Write(piece.bytes);
         }
     }
 
@@ -63,7 +87,7 @@ internal static class Safetensors
             foreach (var (name, tensor) in entries)
             {
                 json.WriteStartObject(name);
-                json.WriteString("dtype", SafetensorsType.NameOf(tensor.dtype));
+                json.WriteString("dtype", NameOf(tensor.dtype));
                 json.WriteStartArray("shape");
                 foreach (var size in tensor.shape)
                     json.WriteNumberValue(size);
@@ -79,5 +103,15 @@ internal static class Safetensors
         while (buffer.Length % Alignment != 0)
             buffer.WriteByte((byte)' ');
         return buffer.ToArray();
+    }
+
+    private static string NameOf(ScalarType type)
+    {
+        foreach (var entry in Types)
+        {
+            if (entry.Type == type)
+                return entry.Name;
+        }
+        throw new ArgumentException($"The safetensors format has no type for {type}.");
     }
 }

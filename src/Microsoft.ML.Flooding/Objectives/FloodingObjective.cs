@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Objectives;
+using TorchSharp;
 
 namespace Microsoft.ML.Flooding;
 
@@ -17,15 +18,15 @@ public abstract record FloodingObjective
     public static FloodingObjective Flood { get; } = new FloodObjective();
 
     /// <summary>
-    /// The mean of |l - b| + b over the losses l of the samples, with b of <see cref="TrainingOptions.FloodLevel"/> (Xie et al., ICLR 2022).
+    /// The mean of |l - b| + b over the losses l of the samples, with b of <see cref="TrainingOptions.FloodLevel"/> (iFlood: Xie et al., ICLR 2022).
     /// </summary>
-    public static FloodingObjective IFlood { get; } = new IFloodObjective();
+    public static FloodingObjective IndividualFlood { get; } = new IndividualFloodObjective();
 
     /// <summary>
     /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, with theta of
-    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IFlood"/>, fading near the level.
+    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IndividualFlood"/>, fading near the level.
     /// </summary>
-    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
+    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IndividualFlood"/>, scaled by sigma.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is out of its range.</exception>
     public static FloodingObjective SoftAscentDescent(double sigma = 1)
     {
@@ -35,7 +36,7 @@ public abstract record FloodingObjective
     }
 
     /// <summary>
-    /// As <see cref="IFlood"/>, with a level a sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the probability that an auxiliary
+    /// As <see cref="IndividualFlood"/>, with a level a sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the probability that an auxiliary
     /// network, trained without the sample, gives to its label. <see cref="TrainingOptions.FloodLevel"/> is not used.
     /// </summary>
     /// <param name="gamma">
@@ -81,7 +82,30 @@ public abstract record FloodingObjective
         return new ClassWiseObjective([.. levels]);
     }
 
-    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> is plain training.</summary>
+    /// <summary>An objective of your own: a function of the losses of a mini-batch's samples.</summary>
+    /// <param name="name">
+    /// The name of the function in logs and checkpoints. A checkpoint is continued only under the same name: change it when you change the
+    /// function.
+    /// </param>
+    /// <param name="function">
+    /// From the cross-entropy of each sample, float32 [N] on the device of the network, to the value to minimize, a float32 scalar. If images
+    /// have weights, each loss is multiplied by its weight, which is 1 on average over the training set. The function is called in every step.
+    /// Tensors that it creates are disposed of after the step. It must not change the losses in place. An exception that it throws ends the
+    /// training and reaches the caller of Fit.
+    /// </param>
+    /// <param name="flooded">
+    /// Whether the value J is flooded: |J - b| + b is minimized, with b of <see cref="TrainingOptions.FloodLevel"/>; at a level of 0, J itself.
+    /// If false, J is minimized and <see cref="TrainingOptions.FloodLevel"/> is not used. Default: false.
+    /// </param>
+    /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>
+    public static FloodingObjective FromFunction(string name, Func<torch.Tensor, torch.Tensor> function, bool flooded = false)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(function);
+        return new FunctionFloodingObjective(name, function, flooded);
+    }
+
+    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> has no flood.</summary>
     internal virtual bool IsPlainAt(float floodLevel) => floodLevel == 0;
 
     /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has a say, so that a search over levels makes sense.</summary>
@@ -110,12 +134,12 @@ public abstract record FloodingObjective
         private protected override string Describe() => nameof(Flood);
     }
 
-    private sealed record IFloodObjective : FloodingObjective
+    private sealed record IndividualFloodObjective : FloodingObjective
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
-            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IFlood(floodLevel);
+            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IndividualFlood(floodLevel);
 
-        private protected override string Describe() => nameof(IFlood);
+        private protected override string Describe() => nameof(IndividualFlood);
     }
 
     private sealed record SoftAscentDescentObjective(double Sigma) : FloodingObjective
@@ -142,6 +166,18 @@ public abstract record FloodingObjective
         private protected override string Describe() => FormattableString.Invariant($"{nameof(AdaFlood)}(gamma: {Gamma}, folds: {Folds})");
     }
 
+    private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded) : FloodingObjective
+    {
+        internal override bool IsPlainAt(float floodLevel) => !Flooded || floodLevel == 0;
+
+        internal override bool UsesFloodLevel => Flooded;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
+            new FunctionObjective(Name, Function, IsPlainAt(floodLevel) ? null : floodLevel);
+
+        private protected override string Describe() => $"{nameof(FromFunction)}({Name}{(Flooded ? ", flooded" : "")})";
+    }
+
     private sealed record ClassWiseObjective(float[]? Levels) : FloodingObjective
     {
         internal override bool IsPlainAt(float floodLevel) => Levels is null ? floodLevel == 0 : Levels.All(l => l == 0);
@@ -158,7 +194,7 @@ public abstract record FloodingObjective
                 throw new InvalidOperationException($"{nameof(ClassWise)} was given {levels.Length} levels, and there are {facts.ClassCounts.Count} classes.");
             var largest = facts.ClassCounts.Max();
             var values = Levels ?? [.. facts.ClassCounts.Select(n => (float)(floodLevel * (double)n / largest))];
-            return new Objectives.ClassWise(TorchSharp.torch.tensor(values, device: facts.Device));
+            return new Objectives.ClassWise(torch.tensor(values, device: facts.Device));
         }
 
         private protected override string Describe() => Levels is null

@@ -92,7 +92,7 @@ internal sealed class LevelSearch : IDisposable
         var repeats = _trials.Count > 0;
         var waiting = levels.Where(l => l > 0).ToList();
         using var plain = _runs.Create(
-            repeats ? OptionsAt(0).With(o => (o.CheckpointDirectory, o.MetricsCallback) = (null, null)) : OptionsAt(0));
+            repeats ? OptionsAt(0).With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, [])) : OptionsAt(0));
         var run = plain.Run;
         var report = repeats ? _ => { } : _watch(0);
 
@@ -158,7 +158,7 @@ internal sealed class LevelSearch : IDisposable
         };
         _trials.Add(trial);
         if (trial.Failure is not null
-            || (_best is not null && (Figure(trial), level).CompareTo((Figure(_best), _best.FloodLevel)) >= 0))
+            || (_best is not null && (Cost(trial.History), level).CompareTo((Cost(_best.History), _best.FloodLevel)) >= 0))
             return;
         Dispose();
         _best = trial;
@@ -186,19 +186,25 @@ internal sealed class LevelSearch : IDisposable
     private static string Folder(string checkpointDirectory, float level) =>
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
-    private double Figure(FloodTrial trial) =>
-        _levels.Metric == FloodLevelMetric.LogLoss ? trial.ValidationLoss!.Value : -trial.ValidationAccuracy!.Value;
+    /// <summary>What the search compares: the lower cost wins.</summary>
+    private double Cost(TrainingHistory history) =>
+        _levels.Metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
 
-    private double Figure(EpochMetrics epoch) => _levels.Metric == FloodLevelMetric.LogLoss
-        ? Math.Min(epoch.ValidationLoss!.Value, epoch.AveragedValidationLoss ?? double.PositiveInfinity)
-        : -Math.Max(epoch.ValidationAccuracy!.Value, epoch.AveragedValidationAccuracy ?? 0);
+    private double Cost(EpochMetrics epoch)
+    {
+        var raw = _levels.Metric.CostOf(
+            new Evaluation(epoch.ValidationLoss!.Value, epoch.ValidationAccuracy!.Value, epoch.ValidationMetric));
+        return epoch is { AveragedValidationLoss: { } loss, AveragedValidationAccuracy: { } accuracy }
+            ? Math.Min(raw, _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)))
+            : raw;
+    }
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
         if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
         var others = _trials.Where(t => !t.Pruned && t.Failure is null)
-            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
-        return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Cost)).Order().ToArray();
+        return others.Length >= 2 && epochs.Min(Cost) > others[others.Length / 2];
     }
 }

@@ -21,13 +21,11 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     /// <summary>What a checkpoint stores besides <see cref="Values"/>.</summary>
     public BestWeightsState State => new(_best, _reference, _lastImprovement, Epoch, Averaged);
 
-    /// <summary>
-    /// Compares the weights after an epoch with the best so far. The lower figure wins; for accuracy the figure is 1 - accuracy.
-    /// </summary>
+    /// <summary>Compares the weights after an epoch with the best so far. The lower cost wins.</summary>
     public void Offer(int epoch, Evaluation raw, Evaluation? averaged, WorkingWeights weights, WeightAverage? average)
     {
-        var rawFigure = Figure(raw);
-        var averagedFigure = averaged is { } a ? Figure(a) : double.PositiveInfinity;
+        var rawFigure = stopping.Metric.CostOf(raw);
+        var averagedFigure = averaged is { } a ? stopping.Metric.CostOf(a) : double.PositiveInfinity;
         var useAverage = averagedFigure <= rawFigure;
         var figure = Math.Min(rawFigure, averagedFigure);
         if (figure < _reference - stopping.MinimumChange || double.IsPositiveInfinity(_reference))
@@ -62,9 +60,6 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
         foreach (var value in Values)
             value.Dispose();
     }
-
-    private double Figure(Evaluation evaluation) =>
-        stopping.Metric == EarlyStoppingMetric.Loss ? evaluation.Loss : 1 - evaluation.Accuracy;
 }
 
 /// <summary>The scalars of <see cref="BestWeights"/>.</summary>

@@ -16,7 +16,12 @@ internal sealed class CheckpointStore
     private const string RunKey = "run";
     private const int Kept = 2;
 
-    private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
 
     private readonly string _folder;
     private readonly SortedDictionary<string, string> _run;
@@ -77,7 +82,8 @@ internal sealed class CheckpointStore
         {
             using var file = SafetensorsFile.Open(path);
             ThrowIfOfAnotherRun(RunOf(file));
-            var progress = JsonSerializer.Deserialize<TrainingProgress>(file.Metadata[ProgressKey], Json)!;
+            var progress = JsonSerializer.Deserialize<TrainingProgress>(file.Metadata[ProgressKey], Json)
+                ?? throw new InvalidDataException("Its progress is missing.");
             return new TrainingSnapshot(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException)
@@ -94,7 +100,7 @@ internal sealed class CheckpointStore
     private static string? Newest(string folder) => Directory.EnumerateFiles(folder, Pattern).Max(StringComparer.Ordinal);
 
     private static Dictionary<string, string> RunOf(SafetensorsFile file) =>
-        JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json)!;
+        JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json) ?? [];
 
     private void ThrowIfOfAnotherRun(Dictionary<string, string> other)
     {

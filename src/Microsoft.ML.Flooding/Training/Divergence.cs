@@ -31,9 +31,19 @@ internal sealed record Divergence(string Message, float LowestBatchLoss)
             : null;
     }
 
-    private static Divergence Create(EpochSteps steps, float[] finiteLosses, string what, TrainingOptions options) => new(
-        $"Training diverged in epoch {steps.Epoch}: {what}. "
-        + FormattableString.Invariant($"Lower {nameof(options.LearningRate)} (now {options.EffectiveLearningRate}), ")
-        + $"set {nameof(options.MaxGradientNorm)}, or look for extreme pixel values.",
-        finiteLosses.DefaultIfEmpty(float.PositiveInfinity).Min());
+    private static Divergence Create(EpochSteps steps, float[] finiteLosses, string what, TrainingOptions options)
+    {
+        // Of the options that can make a run diverge, those that are set.
+        var causes = new List<(string Option, double Value)> { (nameof(options.LearningRate), options.EffectiveLearningRate) };
+        if (options.WeightDecay > 0)
+            causes.Add((nameof(options.WeightDecay), options.WeightDecay));
+        // Below a level that high there is ascent only.
+        if (options.FloodLevel >= 1)
+            causes.Add((nameof(options.FloodLevel), options.FloodLevel));
+        var lower = string.Join(" or ", causes.Select(c => FormattableString.Invariant($"{c.Option} (now {c.Value})")));
+        return new Divergence(
+            $"Training diverged in epoch {steps.Epoch}: {what}. Lower {lower}, set {nameof(options.MaxGradientNorm)}, or look for extreme "
+            + "pixel values.",
+            finiteLosses.DefaultIfEmpty(float.PositiveInfinity).Min());
+    }
 }

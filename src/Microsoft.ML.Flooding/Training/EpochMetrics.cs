@@ -34,6 +34,14 @@ public sealed record EpochMetrics
     /// <summary>Accuracy of the averaged weights on the validation set, in [0, 1]; null without one or without averaging.</summary>
     public double? AveragedValidationAccuracy { get; init; }
 
+    /// <summary>
+    /// Value of the run's <see cref="Flooding.ValidationMetric.FromFunction"/> for the raw weights; null without such a metric.
+    /// </summary>
+    public double? ValidationMetric { get; init; }
+
+    /// <summary>As <see cref="ValidationMetric"/>, for the averaged weights; null without averaging as well.</summary>
+    public double? AveragedValidationMetric { get; init; }
+
     /// <summary>The learning rate of the epoch's last step.</summary>
     public required double LearningRate { get; init; }
 

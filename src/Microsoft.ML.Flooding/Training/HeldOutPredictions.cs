@@ -47,8 +47,9 @@ internal static class HeldOutPredictions
         o.WeightAveraging = WeightAveraging.None;
         o.EarlyStopping = runs.Data.Validation is null
             ? null
-            : new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = int.MaxValue };
+            : new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue };
         o.MetricsCallback = null;
+        o.Callbacks = [];
         o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold + 1}") : null;
     });
 

@@ -67,8 +67,8 @@ internal sealed record RunFactory(
                 $"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
         if (!network.IsInterpretable && (options.FreezeBackboneEpochs > 0 || options.FreezeBatchNorm))
             throw new ArgumentException(
-                $"{nameof(TrainingOptions.FreezeBackboneEpochs)} and {nameof(TrainingOptions.FreezeBatchNorm)} need to know the layers of a "
-                + $"network. Those of {Architecture.Name} are not known: it was made by a factory or loaded from TorchScript.");
+                $"{nameof(options.FreezeBackboneEpochs)} and {nameof(options.FreezeBatchNorm)} need to know the layers of a network. "
+                + $"Those of {Architecture.Name} are not known: it was made by a factory or loaded from TorchScript.");
     }
 
     private ObjectiveFacts Facts(TrainingOptions options)

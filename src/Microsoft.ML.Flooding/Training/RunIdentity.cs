@@ -47,7 +47,11 @@ internal static class RunIdentity
             [nameof(options.DecayBiasAndNorm)] = Describe(options.DecayBiasAndNorm),
             [nameof(options.MaxGradientNorm)] = Describe(options.MaxGradientNorm),
             [nameof(options.WeightAveraging)] = Describe(options.WeightAveraging),
-            [nameof(options.EarlyStopping)] = Describe(options.EarlyStopping),
+            [nameof(options.EarlyStopping)] = options.EarlyStopping is { } stopping
+                ? Describe(new { Metric = stopping.Metric.Name, stopping.Patience, stopping.MinimumChange })
+                : "not set",
+            // Checkpoints hold its values. A search compares by it, and has no early stopping that would name it.
+            ["validation metric"] = options.OwnMetric?.Name ?? "built in",
             [nameof(options.Precision)] = precision.ToString(),
             [SeedKey] = seed.ToString(CultureInfo.InvariantCulture),
             ["device"] = device.type.ToString(),
@@ -95,7 +99,8 @@ internal static class RunIdentity
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{name} {tensor.dtype} {string.Join(' ', tensor.shape)}\n"));
             using var contiguous = tensor.detach().contiguous();
-            hash.AppendData(contiguous.bytes);
+            foreach (var piece in TensorFile.Pieces(contiguous))
+                hash.AppendData(piece.bytes);
         }
         return Mark(hash.GetHashAndReset());
     }

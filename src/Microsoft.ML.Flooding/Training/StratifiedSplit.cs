@@ -63,6 +63,7 @@ internal sealed class StratifiedSplit
     /// <returns>The rows of each part, int64, ascending; no part is empty.</returns>
     public Tensor[] Fold(int count)
     {
+        count = Math.Min(count, _groups.Length);
         var quotas = new long[count][];
         for (var part = 0; part < count; part++)
             quotas[part] = new long[_counts.Length];

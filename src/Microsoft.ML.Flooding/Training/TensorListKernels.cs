@@ -57,7 +57,7 @@ internal static class TensorListKernels
 
         """;
 
-    private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source));
+    private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>The Euclidean norm of all values together, a float32 scalar on the device.</summary>
     public static Tensor Norm(Tensor[] tensors) => (Tensor)Invoke("norm", [tensors]);

@@ -64,6 +64,12 @@ public sealed record TrainingHistory
     [JsonIgnore]
     public double? ValidationAccuracy => AveragedWeights ? Selected?.AveragedValidationAccuracy : Selected?.ValidationAccuracy;
 
+    /// <summary>
+    /// Value of the run's <see cref="Flooding.ValidationMetric.FromFunction"/> for the model's weights; null without such a metric.
+    /// </summary>
+    [JsonIgnore]
+    public double? ValidationMetric => AveragedWeights ? Selected?.AveragedValidationMetric : Selected?.ValidationMetric;
+
     /// <summary>The length of the run, the selected epoch, and its validation figures.</summary>
     public override string ToString()
     {

@@ -22,6 +22,8 @@ internal sealed class TrainingRun : IDisposable
     private readonly WorkingWeights _weights;
     private readonly TrainingPhases _phases;
     private readonly TrainingState _state;
+    private readonly TrainingContext _context;
+    private bool _started;
     private bool _brokenOff;
 
     /// <param name="network">
@@ -49,6 +51,7 @@ internal sealed class TrainingRun : IDisposable
         _weights = new WorkingWeights(network, device, precision);
         _phases = new TrainingPhases(_weights, _normalizer, objective, options, data, device, checkAlive);
         _state = new TrainingState(_weights, _phases, options, totalSteps: (long)_stepsPerEpoch * options.Epochs);
+        _context = new TrainingContext(network, options, _stepsPerEpoch);
     }
 
     /// <summary>The epochs trained so far.</summary>
@@ -106,7 +109,10 @@ internal sealed class TrainingRun : IDisposable
     /// </returns>
     public float TrainEpoch()
     {
+        Start();
         var epoch = Epochs.Count + 1;
+        _context.Epoch = epoch;
+        _context.Notify(static (callback, context) => callback.OnEpochStart(context));
         if (_weights.Network is not Network network)
             return TrainEpoch(epoch);
         using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, epoch);
@@ -135,6 +141,8 @@ internal sealed class TrainingRun : IDisposable
             checkpoints?.Save(_state.View());
         report(Epochs[^1]);
         _options.MetricsCallback?.Invoke(Epochs[^1]);
+        _context.Metrics = Epochs;
+        _context.Notify(static (callback, context) => callback.OnEpochEnd(context));
     }
 
     /// <summary>Gives the network the weights that validation prefers. Ends the run.</summary>
@@ -143,16 +151,10 @@ internal sealed class TrainingRun : IDisposable
     {
         if (Divergence is { } divergence)
             throw new InvalidOperationException(divergence.Message);
-        if (_state.Best is { Values.Length: > 0 } best)
-        {
-            _weights.Assign(best.Values);
-            return new TrainingHistory(Epochs, best.Epoch, best.Averaged) { Stopped = Stopped };
-        }
-        var last = Epochs[^1];
-        var averaged = _state.Average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
-        if (averaged)
-            _weights.Assign(_state.Average!.Values);
-        return new TrainingHistory(Epochs, last.Epoch, averaged) { Stopped = Stopped };
+        Start();
+        var history = AssignSelected();
+        _context.Notify(static (callback, context) => callback.OnRunEnd(context));
+        return history;
     }
 
     /// <inheritdoc cref="TrainingState.Capture"/>
@@ -176,6 +178,16 @@ internal sealed class TrainingRun : IDisposable
     /// </summary>
     private static int CountSteps(long rows, int batchSize) =>
         checked((int)((rows + batchSize - 1) / batchSize - (rows % batchSize == 1 && rows > 1 ? 1 : 0)));
+
+    /// <summary>Tells the callbacks of the run before its first epoch.</summary>
+    private void Start()
+    {
+        if (_started)
+            return;
+        _started = true;
+        (_context.Epoch, _context.Step, _context.Metrics) = (Epochs.Count, _state.Step, Epochs);
+        _context.Notify(static (callback, context) => callback.OnRunStart(context));
+    }
 
     private float TrainEpoch(int epoch)
     {
@@ -202,6 +214,8 @@ internal sealed class TrainingRun : IDisposable
             TrainingLoss = steps.Losses.Average(l => (double)l),
             LowestBatchLoss = steps.Losses.Min(),
             FloodedShare = steps.Balances.Select(balance => (1 - (double)balance) / 2).DefaultIfEmpty().Average(),
+            ValidationMetric = raw?.OwnMetric,
+            AveragedValidationMetric = averaged?.OwnMetric,
             ValidationLoss = raw?.Loss,
             ValidationAccuracy = raw?.Accuracy,
             AveragedValidationLoss = averaged?.Loss,
@@ -230,11 +244,16 @@ internal sealed class TrainingRun : IDisposable
             {
                 _checkAlive();
                 rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_state.Step, _stepsPerEpoch, _options.Epochs);
+                _context.LearningRate = rate;
+                _context.Notify(static (callback, context) => callback.OnStepStart(context));
                 using var scope = NewDisposeScope();
                 batches.MoveNext();
                 var (loss, balance, gradients) = step.Take(batches.Current, rate, augmentationGenerator);
                 _state.CountStep(step.Part.Changed);
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
+                _context.Step = _state.Step;
+                _context.SetLoss(losses[^1]);
+                _context.Notify(static (callback, context) => callback.OnStepEnd(context));
                 if (balance is not null)
                     balances.Add(balance.MoveToOuterDisposeScope());
                 _brokenOff = i < _stepsPerEpoch - 1 && _options.StopToken.IsCancellationRequested;
@@ -244,6 +263,7 @@ internal sealed class TrainingRun : IDisposable
                     break;
             }
         }
+        _context.SetLoss(null);
         var norms = new List<Tensor> { gradientNorm, _weights.NormOf(_weights.All) };
         if (_state.Average is { } average)
             norms.Add(_weights.NormOf(average.Values));
@@ -257,7 +277,7 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Evaluates the network on the validation rows; null without any.</summary>
     private Evaluation? Validate(NetworkPart part, TrainingData data) =>
         data is { Validation: { } set, ValidationRows: { } rows }
-            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _device, _checkAlive)
+            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _options.OwnMetric, _device, _checkAlive)
             : null;
 
     /// <summary>As <see cref="Validate"/>, with the averaged weights; null without averaging.</summary>
@@ -272,6 +292,20 @@ internal sealed class TrainingRun : IDisposable
         foreach (var tensor in raw)
             tensor.Dispose();
         return evaluation;
+    }
+
+    private TrainingHistory AssignSelected()
+    {
+        if (_state.Best is { Values.Length: > 0 } best)
+        {
+            _weights.Assign(best.Values);
+            return new TrainingHistory(Epochs, best.Epoch, best.Averaged) { Stopped = Stopped };
+        }
+        var last = Epochs[^1];
+        var averaged = _state.Average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
+        if (averaged)
+            _weights.Assign(_state.Average!.Values);
+        return new TrainingHistory(Epochs, last.Epoch, averaged) { Stopped = Stopped };
     }
 }
 

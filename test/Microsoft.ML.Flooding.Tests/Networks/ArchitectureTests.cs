@@ -175,7 +175,7 @@ public class ArchitectureTests
         using var other = Create(Architecture.Parse(name), new(32, 32, 3), seed: 2);
         using var stream = new MemoryStream();
         Safetensors.Write(stream, network.State());
-        using var file = SafetensorsFile.Read(stream.ToArray());
+        using var file = SafetensorsFile.Read(stream);
         other.LoadState(file.LoadAll());
         foreach (var ((_, a), (parameter, b)) in network.State().Zip(other.State()))
             Assert.IsTrue(a.Equals(b), parameter);

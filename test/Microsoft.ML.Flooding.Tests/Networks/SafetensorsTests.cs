@@ -92,7 +92,7 @@ public class SafetensorsTests
     [DataRow("{\"\\ud800\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "Unicode")]
     public void Malformed_header_is_refused_with_its_reason(string header, string reason)
     {
-        var e = Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(Bytes(header)));
+        var e = Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(new MemoryStream(Bytes(header))));
         StringAssert.Contains(e.Message, reason);
     }
 
@@ -103,16 +103,18 @@ public class SafetensorsTests
         {
             var bytes = new byte[10];
             BinaryPrimitives.WriteInt64LittleEndian(bytes, length);
-            Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(bytes));
             Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(new MemoryStream(bytes)));
         }
         for (var length = 0; length < 8; length++)
-            Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(new byte[length]));
+            Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(new MemoryStream(new byte[length])));
     }
 
     [TestMethod]
-    public void Deep_nesting_is_refused() =>
-        Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(Bytes("{\"a\":" + new string('[', 100_000) + new string(']', 100_000) + "}")));
+    public void Deep_nesting_is_refused()
+    {
+        var bytes = Bytes("{\"a\":" + new string('[', 100_000) + new string(']', 100_000) + "}");
+        Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Read(new MemoryStream(bytes)));
+    }
 
     [TestMethod]
     public void Every_damaged_byte_is_refused_or_harmless()
@@ -128,7 +130,7 @@ public class SafetensorsTests
                 bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
             try
             {
-                using var file = SafetensorsFile.Read(bytes.AsMemory(0, random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length));
+                using var file = SafetensorsFile.Read(new MemoryStream(bytes, 0, random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length));
                 foreach (var tensor in file.LoadAll().Values)
                     tensor.Dispose();
             }
@@ -136,6 +138,40 @@ public class SafetensorsTests
             {
             }
         }
+    }
+
+    /// <summary>Spans end at 2 GiB, tensors do not.</summary>
+    [TestMethod]
+    public void A_tensor_of_more_than_2_GiB_makes_a_round_trip()
+    {
+        using var scope = NewDisposeScope();
+        using var path = new TemporaryFile(".safetensors");
+        const long count = (1L << 31) + 5;
+        var zero = zeros(count, ScalarType.Byte);
+        zero[count - 1] = 7;
+        using (var stream = File.Create(path.Path))
+            Safetensors.Write(stream, [("large", zero)]);
+        zero.Dispose();
+        using var file = SafetensorsFile.Open(path.Path);
+        var loaded = file.Load("large");
+        CollectionAssert.AreEqual(new[] { count }, loaded.shape);
+        Assert.AreEqual(7, loaded[count - 1].item<byte>());
+        Assert.AreEqual(0, loaded[count - 2].item<byte>());
+    }
+
+    /// <summary>A mapped file that is shrunk would end the process.</summary>
+    [TestMethod]
+    public void A_file_that_is_shrunk_while_it_is_open_is_an_error()
+    {
+        using var scope = NewDisposeScope();
+        using var path = new TemporaryFile(".safetensors");
+        using (var stream = File.Create(path.Path))
+            Safetensors.Write(stream, [("first", zeros(10)), ("a", ones(1 << 20))]);
+        using var shared = new FileStream(path.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        using var file = SafetensorsFile.Read(new FileStream(path.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        shared.SetLength(5000);
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => file.Load("a")).Message, "'a'");
+        Assert.IsTrue(zeros(10).Equals(file.Load("first")));
     }
 
     private static byte[] Bytes(string header)

@@ -62,11 +62,27 @@ public sealed class DamagedModelTests
         return content;
     }), $"Entry {entry} is damaged");
 
+    /// <summary>So that a model may be larger than an array can be: 2 GB.</summary>
+    [TestMethod]
+    public void Weights_are_saved_and_loaded_without_a_copy_of_them_in_memory()
+    {
+        // 40 MB of weights.
+        var shape = new Flooding.Images.ImageShape(32, 32, 3);
+        using var model = Scoring.RandomModel.Create(Context, Architecture.Mlp.WithHiddenSizes(3200), shape);
+        using var path = new TemporaryFile(".zip");
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Context.Model.Save(model, null, path.Path);
+        var saved = GC.GetAllocatedBytesForCurrentThread();
+        using var loaded = (IDisposable)Context.Model.Load(path.Path, out _);
+        Assert.IsLessThan(20 << 20, saved - before);
+        Assert.IsLessThan(20 << 20, GC.GetAllocatedBytesForCurrentThread() - saved);
+    }
+
     [TestMethod]
     public void A_weight_of_the_wrong_shape() => AssertRefused(Rewrite(Resealed(SavedModel.WeightsEntry, content =>
     {
         using var scope = torch.NewDisposeScope();
-        using var file = SafetensorsFile.Read(content);
+        using var file = SafetensorsFile.Read(new MemoryStream(content));
         using var stream = new MemoryStream();
         Safetensors.Write(stream, file.LoadAll().Select(t => (t.Key, t.Key == "fc.weight" ? t.Value.t().contiguous() : t.Value)), file.Metadata);
         return stream.ToArray();
@@ -76,7 +92,7 @@ public sealed class DamagedModelTests
     public void A_weight_that_is_missing() => AssertRefused(Rewrite(Resealed(SavedModel.WeightsEntry, content =>
     {
         using var scope = torch.NewDisposeScope();
-        using var file = SafetensorsFile.Read(content);
+        using var file = SafetensorsFile.Read(new MemoryStream(content));
         using var stream = new MemoryStream();
         Safetensors.Write(stream, file.LoadAll().Where(t => t.Key != "fc.bias").Select(t => (t.Key, t.Value)), file.Metadata);
         return stream.ToArray();

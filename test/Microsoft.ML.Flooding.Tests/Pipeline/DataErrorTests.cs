@@ -137,7 +137,7 @@ public sealed class DataErrorTests
         CollectionAssert.AreEqual(new long[] { 4, 7, 4, 7 }, skipped.Select(image => image.Row).ToArray());
         CollectionAssert.AreEqual(new[] { false, false, true, true }, skipped.Select(image => image.IsInValidationSet).ToArray());
         Assert.AreEqual(files.Rows[4].ImagePath, skipped[0].Texts["ImagePath"]);
-        StringAssert.Contains(skipped[0].Reason, "no JPEG");
+        StringAssert.Contains(skipped[0].Reason, "not a JPEG");
         StringAssert.Contains(skipped[1].Reason, "empty");
         StringAssert.StartsWith($"{skipped[1]}", $"row 7 (ImagePath = '{files.Rows[7].ImagePath}'");
         StringAssert.StartsWith($"{skipped[3]}", "validation set, row 7 (ImagePath");
@@ -153,7 +153,7 @@ public sealed class DataErrorTests
     {
         using var files = new ImageFiles(30);
         File.WriteAllText(files.PathOf(files.Rows[4]), "no image");
-        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Of(0.1f)));
+        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Create(0.1f)));
         Assert.AreEqual(4, model.History.SkippedImages.Single().Row);
     }
 

@@ -9,6 +9,7 @@ namespace Microsoft.ML.Flooding.Tests.Pipeline;
 public sealed class OtherProcessTests
 {
     private const string Program = "Microsoft.ML.Flooding.Tests.Consumer";
+    private const string Trainer = "Microsoft.ML.Flooding.Tests.Trainer";
     private const int Count = 12;
     private readonly MLContext _context = new(seed: 1);
 
@@ -42,26 +43,39 @@ public sealed class OtherProcessTests
         var data = Encoded(files);
         using var model = ShortRun.Fit(_context, data, Columns);
         var folder = Directory.CreateDirectory(Path.Combine(files.Folder, "program"));
-        CopyWithoutBackEnd(ProgramFolder, folder.FullName);
+        CopyWithoutBackEnd(ProgramFolder(Program), folder.FullName, Program);
 
         // TorchSharp would look in the package cache of the machine that builds; where applications run there is none.
         var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
 
-        var (exitCode, _, errors) = Run(folder.FullName, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName));
-        Assert.AreNotEqual(0, exitCode);
-        StringAssert.Contains(errors, "libtorch, TorchSharp's native library, cannot be loaded");
-        StringAssert.Contains(errors, "TorchSharp-cpu");
-        Assert.IsFalse(errors.Contains("LoadNativeBackend", StringComparison.Ordinal), $"TorchSharp's page-long account is not shown:\n{errors}");
+        AssertTold(Run(folder.FullName, Program, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName)));
     }
 
-    private static string ProgramFolder
+    [TestMethod]
+    public void Without_libtorch_a_script_is_told_the_same()
     {
-        get
-        {
-            // .../Microsoft.ML.Flooding.Tests/bin/Debug/net10.0 beside .../Microsoft.ML.Flooding.Tests.Consumer/bin/Debug/net10.0
-            var own = new DirectoryInfo(AppContext.BaseDirectory);
-            return Path.Combine(own.Parent!.Parent!.Parent!.Parent!.FullName, Program, "bin", own.Parent.Name, own.Name);
-        }
+        using var files = new ImageFiles(1);
+        var folder = Directory.CreateDirectory(Path.Combine(files.Folder, "program"));
+        CopyWithoutBackEnd(ProgramFolder(Trainer), folder.FullName, Trainer);
+        var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
+        var script = Path.Combine(files.Folder, "model.pt");
+        File.WriteAllBytes(script, Networks.TorchScriptArchive.Linear(12, 3));
+        AssertTold(Run(folder.FullName, Trainer, ["script", script], ("NUGET_PACKAGES", packages.FullName)));
+    }
+
+    private static void AssertTold((int ExitCode, string Output, string Errors) run)
+    {
+        Assert.AreNotEqual(0, run.ExitCode);
+        StringAssert.Contains(run.Errors, "libtorch, TorchSharp's native library, cannot be loaded");
+        StringAssert.Contains(run.Errors, "TorchSharp-cpu");
+        Assert.IsFalse(run.Errors.Contains("LoadNativeBackend", StringComparison.Ordinal), $"TorchSharp's page-long account is not shown:\n{run.Errors}");
+    }
+
+    private static string ProgramFolder(string program)
+    {
+        // .../Microsoft.ML.Flooding.Tests/bin/Debug/net10.0 beside .../Microsoft.ML.Flooding.Tests.Consumer/bin/Debug/net10.0
+        var own = new DirectoryInfo(AppContext.BaseDirectory);
+        return Path.Combine(own.Parent!.Parent!.Parent!.Parent!.FullName, program, "bin", own.Parent.Name, own.Name);
     }
 
     private static void Columns(FloodedImageClassificationTrainer.Options options) => options.FeatureColumnName = "Image";
@@ -75,7 +89,7 @@ public sealed class OtherProcessTests
 
     private void AssertSameBits(ImageFiles files, ITransformer model, IDataView data)
     {
-        var (exitCode, output, errors) = Run(ProgramFolder, Arguments(files, model, data));
+        var (exitCode, output, errors) = Run(ProgramFolder(Program), Program, Arguments(files, model, data));
         Assert.AreEqual(0, exitCode, errors);
 
         var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -102,10 +116,10 @@ public sealed class OtherProcessTests
         return [path, .. files.Rows.Select(files.PathOf)];
     }
 
-    private static (int ExitCode, string Output, string Errors) Run(string folder, string[] arguments, params (string Name, string Value)[] environment)
+    private static (int ExitCode, string Output, string Errors) Run(string folder, string program, string[] arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(Path.Combine(folder, Program + ".dll"));
+        start.ArgumentList.Add(Path.Combine(folder, program + ".dll"));
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         foreach (var (name, value) in environment)
@@ -118,12 +132,12 @@ public sealed class OtherProcessTests
     }
 
     /// <summary>What a build of the program gives whose project references no back end.</summary>
-    private static void CopyWithoutBackEnd(string source, string target)
+    private static void CopyWithoutBackEnd(string source, string target, string program)
     {
         static bool IsBackEnd(string name) => name.StartsWith("libtorch-c", StringComparison.Ordinal) || name.StartsWith("TorchSharp-c", StringComparison.Ordinal);
         foreach (var file in Directory.EnumerateFiles(source))
             File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
-        var dependencies = Path.Combine(target, Program + ".deps.json");
+        var dependencies = Path.Combine(target, program + ".deps.json");
         var json = JsonNode.Parse(File.ReadAllText(dependencies))!;
         var backEnds = json["libraries"]!.AsObject().Select(library => library.Key).Where(IsBackEnd).ToArray();
         Assert.IsNotEmpty(backEnds);

@@ -19,7 +19,7 @@ public sealed class WeightTests
 
     private static readonly FloodingObjective[] Family =
     [
-        FloodingObjective.Flood, FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(folds: 2), FloodingObjective.ClassWise(),
+        FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(folds: 2), FloodingObjective.ClassWise(),
     ];
 
     [TestMethod]
@@ -99,9 +99,9 @@ public sealed class WeightTests
                 }));
                 StringAssert.Contains(error.Message, what);
             }
-            Differs("training weights", o => o.ExampleWeightColumnName = null);
-            Differs("validation weights", o => o.ClassWeights = ClassWeights.Balanced);
-            Differs("training groups", o => o.SamplingKeyColumnName = "Object");
+            Differs("weights of the training images", o => o.ExampleWeightColumnName = null);
+            Differs("weights of the validation images", o => o.ClassWeights = ClassWeights.Balanced);
+            Differs("groups of the training images", o => o.SamplingKeyColumnName = "Object");
         }
         finally
         {
@@ -160,7 +160,7 @@ public sealed class WeightTests
     public void Class_weights_that_leave_nothing()
     {
         var bags = _context.Data.FilterByCustomPredicate(View(Rows(60)), (WeightedRow row) => row.Class != "Bag");
-        var weights = ClassWeights.Of(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
+        var weights = ClassWeights.Create(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
         AssertRefused<InvalidOperationException>("Every image of the ValidationSet has weight 0", o => (o.ValidationSet, o.ClassWeights) = (bags, weights));
         var error = Assert.Throws<InvalidOperationException>(() => ShortRun.Fit(_context, bags, o => o.ClassWeights = weights));
         StringAssert.Contains(error.Message, "There are no images to train on, images of weight 0 left out");
@@ -168,7 +168,7 @@ public sealed class WeightTests
 
     [TestMethod]
     public void Class_weights_of_another_number_of_classes() =>
-        AssertRefused<InvalidOperationException>("ClassWeights has 2 weights, and the label column has 10 classes", o => o.ClassWeights = ClassWeights.Of(1, 2));
+        AssertRefused<InvalidOperationException>("ClassWeights has 2 weights, and the label column has 10 classes", o => o.ClassWeights = ClassWeights.Create(1, 2));
 
     private void AssertRefused<TException>(string message, Action<Options> change) where TException : Exception =>
         StringAssert.Contains(Assert.Throws<TException>(() => ShortRun.Fit(_context, View(Rows(60)), change)).Message, message);

@@ -79,4 +79,47 @@ public sealed class InferencePlanTests
         Assert.AreEqual(2, scope.DisposablesCount);
         Assert.AreEqual(RandomModel.Classes, logits.shape[1]);
     }
+
+    /// <summary>Memory that is short for a moment must not make a model useless.</summary>
+    [TestMethod]
+    public void A_plan_that_could_not_be_made_is_made_at_the_next_use()
+    {
+        var shape = new ImageShape(8, 8, 3);
+        var network = new FailingOnce();
+        using var classifier = new ImageClassifier(network, RandomModel.Describe(Architecture.Mlp, shape), CPU, typeof(FloodedImageClassificationTransformer));
+        using var images = zeros([2, 8, 8, 3], ScalarType.Byte);
+        var scores = new float[2 * RandomModel.Classes];
+        var live = LiveTensors.Count();
+        Assert.ThrowsExactly<InsufficientMemoryException>(() => classifier.Score(images, scores));
+        Assert.AreEqual(live, LiveTensors.Count(), "The weights that were copied before are freed.");
+        classifier.Score(images, scores);
+        Assert.AreEqual(1, scores[..RandomModel.Classes].Sum(), 1e-5);
+    }
+
+    /// <summary>A linear classifier that cannot be interpreted over numbers the first time.</summary>
+    private sealed class FailingOnce : Network
+    {
+        private bool _failed;
+
+        public FailingOnce() : base("failing")
+        {
+            Head = nn.Linear(192, RandomModel.Classes);
+            register_module("fc", Head);
+        }
+
+        public override TorchSharp.Modules.Linear Head { get; }
+
+        public override T Features<T>(IOperators<T> op, T x) => op.Flatten(1, x);
+
+        public override T Logits<T>(IOperators<T> op, T x)
+        {
+            var logits = base.Logits(op, x);
+            if (op is InferencePlanBuilder && !_failed)
+            {
+                _failed = true;
+                throw new InsufficientMemoryException();
+            }
+            return logits;
+        }
+    }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using static TorchSharp.torch;
 
@@ -95,6 +96,20 @@ public sealed class RetrainingTests
         var numbered = _context.Data.LoadFromEnumerable(FashionMnistData.Rows("train", 20));
         Refused("label values", _ => { }, _context.Transforms.Conversion.MapValueToKey("Label", "Id").Fit(numbered).Transform(numbered));
         Assert.ThrowsExactly<ArgumentNullException>(() => Trainer().Fit(data, null!));
+    }
+
+    /// <summary>A key of a byte has 255 values: what both models know may be more, which must not come out at scoring.</summary>
+    [TestMethod]
+    public void A_union_of_labels_beyond_the_key_type_is_refused_in_Fit()
+    {
+        static LabelKeys Keys(string type, int first, int count) => new(type, count, "Text", [.. Enumerable.Range(first, count).Select(i => $"{i}")]);
+        var own = Keys(nameof(Byte), 0, 200);
+        Assert.AreEqual(255, own.With(Keys(nameof(UInt32), 0, 255)).Labels.Count);
+        var e = Assert.ThrowsExactly<ArgumentException>(() => own.With(Keys(nameof(UInt32), 100, 200)));
+        StringAssert.Contains(e.Message, "255");
+        StringAssert.Contains(e.Message, "MapValueToKey");
+        Assert.AreEqual(300, Keys(nameof(UInt16), 0, 200).With(Keys(nameof(Byte), 100, 200)).Labels.Count);
+        Assert.ThrowsExactly<InvalidDataException>(Keys(nameof(Byte), 0, 300).Validate);
     }
 
     private IDataView Data(params string[] classes)

@@ -116,6 +116,35 @@ public sealed class StartingWeightsTests
             nameof(TrainingOptions.Architecture));
     }
 
+    [TestMethod]
+    [DataRow("{}", "Shape")]
+    [DataRow("null", "empty")]
+    [DataRow("[]", "JSON")]
+    [DataRow("{\"Shape\":null,\"CenterCrop\":null,\"Normalization\":null}", "Shape")]
+    [DataRow("{\"Shape\":{\"Height\":0,\"Width\":8,\"Channels\":1},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "0 x 8")]
+    [DataRow("{\"Shape\":{\"Height\":60000,\"Width\":60000,\"Channels\":1},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "60000")]
+    [DataRow("{\"Shape\":{\"Height\":8,\"Width\":8,\"Channels\":3},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "3 channels")]
+    [DataRow("{\"Shape\":{\"Height\":8,\"Width\":8,\"Channels\":1},\"CenterCrop\":7,\"Normalization\":{\"Mean\":[1],\"Deviation\":[1]}}", "crop to 7")]
+    [DataRow("{\"Shape\":{\"Height\":8,\"Width\":8,\"Channels\":1},\"CenterCrop\":null,\"Normalization\":{\"Mean\":null,\"Deviation\":[1]}}", "null")]
+    [DataRow("{\"Shape\":{\"Height\":8,\"Width\":8,\"Channels\":1},\"CenterCrop\":null,\"Normalization\":{\"Mean\":[1e99],\"Deviation\":[1]}}", "finite")]
+    public void Damaged_metadata_is_refused(string metadata, string word)
+    {
+        using var file = new TemporaryFile(".safetensors");
+        using (var stream = File.Create(file.Path))
+            Flooding.Networks.Safetensors.Write(stream, [], new Dictionary<string, string> { ["flooding"] = metadata });
+        var e = Assert.ThrowsExactly<InvalidDataException>(() => Flooding.Persistence.WeightsOrigin.PreparationOf(file.Path, Architecture.ResNet18));
+        StringAssert.Contains(e.Message, file.Path);
+        StringAssert.Contains(e.Message, word, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [TestMethod]
+    public void A_folder_is_told_from_a_file()
+    {
+        var folder = Path.GetTempPath();
+        var e = Assert.ThrowsExactly<FileNotFoundException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 20), o => (o.Architecture, o.PretrainedWeights) = (Network, folder)));
+        StringAssert.Contains(e.Message, "is a folder");
+    }
+
     private IDataView Classes(IEnumerable<FashionMnistData.Row> rows, params string[] classes)
     {
         var view = _context.Data.LoadFromEnumerable(rows.Where(r => classes.Contains(r.Class)).ToArray());

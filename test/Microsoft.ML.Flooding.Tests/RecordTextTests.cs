@@ -25,7 +25,8 @@ public sealed class RecordTextTests
             new ReportOptions(),
             new ReportOptions { Calibration = calibration, ConfusionMatrix = context.MulticlassClassification.Evaluate(scored).ConfusionMatrix, Labels = model.Labels },
             FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(),
-            FloodingObjective.ClassWise(0.1f, 0.2f),
+            FloodingObjective.ClassWise(0.1f, 0.2f), FloodingObjective.FromFunction("mean", losses => losses.mean(), flooded: true),
+            LearningRateSchedule.FromFunction("linear", progress => progress),
             new SkippedImage(3, new Dictionary<string, string> { ["Path"] = "a.jpg" }, "it is empty"),
             ClassWeights.None, ClassWeights.Balanced, PretrainedModels.ResNet18,
         ];

@@ -12,7 +12,8 @@ internal readonly record struct Evaluation(double Loss, double Accuracy, double?
 {
     /// <summary>Runs the network in evaluation mode on the rows. Reads from the device once.</summary>
     public static Evaluation Measure(
-        NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, ValidationMetric? ownMetric, Device device, Action checkAlive)
+        NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive,
+        ValidationMetric? ownMetric = null)
     {
         using var scope = NewDisposeScope();
         var losses = zeros([], ScalarType.Float64, device);

@@ -277,7 +277,7 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Evaluates the network on the validation rows; null without any.</summary>
     private Evaluation? Validate(NetworkPart part, TrainingData data) =>
         data is { Validation: { } set, ValidationRows: { } rows }
-            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _options.OwnMetric, _device, _checkAlive)
+            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _device, _checkAlive, _options.OwnMetric)
             : null;
 
     /// <summary>As <see cref="Validate"/>, with the averaged weights; null without averaging.</summary>

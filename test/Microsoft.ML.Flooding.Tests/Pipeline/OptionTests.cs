@@ -35,7 +35,9 @@ public sealed class OptionTests
         ("EarlyStopping.MinimumChange", "at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = -0.1 }),
         ("EarlyStopping.MinimumChange", "at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.NaN }),
         ("EarlyStopping.MinimumChange", "finite and at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.PositiveInfinity }),
-        ("EarlyStopping.Metric", "Loss or Accuracy", o => o.EarlyStopping = new EarlyStopping { Metric = (EarlyStoppingMetric)9 }),
+        ("EarlyStopping.Metric", "a metric, not null", o => o.EarlyStopping = new EarlyStopping { Metric = null! }),
+        ("FloodLevels.Metric", "a metric, not null", o => o.FloodLevels = FloodLevels.Adaptive with { Metric = null! }),
+        ("Callbacks", "a list without null", o => o.Callbacks = [null!]),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = 0),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = 1),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = double.NaN),
@@ -68,6 +70,7 @@ public sealed class OptionTests
         ("Schedule", o => o.Schedule = null!),
         ("Objective", o => o.Objective = null!),
         ("ClassWeights", o => o.ClassWeights = null!),
+        ("Callbacks", o => o.Callbacks = null!),
         ("ExampleWeightColumnName", o => o.ExampleWeightColumnName = " "),
         ("SamplingKeyColumnName", o => o.SamplingKeyColumnName = ""),
     }.Select((c, i) => new object[] { i, c.Option, c.Change });

@@ -19,7 +19,7 @@ public sealed class RunIdentityTests
     private static readonly string[] DecidingNothing =
     [
         nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.PretrainedWeights),
-        nameof(TrainingOptions.StopToken),
+        nameof(TrainingOptions.StopToken), nameof(TrainingOptions.Callbacks),
     ];
 
     /// <summary>What the identity takes from the run, as it has the option in its final form.</summary>
@@ -107,9 +107,27 @@ public sealed class RunIdentityTests
             o => o.Schedule = LearningRateSchedule.Step(0.2, 0.5), o => o.Schedule = LearningRateSchedule.Cosine with { WarmUpEpochs = 1 },
             o => o.WeightAveraging = new WeightAveraging { Decay = 0.9 }, o => o.WeightAveraging = new WeightAveraging { Decay = 0.99 },
             o => o.EarlyStopping = new EarlyStopping { Patience = 2 }, o => o.EarlyStopping = new EarlyStopping { MinimumChange = 0.1 },
+            o => o.Objective = FloodingObjective.FromFunction("a", losses => losses.mean()),
+            o => o.Objective = FloodingObjective.FromFunction("b", losses => losses.mean()),
+            o => o.Objective = FloodingObjective.FromFunction("a", losses => losses.mean(), flooded: true),
+            o => o.Schedule = LearningRateSchedule.FromFunction("a", progress => 1), o => o.Schedule = LearningRateSchedule.FromFunction("b", progress => 1),
+            o => o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.Accuracy },
+            o => o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.FromFunction("a", (_, _) => 1, higherIsBetter: true) },
+            o => o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.FromFunction("b", (_, _) => 1, higherIsBetter: true) },
             o => o.Augmentation = new Augmentation { MixupAlpha = 0.1 }, o => o.Augmentation = new Augmentation { MixupAlpha = 0.2 },
         ];
         Assert.HasCount(changes.Length, changes.Select(Identity).Distinct().ToArray());
+    }
+
+    /// <summary>Checkpoints hold the values that a search compares, though its metric is no option of a run.</summary>
+    [TestMethod]
+    public void A_search_by_another_metric_of_ones_own_does_not_continue()
+    {
+        void FitBy(ValidationMetric metric) => Fit(Data(0), Data(1), change: o => o.FloodLevels = FloodLevels.Create(0.1f) with { Metric = metric });
+        FitBy(ValidationMetric.FromFunction("a", (_, _) => 1, higherIsBetter: true));
+        StringAssert.Contains(
+            Assert.ThrowsExactly<InvalidOperationException>(() => FitBy(ValidationMetric.FromFunction("b", (_, _) => 1, higherIsBetter: true))).Message,
+            "validation metric is b but was a");
     }
 
     /// <summary>The statistics of the pixels do not tell them apart: they are the model's.</summary>

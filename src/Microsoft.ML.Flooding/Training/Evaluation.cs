@@ -10,7 +10,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="OwnMetric">The value of the user's metric; null without one, or if the loss is not finite.</param>
 internal readonly record struct Evaluation(double Loss, double Accuracy, double? OwnMetric = null)
 {
-    /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
+    /// <summary>Runs the network in evaluation mode on the rows. Reads from the device once.</summary>
     public static Evaluation Measure(
         NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive,
         ValidationMetric? ownMetric = null)

@@ -60,23 +60,23 @@ internal static class TensorListKernels
     private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>The Euclidean norm of all values together, a float32 scalar on the device.</summary>
-    public static Tensor Norm(Tensor[] tensors) => (Tensor)Invoke("norm", tensors);
+    public static Tensor Norm(Tensor[] tensors) => (Tensor)Invoke("norm", [tensors]);
 
     /// <summary>Scales the gradients down to <paramref name="limit"/> if their norm is larger, as PyTorch's clip_grad_norm_.</summary>
     public static void ClipNorm(Tensor[] gradients, double limit)
     {
         using var maximum = limit.ToScalar();
-        Invoke("clip", gradients, maximum);
+        Invoke("clip", [gradients, maximum]);
     }
 
     /// <summary>Copies each source into the target at its position.</summary>
-    public static void Copy(Tensor[] targets, Tensor[] sources) => Invoke("copy", targets, sources);
+    public static void Copy(Tensor[] targets, Tensor[] sources) => Invoke("copy", [targets, sources]);
 
     /// <summary>target + weight * (end - target), in place.</summary>
     public static void Interpolate(Tensor[] targets, Tensor[] ends, double weight)
     {
         using var share = weight.ToScalar();
-        Invoke("lerp", targets, ends, share);
+        Invoke("lerp", [targets, ends, share]);
     }
 
     /// <summary>A step of SGD.</summary>
@@ -93,7 +93,7 @@ internal static class TensorListKernels
         using var rate = learningRate.ToScalar();
         using var kept = momentum.ToScalar();
         using var decay = weightDecay.ToScalar();
-        Invoke("sgd", parameters, gradients, buffers, rate, kept, decay, nesterov);
+        Invoke("sgd", [parameters, gradients, buffers, rate, kept, decay, nesterov]);
     }
 
     /// <summary>A step of Adam or AdamW.</summary>
@@ -117,11 +117,12 @@ internal static class TensorListKernels
         using var second = beta2.ToScalar();
         using var smallest = epsilon.ToScalar();
         using var decay = weightDecay.ToScalar();
-        Invoke("adam", parameters, gradients, means, squares, step, rate, first, second, smallest, decay, decoupled);
+        Invoke("adam", [parameters, gradients, means, squares, step, rate, first, second, smallest, decay, decoupled]);
     }
 
-    // Numbers are passed as Scalar: TorchSharp would box a double into a native scalar that the collector may free before the call reads it.
-    private static object Invoke(string function, params object[] arguments)
+    // Numbers are passed as Scalar: TorchSharp would box a double into a native scalar that the garbage collector can free before the call
+    // reads it.
+    private static object Invoke(string function, object[] arguments)
     {
         var result = Compiled.Value.invoke(function, arguments);
         GC.KeepAlive(arguments);

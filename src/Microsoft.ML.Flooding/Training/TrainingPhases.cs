@@ -51,7 +51,9 @@ internal sealed class TrainingPhases : IDisposable
         _whole.State.Select(s => ($"optimizer.{s.Name}", s.Value))
             .Concat((_head?.State ?? []).Select(s => ($"head-optimizer.{s.Name}", s.Value)));
 
-    /// <summary>The step that an epoch takes, and the data that it takes it on: images, or their features under a frozen backbone.</summary>
+    /// <summary>
+    /// The step that an epoch takes, and the data that it takes it on: images, or their features under a frozen backbone.
+    /// </summary>
     /// <param name="epoch">The number of the epoch, from 1.</param>
     public (TrainingStep Step, TrainingData Data) At(int epoch)
     {

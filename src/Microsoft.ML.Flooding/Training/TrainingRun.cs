@@ -157,20 +157,6 @@ internal sealed class TrainingRun : IDisposable
         return history;
     }
 
-    private TrainingHistory AssignSelected()
-    {
-        if (_state.Best is { Values.Length: > 0 } best)
-        {
-            _weights.Assign(best.Values);
-            return new TrainingHistory(Epochs, best.Epoch, best.Averaged) { Stopped = Stopped };
-        }
-        var last = Epochs[^1];
-        var averaged = _state.Average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
-        if (averaged)
-            _weights.Assign(_state.Average!.Values);
-        return new TrainingHistory(Epochs, last.Epoch, averaged) { Stopped = Stopped };
-    }
-
     /// <inheritdoc cref="TrainingState.Capture"/>
     public TrainingSnapshot Capture() => _state.Capture();
 
@@ -307,6 +293,20 @@ internal sealed class TrainingRun : IDisposable
             tensor.Dispose();
         return evaluation;
     }
+
+    private TrainingHistory AssignSelected()
+    {
+        if (_state.Best is { Values.Length: > 0 } best)
+        {
+            _weights.Assign(best.Values);
+            return new TrainingHistory(Epochs, best.Epoch, best.Averaged) { Stopped = Stopped };
+        }
+        var last = Epochs[^1];
+        var averaged = _state.Average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
+        if (averaged)
+            _weights.Assign(_state.Average!.Values);
+        return new TrainingHistory(Epochs, last.Epoch, averaged) { Stopped = Stopped };
+    }
 }
 
 /// <summary>What the steps of an epoch measured.</summary>
@@ -319,4 +319,5 @@ internal sealed class TrainingRun : IDisposable
 /// <param name="AverageNorm">As <paramref name="WeightNorm"/>, of the averaged weights; null without averaging.</param>
 /// <param name="LearningRate">The learning rate of the last step.</param>
 internal sealed record EpochSteps(
-    int Epoch, int Planned, float[] Losses, float[] Balances, float GradientNorm, float WeightNorm, float? AverageNorm, double LearningRate);
+    int Epoch, int Planned, float[] Losses, float[] Balances, float GradientNorm, float WeightNorm, float? AverageNorm,
+    double LearningRate);

@@ -4,7 +4,8 @@ namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
 /// Everything that a run carries from one epoch to the next: weights, their average, the optimizers' tensors, the best weights so far, and
-/// the epochs trained. Everything random is a function of the seed and the epoch, so a run that restores a state continues with the same bits.
+/// the epochs trained. Everything random is a function of the seed and the epoch, so a run that restores a state continues with the same
+/// bits.
 /// </summary>
 internal sealed class TrainingState : IDisposable
 {

@@ -6,7 +6,7 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>What is done with one mini-batch: forward, backward, update. Nothing in it waits for the device.</summary>
+/// <summary>A step on one mini-batch: forward, backward, update. It does not wait for the device.</summary>
 internal sealed class TrainingStep : IDisposable
 {
     private readonly WorkingWeights _weights;
@@ -17,11 +17,11 @@ internal sealed class TrainingStep : IDisposable
     private readonly Tensor[] _trained;
     private readonly (FusedOptimizer Optimizer, double RateFactor, int[] Gradients)[] _groups;
 
-    /// <param name="weights">Of the network.</param>
+    /// <param name="weights">The network's weights.</param>
     /// <param name="objective">What steps minimize.</param>
     /// <param name="part">What is trained.</param>
-    /// <param name="options">Checked already.</param>
-    /// <param name="exampleWeights"><see cref="TrainingData.Weights"/>, on the device; they stay the caller's.</param>
+    /// <param name="options">Valid options.</param>
+    /// <param name="exampleWeights"><see cref="TrainingData.Weights"/>, on the device. They stay the caller's.</param>
     public TrainingStep(
         WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, Tensor? exampleWeights = null)
     {
@@ -34,9 +34,9 @@ internal sealed class TrainingStep : IDisposable
         _trained = [.. part.Trained.Select(i => weights.Parameters[i])];
         var masters = part.Trained.Select(i => weights.Masters[i]).ToArray();
         var factors = LayerWiseDecay.Factors(weights, options.LayerDecay);
-        // Biases and normalisation parameters are the vectors; matrices and convolutions have two dimensions or more.
-        var groups = Enumerable.Range(0, masters.Length)
-            .GroupBy(i => (Decay: options.DecayBiasAndNorm || masters[i].dim() > 1 ? options.WeightDecay : 0, Factor: factors[part.Trained[i]]));
+        // Biases and normalization parameters are the vectors; matrices and convolutions have two dimensions or more.
+        double DecayOf(int i) => options.DecayBiasAndNorm || masters[i].dim() > 1 ? options.WeightDecay : 0;
+        var groups = Enumerable.Range(0, masters.Length).GroupBy(i => (Decay: DecayOf(i), Factor: factors[part.Trained[i]]));
         _groups =
         [
             .. groups.Select(g =>
@@ -51,10 +51,10 @@ internal sealed class TrainingStep : IDisposable
     public IEnumerable<(string Name, Tensor Value)> State =>
         _groups.SelectMany((g, i) => g.Optimizer.State.Select(s => ($"{i}.{s.Name}", s.Value)));
 
-    /// <summary>Takes the step; the tensors returned belong to the caller's dispose scope.</summary>
+    /// <summary>Takes a step. The tensors that it returns belong to the caller's dispose scope.</summary>
     /// <param name="batch">Images and labels on the device.</param>
-    /// <param name="learningRate">Of this step.</param>
-    /// <param name="generator">What augmentation draws from; of the CPU.</param>
+    /// <param name="learningRate">The learning rate of this step.</param>
+    /// <param name="generator">The CPU generator of the augmentation.</param>
     public (BatchLoss Loss, Tensor? Balance, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
@@ -76,7 +76,7 @@ internal sealed class TrainingStep : IDisposable
             optimizer.Dispose();
     }
 
-    /// <summary>From pixels to the network's input.</summary>
+    /// <summary>Augments and normalizes pixels.</summary>
     private (Tensor Images, Mixup? Mixup) Prepare(Tensor pixels, Generator generator)
     {
         if (_augmentation is null)
@@ -89,7 +89,9 @@ internal sealed class TrainingStep : IDisposable
     private static Tensor CrossEntropy(Tensor logits, Tensor labels, Mixup? mixup, Reduction reduction)
     {
         var losses = functional.cross_entropy(logits, labels, reduction: reduction);
-        return mixup is { } mix ? mix.MixLosses(losses, functional.cross_entropy(logits, labels.index_select(0, mix.Partners), reduction: reduction)) : losses;
+        return mixup is { } mix
+            ? mix.MixLosses(losses, functional.cross_entropy(logits, labels.index_select(0, mix.Partners), reduction: reduction))
+            : losses;
     }
 
     private void Update(Tensor[] gradients, double learningRate)

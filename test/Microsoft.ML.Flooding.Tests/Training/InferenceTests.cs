@@ -25,14 +25,14 @@ public sealed class InferenceTests
         using var normalizer = Normalization.On(CPU);
         using var network = Create(memory);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        (Tensor Logits, Tensor Labels) Of(ImageSet set) => Inference.Of(network, ScalarType.Float32, set, rows, normalizer, CPU, () => { });
+        (Tensor Logits, Tensor Labels) Of(ImageSet set) => Inference.ComputeLogits(network, ScalarType.Float32, set, rows, normalizer, CPU, () => { });
         var expected = Of(memory);
         var actual = Of(stream);
 
         CollectionAssert.AreEqual(memory.Labels.index_select(0, rows).data<long>().ToArray(), expected.Labels.data<long>().ToArray());
         CollectionAssert.AreEqual(expected.Labels.data<long>().ToArray(), actual.Labels.data<long>().ToArray());
         AssertClose(expected.Logits, actual.Logits);
-        var one = Inference.Of(network, ScalarType.Float32, memory, rows.narrow(0, 11, 1), normalizer, CPU, () => { }).Logits;
+        var one = Inference.ComputeLogits(network, ScalarType.Float32, memory, rows.narrow(0, 11, 1), normalizer, CPU, () => { }).Logits;
         AssertClose(one, actual.Logits.narrow(0, 11, 1));
     }
 
@@ -84,7 +84,7 @@ public sealed class InferenceTests
         {
             var data = new TrainingData(set, rows, null, null);
             var runs = new RunFactory(Architecture.Mlp.WithHiddenSizes(), 10, data, Normalization, CPU, ScalarType.Float32, 1, () => { });
-            return HeldOutPredictions.Of(runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, folds: 3);
+            return HeldOutPredictions.Predict(runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, folds: 3);
         }
 
         var expected = Of(memory);

@@ -65,7 +65,7 @@ public sealed class RunIdentityTests
         using var network = Architecture.Mlp.Create(set.Shape, 10, new Generator(1));
         var data = new TrainingData(set, arange(10), null, null);
         IReadOnlyDictionary<string, string> Identity(TrainingOptions options) =>
-            RunIdentity.Of(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
+            RunIdentity.Compute(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
 
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
@@ -94,7 +94,7 @@ public sealed class RunIdentityTests
         {
             var options = new TrainingOptions();
             change(options);
-            var identity = RunIdentity.Of(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
+            var identity = RunIdentity.Compute(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
             return string.Join('\n', identity.Select(part => $"{part.Key}: {part.Value}"));
         }
 
@@ -150,7 +150,7 @@ public sealed class RunIdentityTests
         Assert.AreEqual(0, Fit(Data(0), Data(1)));
 
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(Data(0), Data(2)));
-        StringAssert.Contains(error.Message, "of another run: other validation images. Give");
+        StringAssert.Contains(error.Message, "to another run: other validation images. Give");
         error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(Data(0), Data(1, Images / 2)));
         StringAssert.Contains(error.Message, $"number of validation images is {Images / 2} but was {Images}");
     }

@@ -141,7 +141,6 @@ internal sealed class TrainingRun : IDisposable
             checkpoints?.Save(_state.View());
         report(Epochs[^1]);
         _options.MetricsCallback?.Invoke(Epochs[^1]);
-        _context.Metrics = Epochs;
         _context.Notify(static (callback, context) => callback.OnEpochEnd(context));
     }
 

@@ -109,7 +109,7 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
         /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
-        /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
+        /// those of <see cref="FloodingObjective.IndividualFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
         /// too modest. One prediction in N + 2 of N validation images is taken to be wrong at least, so a set that is classified without
         /// an error gives a temperature as well; a warning tells of it. The temperature stays 1, with a warning, where the network is no
         /// better than chance. Default: false.

@@ -8,6 +8,7 @@ using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Trainers;
 using Microsoft.ML.Transforms;
 using Microsoft.ML.Transforms.Image;
 using TorchSharp;
@@ -19,7 +20,8 @@ namespace Microsoft.ML.Flooding;
 /// Trains a convolutional network on images with the flooded objective |J - b| + b (Ishida et al., ICML 2020). Create it with
 /// <c>mlContext.Transforms.FloodedImageClassification</c>.
 /// </summary>
-public sealed partial class FloodedImageClassificationTrainer : IEstimator<FloodedImageClassificationTransformer>
+public sealed partial class FloodedImageClassificationTrainer
+    : ITrainerEstimator<FloodedImageClassificationTransformer, FloodedImageClassificationModelParameters>
 {
     private const int MostClassesNamed = 10;
 
@@ -33,6 +35,12 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         _environment = environment;
         _options = options.Clone();
     }
+
+    /// <summary>
+    /// Says that the trainer needs no normalized features and no cached data: it normalizes the images itself and reads them once, before the
+    /// first epoch (once an epoch if <see cref="Options.CacheOnDisk"/> is false).
+    /// </summary>
+    public TrainerInfo Info { get; } = new(normalization: false, caching: false, supportValid: true, supportIncrementalTrain: true);
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The label or image column is missing or of the wrong type; the message says what to do.</exception>

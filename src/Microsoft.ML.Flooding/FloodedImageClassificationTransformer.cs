@@ -24,7 +24,8 @@ namespace Microsoft.ML.Flooding;
 /// A PredictionEngine disposes of its model unless told otherwise: where several share one, create them with
 /// <c>new PredictionEngineOptions { OwnsTransformer = false }</c>.
 /// </remarks>
-public sealed class FloodedImageClassificationTransformer : ITransformer, IDisposable
+public sealed class FloodedImageClassificationTransformer
+    : ISingleFeaturePredictionTransformer<FloodedImageClassificationModelParameters>, IDisposable
 {
     private readonly IHostEnvironment _environment;
     private readonly ImageClassifier _classifier;
@@ -35,6 +36,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
+        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
     }
 
     // Called by ML.NET's Model.Load.
@@ -46,6 +48,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         var (description, network) = ModelFile.Load(channel, context);
         Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
+        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
     }
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
@@ -87,6 +90,18 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
 
     /// <summary>Channels of an image: 3 for colour, 1 for grey.</summary>
     public int Channels => Description.Shape.Channels;
+
+    /// <summary>The parameters of the trained network. They can be read until the transformer is disposed of.</summary>
+    public FloodedImageClassificationModelParameters Model { get; }
+
+    /// <summary>The column that images are read from.</summary>
+    public string FeatureColumnName => Description.FeatureColumn;
+
+    /// <summary>
+    /// The type of the image column that the model was trained on; a vector of pixels has the dimensions [height, width, channels]. The model
+    /// scores columns of the other image types as well. A model file that does not record the type gives Vector&lt;Byte&gt;, an encoded image.
+    /// </summary>
+    public DataViewType FeatureColumnType => ImageColumn.TypeOf(Description.FeatureKind, Description.Shape);
 
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => true;
@@ -173,11 +188,11 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         }
     }
 
-    /// <summary>Scores at most so many images in one pass from here on; by default as many as suit the device.</summary>
-    internal FloodedImageClassificationTransformer WithBatchSize(int batchSize)
+    /// <summary>The most images that are scored in one pass; by default as many as suit the device.</summary>
+    internal int BatchSize
     {
-        _classifier.BatchSize = batchSize;
-        return this;
+        get => _classifier.BatchSize;
+        set => _classifier.BatchSize = value;
     }
 
     /// <summary>

@@ -22,7 +22,7 @@ internal static class SearchRows
         // Each takes about a minute, so one short run warms up for both.
         Fit(o => o.Epochs = 1);
         var times = Alternation.TimeOnce(
-            () => trials = Fit(o => o.FloodLevels = FloodLevels.Of(Levels)).Trials,
+            () => trials = Fit(o => o.FloodLevels = FloodLevels.Create(Levels)).Trials,
             () => separate = [.. Levels.Select(level => Fit(o => o.FloodLevel = level))]);
         foreach (var (trial, run) in trials.Zip(separate))
             if (!trial.History.Epochs.Select(Comparable).SequenceEqual(run.Epochs.Select(Comparable)))

@@ -61,6 +61,15 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     /// <summary>Whether images of the column can be resized. Vectors of pixels cannot.</summary>
     public static bool Resizes(DataViewSchema.Column column) => KindOf(column.Name, column.Type) is ImageKind.Encoded or ImageKind.Bitmap;
 
+    /// <summary>The type of a column that holds images in a form.</summary>
+    public static DataViewType TypeOf(ImageKind kind, ImageShape shape) => kind switch
+    {
+        ImageKind.Encoded => new VectorDataViewType(NumberDataViewType.Byte),
+        ImageKind.Bitmap => new ImageDataViewType(),
+        _ => new VectorDataViewType(
+            kind == ImageKind.Bytes ? NumberDataViewType.Byte : NumberDataViewType.Single, shape.Height, shape.Width, shape.Channels),
+    };
+
     /// <summary>Throws unless images can be read from a column of this type.</summary>
     public static void CheckType(string columnName, DataViewType type) => KindOf(columnName, type);
 

@@ -17,15 +17,15 @@ public abstract record FloodingObjective
     public static FloodingObjective Flood { get; } = new FloodObjective();
 
     /// <summary>
-    /// The mean of |l - b| + b over the losses l of the samples, with b of <see cref="TrainingOptions.FloodLevel"/> (Xie et al., ICLR 2022).
+    /// The mean of |l - b| + b over the losses l of the samples, with b of <see cref="TrainingOptions.FloodLevel"/> (iFlood: Xie et al., ICLR 2022).
     /// </summary>
-    public static FloodingObjective IFlood { get; } = new IFloodObjective();
+    public static FloodingObjective IndividualFlood { get; } = new IndividualFloodObjective();
 
     /// <summary>
     /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, with theta of
-    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IFlood"/>, fading near the level.
+    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IndividualFlood"/>, fading near the level.
     /// </summary>
-    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
+    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IndividualFlood"/>, scaled by sigma.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is out of its range.</exception>
     public static FloodingObjective SoftAscentDescent(double sigma = 1)
     {
@@ -35,7 +35,7 @@ public abstract record FloodingObjective
     }
 
     /// <summary>
-    /// As <see cref="IFlood"/>, with a level a sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the probability that an auxiliary
+    /// As <see cref="IndividualFlood"/>, with a level a sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the probability that an auxiliary
     /// network, trained without the sample, gives to its label. <see cref="TrainingOptions.FloodLevel"/> is not used.
     /// </summary>
     /// <param name="gamma">
@@ -110,12 +110,12 @@ public abstract record FloodingObjective
         private protected override string Describe() => nameof(Flood);
     }
 
-    private sealed record IFloodObjective : FloodingObjective
+    private sealed record IndividualFloodObjective : FloodingObjective
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
-            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IFlood(floodLevel);
+            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IndividualFlood(floodLevel);
 
-        private protected override string Describe() => nameof(IFlood);
+        private protected override string Describe() => nameof(IndividualFlood);
     }
 
     private sealed record SoftAscentDescentObjective(double Sigma) : FloodingObjective

@@ -9,9 +9,10 @@ using TorchSharp;
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
-/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the
-/// two entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript
-/// network has its script in <c>Network.pt</c>: its SHA-256 is the name of the architecture.
+/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and the SHA-256 of
+/// the first two of the following entries; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights under torchvision's
+/// names; for a TorchScript network its script, <c>Network.pt</c>; for a network from an ONNX file its graph without weights,
+/// <c>Network.onnx</c>. The name of the architecture contains the SHA-256 of the script or the graph.
 /// </summary>
 internal static class ModelFile
 {
@@ -20,7 +21,8 @@ internal static class ModelFile
 
     private const string DescriptionEntry = "Model.json";
     private const string WeightsEntry = "Weights.safetensors";
-    private const string NetworkEntry = "Network.pt";
+    private const string ScriptEntry = "Network.pt";
+    private const string GraphEntry = "Network.onnx";
 
     // Raise `written` with each change of the format, and `readable` if older libraries cannot read the new format.
     private static readonly VersionInfo Version = new(
@@ -49,7 +51,7 @@ internal static class ModelFile
         WriteEntry(context, DescriptionEntry, stream => stream.Write(JsonSerializer.SerializeToUtf8Bytes(description, Json)));
         WriteEntry(context, WeightsEntry, stream => Safetensors.Write(stream, network.State(), metadata));
         if (network.Content is { } content)
-            context.SaveBinaryStream(NetworkEntry, writer => writer.Write(content));
+            context.SaveBinaryStream(ContentEntryOf(description), writer => writer.Write(content));
     }
 
     /// <summary>Reads a model.</summary>
@@ -65,7 +67,7 @@ internal static class ModelFile
                 context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
-            var content = ReadContent(context);
+            var content = ReadContent(context, ContentEntryOf(description));
             return (description, ReadEntry(context, WeightsEntry, weightsSeal, stream => LoadNetwork(description, content, stream)));
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException
@@ -98,10 +100,13 @@ internal static class ModelFile
         }
     }
 
-    private static byte[]? ReadContent(ModelLoadContext context)
+    private static string ContentEntryOf(ModelDescription description) =>
+        description.Architecture.StartsWith(CustomArchitectures.GraphPrefix, StringComparison.Ordinal) ? GraphEntry : ScriptEntry;
+
+    private static byte[]? ReadContent(ModelLoadContext context, string entry)
     {
         byte[]? content = null;
-        context.TryLoadBinaryStream(NetworkEntry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
+        context.TryLoadBinaryStream(entry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
         return content;
     }
 

@@ -60,7 +60,7 @@ internal sealed record ImagePreparation(ImageShape Shape, double? CenterCrop, No
 
     /// <summary>That of public weights.</summary>
     public static ImagePreparation Of(Preprocessing preprocessing) => new(
-        new ImageShape(preprocessing.Crop, preprocessing.Crop, preprocessing.Mean.Length), preprocessing.CenterCrop,
+        new ImageShape(preprocessing.Height, preprocessing.Width, preprocessing.Mean.Length), preprocessing.CenterCrop,
         new Normalization([.. preprocessing.Mean.Select(m => m * White)], [.. preprocessing.Deviation.Select(d => d * White)]));
 
     /// <summary>

@@ -65,9 +65,9 @@ internal static class Charts
         Axis axis = logarithmic ? new LogarithmicAxis { Minimum = lowest / 2 } : new LinearAxis { Minimum = 0 };
         (axis.Position, axis.Title, axis.Maximum) = (AxisPosition.Left, "Cross-entropy (nats)", top);
         model.Axes.Add(Styled(axis));
-        Shade(model, history.Stages.A, Palette.StageA, "[A]", top);
-        Shade(model, history.Stages.B, Palette.StageB, "[B]", top);
-        Shade(model, history.Stages.C, Palette.StageC, "[C]", top);
+        Shade(model, history.Stages.GapGrows, Palette.StageA, "[A]", top);
+        Shade(model, history.Stages.ValidationLossRises, Palette.StageB, "[B]", top);
+        Shade(model, history.Stages.TrainingLossNearZero, Palette.StageC, "[C]", top);
         if (history.FloodLevel > 0)
         {
             model.Annotations.Add(new RectangleAnnotation

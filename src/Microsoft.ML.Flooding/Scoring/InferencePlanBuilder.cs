@@ -14,6 +14,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
     private readonly ScalarType _type;
     private readonly List<(Func<Tensor[], Tensor> Compute, int[] Inputs)> _steps = [];
     private readonly List<Tensor> _weights = [];
+    private readonly HashSet<int> _constants = [];
 
     private InferencePlanBuilder(Device device, ScalarType type)
     {
@@ -101,35 +102,44 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int Add(int x, int y) => Add([x, y], values => values[x].PlusInPlace(values[y]));
 
-    public int Add(int x, Parameter y)
+    public int Combine(BinaryOperator combination, int x, int y) =>
+        Add([x, y], values => TensorOperators.Instance.Combine(combination, values[x], values[y]));
+
+    public int Constant(Tensor values)
     {
-        var own = Keep(y);
-        return Add(x, v => v.Plus(own));
+        var own = Keep(values);
+        var number = Add([], _ => own);
+        _constants.Add(number);
+        return number;
     }
 
-    public int Multiply(int x, int y) => Add([x, y], values => values[x].mul(values[y]));
+    public int Copy(int x) => Add(x, v => v.clone());
 
-    public int Multiply(int x, Parameter y)
-    {
-        var own = Keep(y);
-        return Add(x, v => v.mul(own));
-    }
-
-    public int MaxPool2d(int kernel, int stride, int padding, int x) => Add(x, v => F.max_pool2d(v, kernel, stride, padding));
+    public int Pool(Pooling pooling, int x) => Add(x, v => TensorOperators.Instance.Pool(pooling, v));
 
     public int GlobalAveragePool(int x) => Add(x, v => F.adaptive_avg_pool2d(v, 1));
+
+    public int Reduce(Aggregation aggregation, long[] axes, bool keeps, int x) => Add(x, v => TensorOperators.Instance.Reduce(aggregation, axes, keeps, v));
+
+    public int MatMul(int x, int y) => Add([x, y], values => values[x].matmul(values[y]));
+
+    public int Softmax(long axis, int x) => Add(x, v => v.softmax(axis));
+
+    public int Pad(long[] before, long[] after, double value, int x) => Add(x, v => TensorOperators.Instance.Pad(before, after, value, v));
+
+    public int Reshape(long[] sizes, int x) => Add(x, v => v.reshape(sizes));
 
     public int Flatten(int axis, int x) => Add(x, v => v.flatten(axis));
 
     public int Permute(long[] axes, int x) => Add(x, v => v.permute(axes));
 
-    public int Prepend(Parameter token, int x)
-    {
-        var own = Keep(token);
-        return Add(x, v => cat([own.expand(v.shape[0], -1, -1), v], 1));
-    }
+    public int Slice(long axis, long start, long end, long step, int x) => Add(x, v => v.slice(axis, start, end, step));
 
-    public int First(int x) => Add(x, v => v.select(1, 0));
+    public int Gather(long axis, long[] indices, int x) => Add(x, v => TensorOperators.Instance.Gather(axis, indices, v));
+
+    public int Concat(long axis, int[] values) => Add(values, computed => cat([.. values.Select(x => computed[x])], axis));
+
+    public int Repeat(int x, int like) => Add([x, like], values => TensorOperators.Instance.Repeat(values[x], values[like]));
 
     public int Dropout(double probability, int x) => x;
 
@@ -184,7 +194,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         for (var i = 0; i < _steps.Count; i++)
             foreach (var input in _steps[i].Inputs)
                 lastUse[input] = i;
-        var steps = _steps.Select((step, i) => new InferencePlan.Step(step.Compute, i + 1, [.. step.Inputs.Where(input => lastUse[input] == i).Distinct()]));
+        var steps = _steps.Select((step, i) => new InferencePlan.Step(step.Compute, i + 1, [.. step.Inputs.Where(input => lastUse[input] == i && !_constants.Contains(input)).Distinct()]));
         return new InferencePlan([.. steps], _steps.Count + 1, _weights);
     }
 }

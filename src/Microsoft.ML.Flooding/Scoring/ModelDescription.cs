@@ -32,6 +32,9 @@ internal sealed record ModelDescription
     /// <summary>The image column.</summary>
     public required string FeatureColumn { get; init; }
 
+    /// <summary>The form of the image column in training. In files that lack this value it is <see cref="ImageKind.Encoded"/>.</summary>
+    public ImageKind FeatureKind { get; init; }
+
     /// <summary>The column of the probabilities.</summary>
     public required string ScoreColumn { get; init; }
 

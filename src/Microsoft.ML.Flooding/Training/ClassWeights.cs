@@ -26,14 +26,14 @@ public sealed record ClassWeights
     /// <summary>Given weights. Their scale has no effect; images of a class of weight 0 are not used.</summary>
     /// <param name="weights">The weight of each class in the order of the label's keys, finite and at least 0, not all 0.</param>
     /// <exception cref="ArgumentException">There are no weights, one is negative or not finite, or all are 0.</exception>
-    public static ClassWeights Of(params IReadOnlyList<float> weights)
+    public static ClassWeights Create(params IReadOnlyList<float> weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
         double[] values = [.. weights];
         if (!values.All(w => double.IsFinite(w) && w >= 0) || !values.Any(w => w > 0))
             throw new ArgumentException("There must be a weight for each class, finite and at least 0, and one above 0.", nameof(weights));
         return new ClassWeights(
-            $"Of({string.Join(", ", weights.Select(w => w.ToString(CultureInfo.InvariantCulture)))})",
+            $"{nameof(Create)}({string.Join(", ", weights.Select(w => w.ToString(CultureInfo.InvariantCulture)))})",
             totals => values.Length == totals.Count
                 ? [.. values]
                 : throw new InvalidOperationException(

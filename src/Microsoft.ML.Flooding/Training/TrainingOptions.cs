@@ -3,11 +3,13 @@ namespace Microsoft.ML.Flooding;
 /// <summary>How a network is trained: everything but the data. Checked when training starts.</summary>
 public class TrainingOptions
 {
+    internal const float DefaultFloodLevel = 0.03f;
+
     /// <summary>
     /// The flood level b of Ishida et al. (ICML 2020): the mini-batch loss J is replaced by |J - b| + b. Finite, at least 0; at 0 training is
     /// plain. Levels of 0 to 0.10 suit clean labels, far larger ones noisy labels. Default: 0.03.
     /// </summary>
-    public float FloodLevel { get; set; } = 0.03f;
+    public float FloodLevel { get; set; } = DefaultFloodLevel;
 
     /// <summary>
     /// What is done with the loss: the flood on the mini-batch mean, or one of its successors. Default: <see cref="FloodingObjective.Flood"/>.
@@ -145,7 +147,7 @@ public class TrainingOptions
         ArgumentNullException.ThrowIfNull(Augmentation);
         if (Augmentation.MixupAlpha > 0 && !Objective.AllowsMixup)
             throw new ArgumentException(
-                $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
+                $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
                 $"it does not go with {Objective}, whose levels belong to a class or a sample: a mixed image has two.", nameof(Objective));
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");

@@ -28,7 +28,7 @@ public sealed class FloodingObjectiveTests
         var objective = name switch
         {
             "flood" => FloodingObjective.Flood,
-            "iflood" => FloodingObjective.IFlood,
+            "iflood" => FloodingObjective.IndividualFlood,
             "softad" => FloodingObjective.SoftAscentDescent(0.5),
             // Held-out losses: row 4 infinite but for the limit, row 3 zero, row 1 0.105, row 0 0.693.
             "adaflood" => FloodingObjective.AdaFlood(gamma: 0),
@@ -78,9 +78,9 @@ public sealed class FloodingObjectiveTests
     public void A_level_of_zero_is_plain_training_where_it_says_so()
     {
         Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.Flood.At(0, Facts(1)));
-        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.IFlood.At(0, Facts(1)));
+        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.IndividualFlood.At(0, Facts(1)));
         Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.ClassWise().At(0, Facts(1)));
-        Assert.AreEqual(WeightAveraging.None, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.IFlood }.EffectiveAveraging);
+        Assert.AreEqual(WeightAveraging.None, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.IndividualFlood }.EffectiveAveraging);
         Assert.AreEqual(WeightAveraging.Exponential, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.AdaFlood() }.EffectiveAveraging);
     }
 
@@ -100,7 +100,7 @@ public sealed class FloodingObjectiveTests
         void Validate(FloodingObjective objective) =>
             new TrainingOptions { Objective = objective, Augmentation = new Augmentation { MixupAlpha = 0.2 } }.Validate();
         Validate(FloodingObjective.Flood);
-        Validate(FloodingObjective.IFlood);
+        Validate(FloodingObjective.IndividualFlood);
         Validate(FloodingObjective.SoftAscentDescent());
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.AdaFlood())).Message, "AdaFlood");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.ClassWise())).Message, "Mixup");
@@ -179,7 +179,7 @@ public sealed class FloodingObjectiveTests
         var train = FashionMnistData.Train(context, 400);
         FloodingObjective[] family = adaptive
             ? [FloodingObjective.AdaFlood(folds: 3)]
-            : [FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.ClassWise()];
+            : [FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.ClassWise()];
         foreach (var objective in family)
         {
             var options = new FloodedImageClassificationTrainer.Options { Objective = objective, FloodLevel = 0.5f, Epochs = 6, Architecture = Architecture.Mlp };

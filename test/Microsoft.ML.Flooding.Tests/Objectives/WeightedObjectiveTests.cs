@@ -131,7 +131,7 @@ public sealed class WeightedObjectiveTests
     {
         "plain" => new CrossEntropy(),
         "flood" => new Flood(0.3),
-        "iflood" => new IFlood(0.3),
+        "iflood" => new IndividualFlood(0.3),
         "softad" => new SoftAscentDescent(0.3, 0.4),
         "adaflood" => new AdaFlood(tensor(new[] { 0.2f, 0.6f, 0.4f, 0f })),
         _ => new ClassWise(tensor(new[] { 0.2f, 1, 1 })),

@@ -23,6 +23,7 @@ public sealed class CallShapeTests
         var parameters = typeof(FloodingCatalog).GetMethods(BindingFlags.Public | BindingFlags.Static)
             .Select(m => m.GetParameters()).Single(p => p[0].ParameterType == catalog && p[1].Name == "b");
         Assert.AreEqual(typeof(float), parameters[1].ParameterType);
+        Assert.AreEqual(new FloodedImageClassificationTrainer.Options().FloodLevel, parameters[1].DefaultValue);
         CollectionAssert.AreEqual(ImageClassification, parameters[2..].Select(p => (p.Name!, p.ParameterType, p.DefaultValue)).ToArray());
     }
 

@@ -153,7 +153,7 @@ public sealed class DataErrorTests
     {
         using var files = new ImageFiles(30);
         File.WriteAllText(files.PathOf(files.Rows[4]), "no image");
-        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Of(0.1f)));
+        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Create(0.1f)));
         Assert.AreEqual(4, model.History.SkippedImages.Single().Row);
     }
 

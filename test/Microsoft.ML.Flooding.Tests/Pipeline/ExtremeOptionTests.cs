@@ -68,8 +68,8 @@ public sealed class ExtremeOptionTests
             Try("sigma", value, o => o.Objective = FloodingObjective.SoftAscentDescent(value));
             Try("gamma", value, o => o.Objective = FloodingObjective.AdaFlood(value, 2));
             Try("levels", value, o => o.Objective = FloodingObjective.ClassWise([.. Enumerable.Repeat((float)value, RandomModel.Classes)]));
-            Try("levels", value, o => o.FloodLevels = FloodLevels.Of((float)value));
-            foreach (var objective in new[] { FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(), FloodingObjective.SoftAscentDescent(1e-6), FloodingObjective.SoftAscentDescent(1e6), FloodingObjective.ClassWise() })
+            Try("levels", value, o => o.FloodLevels = FloodLevels.Create((float)value));
+            foreach (var objective in new[] { FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(), FloodingObjective.SoftAscentDescent(1e-6), FloodingObjective.SoftAscentDescent(1e6), FloodingObjective.ClassWise() })
                 Try("FloodLevel", value, o => (o.Objective, o.FloodLevel) = (objective, (float)value));
         }
         foreach (var value in Integers.Where(i => i is >= int.MinValue and <= int.MaxValue))

@@ -19,7 +19,7 @@ public sealed class WeightTests
 
     private static readonly FloodingObjective[] Family =
     [
-        FloodingObjective.Flood, FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(folds: 2), FloodingObjective.ClassWise(),
+        FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(folds: 2), FloodingObjective.ClassWise(),
     ];
 
     [TestMethod]
@@ -160,7 +160,7 @@ public sealed class WeightTests
     public void Class_weights_that_leave_nothing()
     {
         var bags = _context.Data.FilterByCustomPredicate(View(Rows(60)), (WeightedRow row) => row.Class != "Bag");
-        var weights = ClassWeights.Of(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
+        var weights = ClassWeights.Create(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
         AssertRefused<InvalidOperationException>("Every image of the ValidationSet has weight 0", o => (o.ValidationSet, o.ClassWeights) = (bags, weights));
         var error = Assert.Throws<InvalidOperationException>(() => ShortRun.Fit(_context, bags, o => o.ClassWeights = weights));
         StringAssert.Contains(error.Message, "There are no images to train on, images of weight 0 left out");
@@ -168,7 +168,7 @@ public sealed class WeightTests
 
     [TestMethod]
     public void Class_weights_of_another_number_of_classes() =>
-        AssertRefused<InvalidOperationException>("ClassWeights has 2 weights, and the label column has 10 classes", o => o.ClassWeights = ClassWeights.Of(1, 2));
+        AssertRefused<InvalidOperationException>("ClassWeights has 2 weights, and the label column has 10 classes", o => o.ClassWeights = ClassWeights.Create(1, 2));
 
     private void AssertRefused<TException>(string message, Action<Options> change) where TException : Exception =>
         StringAssert.Contains(Assert.Throws<TException>(() => ShortRun.Fit(_context, View(Rows(60)), change)).Message, message);

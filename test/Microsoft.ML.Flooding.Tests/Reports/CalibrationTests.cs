@@ -103,7 +103,7 @@ public sealed class CalibrationTests
         FloodedImageClassificationTransformer Fit(bool temperature) => context.MulticlassClassification.Trainers.FloodedImageClassification(
             new FloodedImageClassificationTrainer.Options
             {
-                Objective = FloodingObjective.IFlood,
+                Objective = FloodingObjective.IndividualFlood,
                 FloodLevel = 0.7f,
                 Epochs = 15,
                 Architecture = Architecture.Mlp,

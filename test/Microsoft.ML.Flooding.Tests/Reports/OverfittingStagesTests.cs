@@ -50,15 +50,15 @@ public sealed class OverfittingStagesTests
     {
         var stages = Stages(Training, Overfitted, noise, seed);
         Console.WriteLine(stages);
-        Assert.IsNotNull(stages.A);
-        Assert.IsNotNull(stages.B);
-        Assert.IsNotNull(stages.C);
-        Assert.AreEqual(40, stages.B.Value.First, 13);
-        Assert.AreEqual(79, stages.C.Value.First, 8);
-        Assert.AreEqual(stages.B.Value.First - 1, stages.A.Value.Last);
-        Assert.AreEqual(stages.C.Value.First - 1, stages.B.Value.Last);
-        Assert.AreEqual(Epochs, stages.C.Value.Last);
-        StringAssert.Contains(stages.Advice, $"Stage C from epoch {stages.C.Value.First}");
+        Assert.IsNotNull(stages.GapGrows);
+        Assert.IsNotNull(stages.ValidationLossRises);
+        Assert.IsNotNull(stages.TrainingLossNearZero);
+        Assert.AreEqual(40, stages.ValidationLossRises.Value.First, 13);
+        Assert.AreEqual(79, stages.TrainingLossNearZero.Value.First, 8);
+        Assert.AreEqual(stages.ValidationLossRises.Value.First - 1, stages.GapGrows.Value.Last);
+        Assert.AreEqual(stages.TrainingLossNearZero.Value.First - 1, stages.ValidationLossRises.Value.Last);
+        Assert.AreEqual(Epochs, stages.TrainingLossNearZero.Value.Last);
+        StringAssert.Contains(stages.Advice, $"Stage C from epoch {stages.TrainingLossNearZero.Value.First}");
         // Training had a loss of 0.19 where validation was best, and of 0.4 ten epochs before.
         StringAssert.Matches(stages.Advice, new Regex("try b = 0.[1-4][.]"));
     }
@@ -74,19 +74,19 @@ public sealed class OverfittingStagesTests
         // Both losses level off together: what wiggles is noise.
         double Level(int epoch) => 0.5 + Math.Exp(-epoch / 10.0);
         var stages = Stages(Level, e => Level(e) + 0.05, noise: 0.05, seed);
-        Assert.IsNull(stages.A, $"{stages.A}");
-        Assert.IsNull(stages.B, $"{stages.B}");
-        Assert.IsNull(stages.C, $"{stages.C}");
+        Assert.IsNull(stages.GapGrows, $"{stages.GapGrows}");
+        Assert.IsNull(stages.ValidationLossRises, $"{stages.ValidationLossRises}");
+        Assert.IsNull(stages.TrainingLossNearZero, $"{stages.TrainingLossNearZero}");
     }
 
     [TestMethod]
     public void A_growing_gap_alone_is_stage_A()
     {
         var stages = Stages(e => 0.5 + Math.Exp(-e / 30.0), e => 0.8 + 0.7 * Math.Exp(-e / 60.0), noise: 0.005);
-        Assert.IsNotNull(stages.A);
-        Assert.IsNull(stages.B);
-        Assert.IsNull(stages.C);
-        Assert.AreEqual(Epochs, stages.A.Value.Last);
+        Assert.IsNotNull(stages.GapGrows);
+        Assert.IsNull(stages.ValidationLossRises);
+        Assert.IsNull(stages.TrainingLossNearZero);
+        Assert.AreEqual(Epochs, stages.GapGrows.Value.Last);
         StringAssert.Contains(stages.Advice, "nothing has to be done");
     }
 
@@ -95,14 +95,14 @@ public sealed class OverfittingStagesTests
     {
         double Level(int epoch) => 0.3 + Math.Exp(-epoch / 20.0);
         var stages = Stages(Level, e => Level(e) + (e is 70 or 100 ? 3 : 0));
-        Assert.IsNull(stages.B);
+        Assert.IsNull(stages.ValidationLossRises);
     }
 
     [TestMethod]
     public void A_flood_that_holds_needs_nothing_and_one_that_does_not_a_higher_level()
     {
         double Floats(int epoch) => Math.Max(0.1, Training(epoch));
-        Assert.IsNull(Stages(Floats, e => Math.Max(0.6, Overfitted(Math.Min(e, 40))), noise: 0.01, floodLevel: 0.1f).C);
+        Assert.IsNull(Stages(Floats, e => Math.Max(0.6, Overfitted(Math.Min(e, 40))), noise: 0.01, floodLevel: 0.1f).TrainingLossNearZero);
         StringAssert.Contains(Stages(Floats, Overfitted, floodLevel: 0.1f).Advice, "in spite of the flood at 0.1");
         StringAssert.Contains(Stages(Floats, Overfitted, floodLevel: 0.5f).Advice, "try b = 1");
     }
@@ -111,9 +111,9 @@ public sealed class OverfittingStagesTests
     public void Without_validation_only_C_is_told()
     {
         var stages = Stages(Training, null);
-        Assert.IsNull(stages.A);
-        Assert.IsNull(stages.B);
-        Assert.IsNotNull(stages.C);
+        Assert.IsNull(stages.GapGrows);
+        Assert.IsNull(stages.ValidationLossRises);
+        Assert.IsNotNull(stages.TrainingLossNearZero);
         StringAssert.Contains(stages.Advice, "with a validation set");
     }
 
@@ -121,6 +121,6 @@ public sealed class OverfittingStagesTests
     public void Few_epochs_say_so()
     {
         StringAssert.Contains(Stages(Training, Overfitted, epochs: 4).Advice, "too few");
-        Assert.IsNull(Stages(Training, Overfitted, epochs: 5).C);
+        Assert.IsNull(Stages(Training, Overfitted, epochs: 5).TrainingLossNearZero);
     }
 }

@@ -18,7 +18,7 @@ public sealed partial class ReportTests
         var context = new MLContext(seed: 1);
         using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
         {
-            FloodLevels = FloodLevels.Of(0.05f, 0.2f, 0.5f),
+            FloodLevels = FloodLevels.Create(0.05f, 0.2f, 0.5f),
             Epochs = 30,
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.3,

@@ -42,7 +42,8 @@ public sealed class CursorPropertyTests
         // Cached, since only then ML.NET shuffles.
         var source = new BreakableView(context.Data.Cache(context.Data.LoadFromEnumerable(rows)), c.BrokenEvery);
         IDataView data = c.IsFiltered ? context.Data.FilterRowsByColumn(AddKey(context, source), "Half", 0.25, 0.75) : source;
-        var view = model.WithBatchSize(c.BatchSize).Transform(data);
+        model.BatchSize = c.BatchSize;
+        var view = model.Transform(data);
         var active = view.Schema.Where(column => (column.Name, c.Columns) switch
         {
             ("Id", _) => true,

@@ -27,7 +27,8 @@ public sealed class CursorTests
     {
         using var model = CreateModel();
         var source = CreateView();
-        var view = model.WithBatchSize(16).Transform(source);
+        model.BatchSize = 16;
+        var view = model.Transform(source);
         using (var cursor = view.GetRowCursor([view.Schema["Score"]]))
         {
             Assert.AreEqual(0, source.FeaturesRead);
@@ -65,7 +66,8 @@ public sealed class CursorTests
     {
         using var model = CreateModel();
         var source = new BreakableView(_context.Data.LoadFromEnumerable(PixelRow.Draw(100)), brokenEvery: 38);
-        var view = model.WithBatchSize(batchSize).Transform(source);
+        model.BatchSize = batchSize;
+        var view = model.Transform(source);
         using var cursor = view.GetRowCursor([view.Schema["Score"]]);
         for (var i = 0; i < 37; i++)
             Assert.IsTrue(cursor.MoveNext());

@@ -19,7 +19,7 @@ public sealed class LevelSearchTests
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.2,
             Seed = 5,
-            FloodLevels = FloodLevels.Of(Levels),
+            FloodLevels = FloodLevels.Create(Levels),
         };
         change?.Invoke(options);
         return options;
@@ -53,7 +53,7 @@ public sealed class LevelSearchTests
             o.Architecture = Architecture.FromFactory("search-dropout", (classes, channels) =>
                 nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784 * channels, 32), nn.ReLU(), nn.Linear(32, classes)));
         })],
-        ["individual flood, which shares nothing", Options(o => o.Objective = FloodingObjective.IFlood)],
+        ["individual flood, which shares nothing", Options(o => o.Objective = FloodingObjective.IndividualFlood)],
     ];
 
     [TestMethod]
@@ -190,10 +190,10 @@ public sealed class LevelSearchTests
         const float Absurd = 1e30f;
         using var found = Fit(context, Options(o =>
         {
-            o.FloodLevels = FloodLevels.Of(0.02f, Absurd);
+            o.FloodLevels = FloodLevels.Create(0.02f, Absurd);
             o.LearningRate = 0.05;
             o.Epochs = 40;
-            o.Objective = objective == "flood" ? FloodingObjective.Flood : FloodingObjective.IFlood;
+            o.Objective = objective == "flood" ? FloodingObjective.Flood : FloodingObjective.IndividualFlood;
         }));
         CollectionAssert.AreEqual(new[] { 0, 0.02f, Absurd }, found.Trials.Select(t => t.FloodLevel).ToArray());
         var failed = found.Trials[^1];
@@ -261,7 +261,7 @@ public sealed class LevelSearchTests
     public void Hopeless_runs_are_stopped_only_where_that_was_asked_for()
     {
         var context = new MLContext();
-        using var pruned = Fit(context, Options(o => o.FloodLevels = FloodLevels.Of(0.02f, 0.5f, 1.0f, 1.5f, 1.6f) with { Pruning = true }));
+        using var pruned = Fit(context, Options(o => o.FloodLevels = FloodLevels.Create(0.02f, 0.5f, 1.0f, 1.5f, 1.6f) with { Pruning = true }));
         Assert.IsTrue(pruned.Trials.Any(t => t.Pruned));
         Assert.IsTrue(pruned.Trials.All(t => t.Pruned == t.History.Epochs.Count < 6));
         Assert.IsFalse(pruned.Trials.Single(t => t.FloodLevel == pruned.FloodLevel).Pruned);
@@ -274,11 +274,11 @@ public sealed class LevelSearchTests
     {
         CollectionAssert.AreEqual(
             new[] { 0, 0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f, 0.07f, 0.08f, 0.09f, 0.1f }, FloodLevels.Range(0, 0.10f, 0.01f).Values!.ToArray());
-        CollectionAssert.AreEqual(new[] { 0, 0.1f, 0.5f }, FloodLevels.Of(0.5f, 0.1f, 0.5f).Values!.ToArray());
+        CollectionAssert.AreEqual(new[] { 0, 0.1f, 0.5f }, FloodLevels.Create(0.5f, 0.1f, 0.5f).Values!.ToArray());
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodLevels.Range(0, 1, 0));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodLevels.Range(0, 1, 1e-4f));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodLevels.Range(0.2f, 0.1f, 0.1f));
-        Assert.ThrowsExactly<ArgumentException>(() => FloodLevels.Of(-1));
+        Assert.ThrowsExactly<ArgumentException>(() => FloodLevels.Create(-1));
         var context = new MLContext();
         Assert.ThrowsExactly<InvalidOperationException>(() => Fit(context, Options(o => o.ValidationSetFraction = null)));
         Assert.ThrowsExactly<ArgumentException>(() => Fit(context, Options(o => o.Objective = FloodingObjective.AdaFlood())));

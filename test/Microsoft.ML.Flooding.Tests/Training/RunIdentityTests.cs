@@ -29,7 +29,7 @@ public sealed class RunIdentityTests
     private static readonly Dictionary<string, object> Others = new()
     {
         [nameof(TrainingOptions.FloodLevel)] = 0.5f,
-        [nameof(TrainingOptions.Objective)] = FloodingObjective.IFlood,
+        [nameof(TrainingOptions.Objective)] = FloodingObjective.IndividualFlood,
         [nameof(TrainingOptions.FreezeBackboneEpochs)] = 1,
         [nameof(TrainingOptions.LayerDecay)] = 0.5,
         [nameof(TrainingOptions.FreezeBatchNorm)] = true,

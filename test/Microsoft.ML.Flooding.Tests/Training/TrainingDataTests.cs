@@ -25,7 +25,7 @@ public sealed class TrainingDataTests
         using var scope = NewDisposeScope();
         using var set = Set([0, 0, 1, 1], weights: [1, 2, 3, 4]);
         // 2 4 3 4, of mean 13 / 4.
-        AssertWeights([8f / 13, 16f / 13, 12f / 13, 16f / 13], TrainingData.Of(set, null, 0, ClassWeights.Of(20, 10), 2, 1).Weights);
+        AssertWeights([8f / 13, 16f / 13, 12f / 13, 16f / 13], TrainingData.Of(set, null, 0, ClassWeights.Create(20, 10), 2, 1).Weights);
         // The weights of the classes are 3 and 7 in sum, so that each gets 5: 5/3, 10/3, 15/7, 20/7.
         AssertWeights([2f / 3, 4f / 3, 6f / 7, 8f / 7], TrainingData.Of(set, null, 0, ClassWeights.Balanced, 2, 1).Weights);
     }
@@ -37,7 +37,7 @@ public sealed class TrainingDataTests
         using var set = Set([0, 0, 1, 1], weights: [0.3f, 0.3f, 0.3f, 0.3f]);
         Assert.IsNull(TrainingData.Of(set, set, 0, ClassWeights.None, 2, 1).Weights);
         Assert.IsNull(TrainingData.Of(set, set, 0, ClassWeights.Balanced, 2, 1).ValidationWeights);
-        Assert.IsNull(TrainingData.Of(set, set, 0, ClassWeights.Of(7, 7), 2, 1).Weights);
+        Assert.IsNull(TrainingData.Of(set, set, 0, ClassWeights.Create(7, 7), 2, 1).Weights);
     }
 
     [TestMethod]
@@ -45,7 +45,7 @@ public sealed class TrainingDataTests
     {
         using var scope = NewDisposeScope();
         using var set = Set(Labels(10, 10, 10), weights: [.. Enumerable.Range(0, 30).Select(i => i % 5 == 0 ? 0f : i)]);
-        var data = TrainingData.Of(set, null, 0.25, ClassWeights.Of(1, 0, 1), 3, 1);
+        var data = TrainingData.Of(set, null, 0.25, ClassWeights.Create(1, 0, 1), 3, 1);
         long[] used = [.. Rows(data.TrainingRows).Concat(Rows(data.ValidationRows!)).Order()];
         CollectionAssert.AreEqual(Enumerable.Range(0, 30).Where(i => i % 5 != 0 && i / 10 != 1).Select(i => (long)i).ToArray(), used);
         Assert.AreEqual(1, data.Weights!.index_select(0, data.TrainingRows).mean().item<float>(), 1e-6);
@@ -66,10 +66,10 @@ public sealed class TrainingDataTests
     public void Class_weights_that_are_none_are_refused()
     {
         foreach (float[] weights in new float[][] { [], [0, 0], [1, -1], [1, float.NaN], [1, float.PositiveInfinity] })
-            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ClassWeights.Of(weights)).Message, "finite and at least 0");
-        Assert.AreEqual(ClassWeights.Of(1, 2.5f), ClassWeights.Of(1, 2.5f));
-        Assert.AreNotEqual(ClassWeights.Of(1, 2.5f), ClassWeights.Of(1, 2));
-        Assert.AreEqual("Of(1, 2.5)", $"{ClassWeights.Of(1, 2.5f)}");
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ClassWeights.Create(weights)).Message, "finite and at least 0");
+        Assert.AreEqual(ClassWeights.Create(1, 2.5f), ClassWeights.Create(1, 2.5f));
+        Assert.AreNotEqual(ClassWeights.Create(1, 2.5f), ClassWeights.Create(1, 2));
+        Assert.AreEqual("Create(1, 2.5)", $"{ClassWeights.Create(1, 2.5f)}");
         Assert.AreEqual("Balanced", $"{ClassWeights.Balanced}");
     }
 

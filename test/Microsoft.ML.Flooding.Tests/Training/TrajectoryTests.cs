@@ -55,7 +55,7 @@ public sealed class TrajectoryTests
         {
             "plain" => Flood.At(0),
             "flood" => Flood.At(Number("b")),
-            "iflood" => new IFlood(Number("b")),
+            "iflood" => new IndividualFlood(Number("b")),
             "softad" => new SoftAscentDescent(Number("theta"), Number("sigma")),
             "adaptive" => new AdaFlood(tensors["sample_levels"].to(ScalarType.Float32)),
             "classwise" => new ClassWise(tensors["class_levels"].to(ScalarType.Float32)),

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Networks.Onnx;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Model.OnnxConverter;
 using static TorchSharp.torch;
@@ -122,7 +123,7 @@ internal static class OnnxConversion
         var graph = new GraphProto();
         var op = new OnnxOperators(graph, LeastOpset);
         var images = op.Normalize(description.Normalization.Mean, description.Normalization.Scale, op.Images(description.Shape, Values));
-        op.Key(op.Softmax(network.Logits(op, images), description.Temperature, Probabilities), KeyTypes[keyType], Key);
+        op.Key(op.Probabilities(network.Logits(op, images), description.Temperature, Probabilities), KeyTypes[keyType], Key);
         return graph;
     }
 

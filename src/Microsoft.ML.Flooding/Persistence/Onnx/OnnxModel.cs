@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Google.Protobuf;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Networks.Onnx;
 using Microsoft.ML.Flooding.Scoring;
 using static TorchSharp.torch;
 
@@ -35,7 +36,7 @@ internal static class OnnxModel
         var graph = new GraphProto { Name = description.Architecture };
         var op = new OnnxOperators(graph, Opset);
         var x = includeNormalization ? op.Normalize(normalization.Mean, normalization.Scale, Input) : Input;
-        op.Softmax(network.Logits(op, x), description.Temperature, Output);
+        op.Probabilities(network.Logits(op, x), description.Temperature, Output);
         graph.Input.Add(Value(Input, shape.Channels, shape.Height, shape.Width));
         graph.Output.Add(Value(Output, labels.Count));
         var model = new ModelProto

@@ -26,7 +26,8 @@ internal static class DeviceSelection
             return torch.CPU;
         }
         var device = count > 0 ? torch.device(DeviceType.CUDA, wanted ?? 0) : torch.CPU;
-        channel.Info(MessageSensitivity.None, device.type == DeviceType.CUDA ? $"Computing on GPU {device.index}." : "Computing on the CPU.");
+        channel.Info(
+            MessageSensitivity.None, device.type == DeviceType.CUDA ? $"Computing on GPU {device.index}." : "Computing on the CPU.");
         return device;
     }
 

@@ -26,7 +26,8 @@ internal static class LibTorch
             torch.empty(0).Dispose();
             return null;
         }
-        catch (Exception e) when (e is TypeInitializationException or DllNotFoundException or NotSupportedException or BadImageFormatException)
+        catch (Exception e) when (e is TypeInitializationException or DllNotFoundException or NotSupportedException
+            or BadImageFormatException)
         {
             return Explain(NativeLoadError(), e);
         }
@@ -74,6 +75,8 @@ internal static class LibTorch
             : "TorchSharp-cpu";
         return "libtorch, TorchSharp's native library, cannot be loaded. Add one of these packages to the application (not to a library): "
             + $"{package}, version {typeof(torch).Assembly.GetName().Version?.ToString(3)}. "
-            + (nativeError.Length > 0 ? $"The loader reports: {nativeError.Split('\n')[0]}" : cause.GetBaseException().Message.Split('\n')[0]);
+            + (nativeError.Length > 0
+                ? $"The loader reports: {nativeError.Split('\n')[0]}"
+                : cause.GetBaseException().Message.Split('\n')[0]);
     }
 }

@@ -49,7 +49,7 @@ public sealed record PretrainedModel
     public string FileName => Path.GetFileName(Uri.UnescapeDataString(Address.AbsolutePath));
 
     /// <summary>How images are prepared.</summary>
-    internal Networks.Preprocessing Preprocessing => new(Resize, Crop, [.. Mean], [.. Deviation]);
+    internal Networks.Preprocessing Preprocessing => new(Crop, Crop, (double)Crop / Resize, [.. Mean], [.. Deviation]);
 
     /// <summary>
     /// Downloads the file to a folder and checks it. If the folder already has the correct file, nothing is downloaded. An interrupted download

@@ -18,7 +18,8 @@ foreach (var row in rows)
     Print(engine.Predict(row));
 
 void Print(Prediction prediction) => Console.WriteLine(
-    $"{names.GetItemOrDefault((int)prediction.PredictedLabel - 1)} {string.Join(' ', prediction.Score.Select(BitConverter.SingleToUInt32Bits))}");
+    $"{names.GetItemOrDefault((int)prediction.PredictedLabel - 1)} "
+    + string.Join(' ', prediction.Score.Select(BitConverter.SingleToUInt32Bits)));
 
 internal sealed class Row
 {

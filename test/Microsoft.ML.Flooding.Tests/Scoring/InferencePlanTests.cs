@@ -98,7 +98,7 @@ public sealed class InferencePlanTests
         Assert.AreEqual(1, scores[..RandomModel.Classes].Sum(), 1e-5);
     }
 
-    /// <summary>A linear classifier whose first forward pass fails.</summary>
+    /// <summary>A linear classifier whose first inference plan fails to build, for lack of memory.</summary>
     private sealed class FailingOnce : Network
     {
         private bool _failed;

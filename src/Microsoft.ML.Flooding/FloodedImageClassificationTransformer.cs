@@ -5,7 +5,6 @@ using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
 using Microsoft.ML.Flooding.Persistence.Onnx;
-using Microsoft.ML.Flooding.Reports;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Runtime;
@@ -222,7 +221,8 @@ public sealed class FloodedImageClassificationTransformer
         using var images = ImageSet.Load(host, data, Description.FeatureColumn, labelColumnName, column, new ImageSetOptions(), CheckAlive);
         using var copy = CopyNetwork();
         copy.ToChannelsLast();
-        return LandscapeSurvey.Of(copy, images, Description.Normalization, DeviceSelection.Choose(_environment, channel), options, CheckAlive);
+        return Flooding.LossLandscape.Measure(
+            copy, images, Description.Normalization, DeviceSelection.Choose(_environment, channel), options, CheckAlive);
     }
 
     /// <summary>

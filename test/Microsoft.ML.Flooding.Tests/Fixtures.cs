@@ -12,6 +12,9 @@ internal static class Fixtures
             ? folder
             : Path.Combine(AppContext.BaseDirectory, "Fixtures", "oracle");
 
+    /// <summary>ONNX graphs of the model zoo, without their weights.</summary>
+    public static string Onnx { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "onnx");
+
     /// <summary>2,000 training and 1,000 test images of Fashion-MNIST, as IDX files.</summary>
     public static string FashionMnist { get; } = Path.Combine(AppContext.BaseDirectory, "Fixtures", "fashion-mnist");
 

@@ -41,7 +41,9 @@ internal sealed class Study(int seeds, Action<string> progress)
     {
         (string Name, FloodingObjective Objective, float Level)[] family =
         [
-            ("plain", FloodingObjective.Flood, 0), ("flood", FloodingObjective.Flood, level), ("iFlood", FloodingObjective.IndividualFlood, level),
+            ("plain", FloodingObjective.Flood, 0),
+            ("flood", FloodingObjective.Flood, level),
+            ("iFlood", FloodingObjective.IndividualFlood, level),
             ("SoftAD", FloodingObjective.SoftAscentDescent(), level),
             ("AdaFlood, gamma 0.5", FloodingObjective.AdaFlood(0.5, folds: 3), level),
             ("AdaFlood, gamma 0.05", FloodingObjective.AdaFlood(0.05, folds: 3), level),

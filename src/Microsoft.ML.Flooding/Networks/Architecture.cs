@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Networks.Onnx;
 using Microsoft.ML.Flooding.Runtime;
 using TorchSharp;
 
@@ -209,7 +210,43 @@ public sealed class Architecture : IEquatable<Architecture>
         {
             throw new InvalidDataException($"'{path}' is not a TorchScript module: {e.Message.Split('\n')[0]}", e);
         }
-        return new(CustomArchitectures.OfScript(script, new Preprocessing(inputSize, inputSize, [.. mean], [.. deviation])));
+        return new(CustomArchitectures.OfScript(script, new Preprocessing(inputSize, inputSize, CenterCrop: 1, [.. mean], [.. deviation])));
+    }
+
+    /// <summary>The network of an ONNX file, with its weights: it trains like those that are built in, and model files hold all that they need of it.</summary>
+    /// <param name="path">The file, of opset 7 to 21.</param>
+    /// <param name="input">How it takes its images. Default: <see cref="OnnxInput.ImageNet"/>.</param>
+    /// <remarks>
+    /// <para>The file maps images to logits or probabilities [N, classes], or to features. Its last linear layer is replaced where your data has
+    /// another number of classes; a network that ends in features gets one. A number of images that the file fixes is made free.</para>
+    /// <para>Images are brought to the size that the file asks for, and prepared as <paramref name="input"/> says.</para>
+    /// </remarks>
+    /// <exception cref="ArgumentException">A setting of <paramref name="input"/> is outside of its range; the message names it.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or has an operator that is not read; the message names the node.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static Architecture FromOnnx(string path, OnnxInput? input = null)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        try
+        {
+            var (graph, preprocessing) = OnnxFile.Open(path, input ?? OnnxInput.ImageNet);
+            return new(CustomArchitectures.OfGraph(graph, preprocessing));
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidDataException($"'{path}' cannot be read as a network. {e.Message}", e);
+        }
+    }
+
+    /// <summary>
+    /// The ResNet-18 of the package <c>Microsoft.ML.DnnImageFeaturizer.ResNet18</c>, trained on ImageNet, with its preparation of images of 224 x 224
+    /// pixels. An application that trains it references the package; one that loads the trained model does not need it.
+    /// </summary>
+    /// <exception cref="FileNotFoundException">The package's files are not in the application's folder; the message says what to do.</exception>
+    public static Architecture FromDnnImageFeaturizerResNet18()
+    {
+        var (network, preparation) = DnnImageFeaturizer.ResNet18(AppContext.BaseDirectory);
+        return FromOnnx(network, OnnxInput.Pixels with { PreprocessingGraph = preparation });
     }
 
     /// <summary>Reads a <see cref="Name"/> and what a model file holds beside it.</summary>
@@ -220,13 +257,15 @@ public sealed class Architecture : IEquatable<Architecture>
     internal static Architecture Load(string name, byte[]? content)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (!name.StartsWith(CustomArchitectures.ScriptPrefix, StringComparison.Ordinal))
+        var isGraph = name.StartsWith(CustomArchitectures.GraphPrefix, StringComparison.Ordinal);
+        if (!isGraph && !name.StartsWith(CustomArchitectures.ScriptPrefix, StringComparison.Ordinal))
             return Parse(name);
+        var kind = isGraph ? "graph" : "script";
         if (content is null)
-            throw new InvalidDataException($"The script of the architecture '{name}' is missing.");
-        if (CustomArchitectures.NameOf(content) != name)
-            throw new InvalidDataException($"The script of the architecture '{name}' is another one.");
-        return new(CustomArchitectures.OfScript(content, preprocessing: null));
+            throw new InvalidDataException($"The {kind} of the architecture '{name}' is missing.");
+        if (CustomArchitectures.NameOf(isGraph ? CustomArchitectures.GraphPrefix : CustomArchitectures.ScriptPrefix, content) != name)
+            throw new InvalidDataException($"The {kind} of the architecture '{name}' is another one.");
+        return new(isGraph ? CustomArchitectures.OfGraph(content) : CustomArchitectures.OfScript(content, preprocessing: null));
     }
 
     /// <summary>Reads a <see cref="Name"/>.</summary>
@@ -239,6 +278,8 @@ public sealed class Architecture : IEquatable<Architecture>
             return CustomArchitectures.FindFactory(name) is { } custom ? new(custom) : throw NotRegistered(name);
         if (name.StartsWith(CustomArchitectures.ScriptPrefix, StringComparison.Ordinal))
             throw new FormatException($"The architecture '{name}' is a TorchScript module, which its name alone does not give back.");
+        if (name.StartsWith(CustomArchitectures.GraphPrefix, StringComparison.Ordinal))
+            throw new FormatException($"The architecture '{name}' is an ONNX graph, which its name alone does not give back.");
         var parts = name.Split('-');
         if (Family.Find(parts[0]) is not { } family)
             throw NotAnArchitecture(name, null);
@@ -299,7 +340,7 @@ public sealed class Architecture : IEquatable<Architecture>
     {
         double[] sizes = Family.Scaling == Scaling.HiddenSizes ? [shape.Length, .. HiddenSizes.Select(size => (double)size), classes] : [];
         var width = BaseWidth > 0 ? BaseWidth : Family.DefaultBaseWidth;
-        return classes + Family.Scaling switch
+        return classes + (Family.LeastParameters?.Invoke(shape) ?? 0) + Family.Scaling switch
         {
             Scaling.HiddenSizes => sizes.Zip(sizes.Skip(1), (inputs, outputs) => inputs * outputs).Sum(),
             // ConvNet's 279 weights a squared width are the fewest.

@@ -111,7 +111,7 @@ internal sealed class ConvNeXt : Network
         {
             var y = op.LayerNorm(_norm, op.Permute(ToChannelsLast, op.Conv2d(_filter, x)));
             y = op.Linear(_project, op.Activate(Activation.Gelu, op.Linear(_expand, y)));
-            y = op.Multiply(op.Permute(ToChannelsFirst, y), get_parameter("layer_scale")!);
+            y = op.Combine(BinaryOperator.Multiply, op.Permute(ToChannelsFirst, y), op.Constant(get_parameter("layer_scale")!));
             return op.Add(op.StochasticDepth(_dropped, y), x);
         }
     }

@@ -61,7 +61,7 @@ internal sealed class ConvNet : Network
             x = op.Activate(Activation.Relu, op.ConvBatchNorm(_conv1, _bn1, x));
             x = op.ConvBatchNorm(_conv2, _bn2, x);
             // Pooling before the activation gives the same at a quarter of the work.
-            return op.Activate(Activation.Relu, _pool ? op.MaxPool2d(2, 2, 0, x) : x);
+            return op.Activate(Activation.Relu, _pool ? op.Pool(Pooling.Max(2, 2, 0), x) : x);
         }
     }
 }

@@ -5,7 +5,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Two-dimensional convolution, of square kernels.</summary>
+/// <summary>Two-dimensional convolution.</summary>
 internal static class Convolution
 {
     // TorchSharp does not bind it.
@@ -26,13 +26,16 @@ internal static class Convolution
     {
         if (x.device_type != TorchSharp.DeviceType.CPU || conv.groups > 1)
             return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups);
-        if (conv.kernel_size[0] == 1)
+        if (conv.kernel_size is [1, 1] && conv.padding is [0, 0] && conv.stride[0] == conv.stride[1])
             return Product(conv.stride[0], x, weight, bias);
         // oneDNN by name has no gradient.
-        if (x.size(0) == 1 && !is_grad_enabled() && x.dtype == ScalarType.Float32 && RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64)
+        if (x.size(0) == 1 && IsSquare(conv) && !is_grad_enabled() && x.dtype == ScalarType.Float32 && RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64)
             return ConvolveOne(conv, x, weight, bias);
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation);
     }
+
+    private static bool IsSquare(Conv2d conv) =>
+        conv.padding![0] == conv.padding[1] && conv.stride[0] == conv.stride[1] && conv.dilation[0] == conv.dilation[1];
 
     private static Tensor Product(long stride, Tensor x, Tensor weight, Tensor? bias)
     {

@@ -17,6 +17,9 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
     /// <summary>What a model file has to hold beside the name; null for most.</summary>
     public byte[]? Content { get; init; }
 
+    /// <summary>A number that the parameters are not below, told without making the network; null where the name gives the sizes.</summary>
+    public Func<ImageShape, double>? LeastParameters { get; init; }
+
     /// <summary>The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null where that does not tell the stem.</summary>
     public (string[] Names, int ImageNetKernel)? StemWeight { get; init; }
 
@@ -53,7 +56,7 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public static Family ConvNeXtTiny { get; } = new("convnext_tiny", (architecture, shape, classes) =>
         new ConvNeXt(ConvNeXtConfiguration.Tiny, architecture.HasSmallStem(shape), shape, classes))
-    { HasStem = true, StemWeight = (["features.0.0.weight", "stem.0.weight"], 4), Preprocessing = Preprocessing.ImageNet with { Resize = 236 } };
+    { HasStem = true, StemWeight = (["features.0.0.weight", "stem.0.weight"], 4), Preprocessing = Preprocessing.ImageNet with { CenterCrop = 224.0 / 236 } };
 
     public static Family ViTTiny { get; } = VisionTransformer("vit_tiny", VisionTransformerConfiguration.Tiny);
 

@@ -20,7 +20,7 @@ internal sealed class MobileNetV3 : Network
         {
             var (expanded, outputs) = (Channels.Scale(unscaledExpanded, multiplier), Channels.Scale(unscaledOutputs, multiplier));
             var excitation = excited
-                ? new SqueezeExcitation(expanded, Channels.Scale(expanded / 4), Activation.Relu, Activation.Hardsigmoid)
+                ? new SqueezeExcitation(expanded, Channels.Scale(expanded / 4), Activation.Relu, Activation.HardSigmoid)
                 : null;
             blocks.Add(new InvertedResidual((width, expanded, outputs, kernel, stride), activation, excitation, Norm, dropped: 0));
             width = outputs;
@@ -38,13 +38,13 @@ internal sealed class MobileNetV3 : Network
     public override T Features<T>(IOperators<T> op, T x)
     {
         x = op.Flatten(1, op.GlobalAveragePool(_features.Apply(op, x)));
-        return op.Dropout(DropoutProbability, op.Activate(Activation.Hardswish, op.Linear(_hidden, x)));
+        return op.Dropout(DropoutProbability, op.Activate(Activation.HardSwish, op.Linear(_hidden, x)));
     }
 
     protected override void InitializeModule(Module module, Generator generator) => Initialization.MobileNet(module, generator);
 
     private static ConvNormActivation Plain(int inputs, int outputs, int kernel, int stride) =>
-        new(inputs, outputs, kernel, Activation.Hardswish, stride, 1, Norm.Epsilon, Norm.Momentum);
+        new(inputs, outputs, kernel, Activation.HardSwish, stride, 1, Norm.Epsilon, Norm.Momentum);
 }
 
 /// <summary>Tables 1 and 2 of the paper.</summary>
@@ -61,15 +61,15 @@ internal sealed record MobileNetV3Configuration(
         (5, 72, 40, true, Activation.Relu, 2),
         (5, 120, 40, true, Activation.Relu, 1),
         (5, 120, 40, true, Activation.Relu, 1),
-        (3, 240, 80, false, Activation.Hardswish, 2),
-        (3, 200, 80, false, Activation.Hardswish, 1),
-        (3, 184, 80, false, Activation.Hardswish, 1),
-        (3, 184, 80, false, Activation.Hardswish, 1),
-        (3, 480, 112, true, Activation.Hardswish, 1),
-        (3, 672, 112, true, Activation.Hardswish, 1),
-        (5, 672, 160, true, Activation.Hardswish, 2),
-        (5, 960, 160, true, Activation.Hardswish, 1),
-        (5, 960, 160, true, Activation.Hardswish, 1),
+        (3, 240, 80, false, Activation.HardSwish, 2),
+        (3, 200, 80, false, Activation.HardSwish, 1),
+        (3, 184, 80, false, Activation.HardSwish, 1),
+        (3, 184, 80, false, Activation.HardSwish, 1),
+        (3, 480, 112, true, Activation.HardSwish, 1),
+        (3, 672, 112, true, Activation.HardSwish, 1),
+        (5, 672, 160, true, Activation.HardSwish, 2),
+        (5, 960, 160, true, Activation.HardSwish, 1),
+        (5, 960, 160, true, Activation.HardSwish, 1),
     ]);
 
     public static MobileNetV3Configuration Small { get; } = new(1024,
@@ -77,13 +77,13 @@ internal sealed record MobileNetV3Configuration(
         (3, 16, 16, true, Activation.Relu, 2),
         (3, 72, 24, false, Activation.Relu, 2),
         (3, 88, 24, false, Activation.Relu, 1),
-        (5, 96, 40, true, Activation.Hardswish, 2),
-        (5, 240, 40, true, Activation.Hardswish, 1),
-        (5, 240, 40, true, Activation.Hardswish, 1),
-        (5, 120, 48, true, Activation.Hardswish, 1),
-        (5, 144, 48, true, Activation.Hardswish, 1),
-        (5, 288, 96, true, Activation.Hardswish, 2),
-        (5, 576, 96, true, Activation.Hardswish, 1),
-        (5, 576, 96, true, Activation.Hardswish, 1),
+        (5, 96, 40, true, Activation.HardSwish, 2),
+        (5, 240, 40, true, Activation.HardSwish, 1),
+        (5, 240, 40, true, Activation.HardSwish, 1),
+        (5, 120, 48, true, Activation.HardSwish, 1),
+        (5, 144, 48, true, Activation.HardSwish, 1),
+        (5, 288, 96, true, Activation.HardSwish, 2),
+        (5, 576, 96, true, Activation.HardSwish, 1),
+        (5, 576, 96, true, Activation.HardSwish, 1),
     ]);
 }

@@ -45,7 +45,7 @@ public sealed record PretrainedModel
     public string FileName => Path.GetFileName(Uri.UnescapeDataString(Address.AbsolutePath));
 
     /// <summary>How images are prepared.</summary>
-    internal Networks.Preprocessing Preprocessing => new(Resize, Crop, [.. Mean], [.. Deviation]);
+    internal Networks.Preprocessing Preprocessing => new(Crop, Crop, (double)Crop / Resize, [.. Mean], [.. Deviation]);
 
     /// <summary>
     /// Puts the file into a folder, and checks it. A file that is there already and is the right one is not downloaded again. What a download

@@ -39,7 +39,7 @@ internal sealed class ResNet : Network
     {
         x = op.Activate(Activation.Relu, op.ConvBatchNorm(_conv1, _bn1, x));
         if (_pool)
-            x = op.MaxPool2d(3, 2, 1, x);
+            x = op.Pool(Pooling.Max(3, 2, 1), x);
         foreach (var layer in _layers)
             x = layer.Apply(op, x);
         return op.Flatten(1, op.GlobalAveragePool(x));

@@ -22,6 +22,6 @@ internal sealed class SqueezeExcitation : Block
     public override T Apply<T>(IOperators<T> op, T x)
     {
         var gate = op.Activate(_activation, op.Conv2d(_fc1, op.GlobalAveragePool(x)));
-        return op.Multiply(x, op.Activate(_gate, op.Conv2d(_fc2, gate)));
+        return op.Combine(BinaryOperator.Multiply, x, op.Activate(_gate, op.Conv2d(_fc2, gate)));
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Runtime;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -28,38 +29,94 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
         return Linear(output, F.scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape(-1, tokens, width));
     }
 
-    public Tensor Activate(Activation activation, Tensor x) => activation switch
+    public Tensor Activate(Activation activation, Tensor x) => activation.Function switch
     {
         // The gradients of the first three follow from their result, so nothing is lost by overwriting what they are given.
-        Activation.Relu => x.relu_(),
-        Activation.Relu6 => x.relu6_(),
-        Activation.Sigmoid => x.sigmoid_(),
-        Activation.Hardsigmoid => x.hardsigmoid(),
-        Activation.Hardswish => x.hardswish(),
-        Activation.Silu => x.silu(),
-        Activation.Gelu => x.gelu(),
+        Function.Relu => x.relu_(),
+        Function.Clip when activation == Activation.Relu6 => x.relu6_(),
+        Function.Sigmoid => x.sigmoid_(),
+        Function.LeakyRelu => LeakyRelu(activation.First, x),
+        Function.Clip => x.Within(activation.First, activation.Second),
+        Function.HardSigmoid when activation == Activation.HardSigmoid => x.hardsigmoid(),
+        Function.HardSigmoid => x.Times(activation.First).Plus(activation.Second).Within(0, 1),
+        Function.HardSwish => x.hardswish(),
+        Function.Silu => x.silu(),
+        Function.Gelu => x.gelu(),
+        Function.GeluTanh => x.gelu(GELU.Approximate.tanh),
+        Function.Tanh => x.tanh(),
+        Function.Erf => x.erf(),
+        Function.Exp => x.exp(),
+        Function.Log => x.log(),
+        Function.Sqrt => x.sqrt(),
+        Function.Negate => x.neg(),
+        Function.Abs => x.abs(),
+        Function.Reciprocal => x.reciprocal(),
         _ => throw new ArgumentOutOfRangeException(nameof(activation)),
     };
 
     public Tensor Add(Tensor x, Tensor y) => x.PlusInPlace(y);
 
-    public Tensor Add(Tensor x, Parameter y) => x.Plus(y);
+    public Tensor Combine(BinaryOperator combination, Tensor x, Tensor y)
+    {
+        // A buffer stays float32 where the network computes in bfloat16, and what it meets must not become float32 with it.
+        if (x.dtype != y.dtype)
+            (x, y) = x.dtype == ScalarType.Float32 ? (x.to(y.dtype), y) : (x, y.to(x.dtype));
+        return combination switch
+        {
+            BinaryOperator.Add => x.Plus(y),
+            BinaryOperator.Subtract => x.sub(y),
+            BinaryOperator.Multiply => x.mul(y),
+            BinaryOperator.Divide => x.div(y),
+            BinaryOperator.Power => x.pow(y),
+            BinaryOperator.Minimum => x.minimum(y),
+            BinaryOperator.Maximum => x.maximum(y),
+            _ => throw new ArgumentOutOfRangeException(nameof(combination)),
+        };
+    }
 
-    public Tensor Multiply(Tensor x, Tensor y) => x.mul(y);
+    public Tensor Constant(Tensor values) => values;
 
-    public Tensor Multiply(Tensor x, Parameter y) => x.mul(y);
+    public Tensor Copy(Tensor x) => x.clone();
 
-    public Tensor MaxPool2d(int kernel, int stride, int padding, Tensor x) => F.max_pool2d(x, kernel, stride, padding);
+    public Tensor Pool(Pooling pooling, Tensor x) => pooling.Aggregation == Aggregation.Maximum
+        ? F.max_pool2d(x, pooling.Kernel, pooling.Stride, pooling.Padding, pooling.Dilation)
+        : F.avg_pool2d(x, pooling.Kernel, pooling.Stride, pooling.Padding);
 
     public Tensor GlobalAveragePool(Tensor x) => F.adaptive_avg_pool2d(x, 1);
+
+    public Tensor Reduce(Aggregation aggregation, long[] axes, bool keeps, Tensor x) => aggregation switch
+    {
+        Aggregation.Mean => x.mean(axes, keeps),
+        Aggregation.Sum => x.sum(axes, keeps),
+        Aggregation.Maximum => x.amax(axes, keeps),
+        _ => throw new ArgumentOutOfRangeException(nameof(aggregation)),
+    };
+
+    public Tensor MatMul(Tensor x, Tensor y) => x.matmul(y);
+
+    public Tensor Softmax(long axis, Tensor x) => x.softmax(axis);
+
+    // libtorch wants the last axis first.
+    public Tensor Pad(long[] before, long[] after, double value, Tensor x) =>
+        F.pad(x, [.. before.Zip(after).Reverse().SelectMany(ends => new[] { ends.First, ends.Second })], PaddingModes.Constant, value);
+
+    public Tensor Reshape(long[] sizes, Tensor x) => x.reshape(sizes);
 
     public Tensor Flatten(int axis, Tensor x) => x.flatten(axis);
 
     public Tensor Permute(long[] axes, Tensor x) => x.permute(axes);
 
-    public Tensor Prepend(Parameter token, Tensor x) => cat([token.expand(x.shape[0], -1, -1), x], 1);
+    public Tensor Slice(long axis, long start, long end, long step, Tensor x) => x.slice(axis, start, end, step);
 
-    public Tensor First(Tensor x) => x.select(1, 0);
+    public Tensor Gather(long axis, long[] indices, Tensor x)
+    {
+        using var numbers = tensor(indices, device: x.device);
+        return x.index_select(axis, numbers);
+    }
+
+    public Tensor Concat(long axis, Tensor[] values) => cat(values, axis);
+
+    public Tensor Repeat(Tensor x, Tensor like) => x.expand([like.shape[0], .. x.shape.AsSpan(1)]);
 
     public Tensor Dropout(double probability, Tensor x) => Drop(probability, x, x.shape);
 
@@ -69,6 +126,12 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
         Array.Fill(shape, 1);
         shape[0] = x.shape[0];
         return Drop(probability, x, shape);
+    }
+
+    private static Tensor LeakyRelu(double slope, Tensor x)
+    {
+        using TorchSharp.Scalar number = slope;
+        return x.leaky_relu(number);
     }
 
     private Tensor Drop(double probability, Tensor x, long[] shape)

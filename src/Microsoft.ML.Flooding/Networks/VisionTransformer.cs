@@ -54,8 +54,10 @@ internal sealed class VisionTransformer : Network
     public override T Features<T>(IOperators<T> op, T x)
     {
         x = op.Permute(ToTokens, op.Flatten(2, op.Conv2d(_patches, x)));
-        x = op.Add(op.Prepend(ClassToken, x), Positions);
-        return op.First(op.LayerNorm(_norm, _blocks.Apply(op, x)));
+        x = op.Concat(1, [op.Repeat(op.Constant(ClassToken), x), x]);
+        x = op.Combine(BinaryOperator.Add, x, op.Constant(Positions));
+        x = op.LayerNorm(_norm, _blocks.Apply(op, x));
+        return op.Flatten(1, op.Slice(1, 0, 1, 1, x));
     }
 
     protected override void InitializeModule(Module module, Generator generator)

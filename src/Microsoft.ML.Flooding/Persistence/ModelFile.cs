@@ -9,20 +9,22 @@ using TorchSharp;
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
-/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the two
-/// entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript network has
-/// its script in <c>Network.pt</c>: its SHA-256 is the name of the architecture.
+/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the
+/// two entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript
+/// network has its script in <c>Network.pt</c>, the network of an ONNX file its graph without weights in <c>Network.onnx</c>; the SHA-256
+/// is part of the architecture's name.
 /// </summary>
 internal static class ModelFile
 {
-    /// <summary>The name under which ML.NET finds the transformer; at most 24 characters.</summary>
+    /// <summary>The name by which ML.NET finds the transformer; at most 24 characters.</summary>
     public const string LoaderSignature = "FloodedImageClassTransf";
 
     private const string DescriptionEntry = "Model.json";
     private const string WeightsEntry = "Weights.safetensors";
-    private const string NetworkEntry = "Network.pt";
+    private const string ScriptEntry = "Network.pt";
+    private const string GraphEntry = "Network.onnx";
 
-    // Raise `written` with every change of the format, and `readable` when older libraries cannot read the new format.
+    // Raise `written` with each change of the format, and `readable` if older libraries cannot read the new format.
     private static readonly VersionInfo Version = new(
         modelSignature: "FLOODIMG",
         verWrittenCur: 0x00010001,
@@ -49,11 +51,11 @@ internal static class ModelFile
         WriteEntry(context, DescriptionEntry, stream => stream.Write(JsonSerializer.SerializeToUtf8Bytes(description, Json)));
         WriteEntry(context, WeightsEntry, stream => Safetensors.Write(stream, network.State(), metadata));
         if (network.Content is { } content)
-            context.SaveBinaryStream(NetworkEntry, writer => writer.Write(content));
+            context.SaveBinaryStream(ContentEntryOf(description), writer => writer.Write(content));
     }
 
     /// <summary>Reads a model.</summary>
-    /// <exception cref="FormatException">The file is damaged, or written by a newer version; the message says which.</exception>
+    /// <exception cref="FormatException">The file is damaged, or a newer version wrote it; the message says which.</exception>
     public static (ModelDescription Description, Network Network) Load(IExceptionContext host, ModelLoadContext context)
     {
         context.CheckAtModel(Version);
@@ -61,13 +63,15 @@ internal static class ModelFile
         {
             var descriptionSeal = ReadSeal(context.Reader);
             var weightsSeal = ReadSeal(context.Reader);
-            var description = ReadEntry(context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
+            var description = ReadEntry(
+                context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
-            var content = ReadContent(context);
+            var content = ReadContent(context, ContentEntryOf(description));
             return (description, ReadEntry(context, WeightsEntry, weightsSeal, stream => LoadNetwork(description, content, stream)));
         }
-        catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
+        catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException
+            or ArgumentException or OverflowException)
         {
             throw host.ExceptDecode(e, "The model of the flooded image classifier cannot be read: {0}", e.Message);
         }
@@ -79,9 +83,10 @@ internal static class ModelFile
         using var file = SafetensorsFile.Read(weights);
         var architecture = Architecture.Load(description.Architecture, content);
         var held = file.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
-        // Before any memory is taken for a network that the file could not fill.
+        // Check before allocating memory for a network that the file cannot fill.
         if (held < architecture.LeastParameters(description.Shape, description.Labels.Count))
-            throw new InvalidDataException($"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
+            throw new InvalidDataException(
+                $"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
         var network = architecture.CreateEmpty(description.Shape, description.Labels.Count);
         try
         {
@@ -95,18 +100,23 @@ internal static class ModelFile
         }
     }
 
-    private static byte[]? ReadContent(ModelLoadContext context)
+    private static string ContentEntryOf(ModelDescription description) =>
+        description.Architecture.StartsWith(CustomArchitectures.GraphPrefix, StringComparison.Ordinal) ? GraphEntry : ScriptEntry;
+
+    private static byte[]? ReadContent(ModelLoadContext context, string entry)
     {
         byte[]? content = null;
-        context.TryLoadBinaryStream(NetworkEntry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
+        context.TryLoadBinaryStream(entry, reader => content = reader.ReadBytes(checked((int)reader.BaseStream.Length)));
         return content;
     }
 
-    /// <summary>Writes an entry, and its seal into the header. No copy of it is in memory, so that it may be larger than one can be.</summary>
+    /// <summary>
+    /// Writes an entry, and its seal to the header. It makes no copy in memory, so the entry may be larger than an array can be.
+    /// </summary>
     private static void WriteEntry(ModelSaveContext context, string name, Action<Stream> write) =>
         context.SaveBinaryStream(name, writer =>
         {
-            // Of ML.NET, a temporary file, or memory where it may not have one: what was written can be read again.
+            // ML.NET's stream is a temporary file, or memory if it cannot create one, so what was written can be read again.
             var stream = writer.BaseStream;
             write(stream);
             stream.Position = 0;
@@ -119,22 +129,24 @@ internal static class ModelFile
     {
         var length = reader.ReadInt64();
         var hash = reader.ReadBytes(SHA256.HashSizeInBytes);
-        return hash.Length == SHA256.HashSizeInBytes ? new Seal(length, hash) : throw new EndOfStreamException("The header ends too early.");
+        return hash.Length == SHA256.HashSizeInBytes
+            ? new Seal(length, hash)
+            : throw new EndOfStreamException("The header is truncated.");
     }
 
-    /// <summary>Reads an entry once it is known to be what was saved.</summary>
+    /// <summary>Reads an entry after checking it against its seal.</summary>
     private static T ReadEntry<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read)
     {
         T content = default!;
         var found = context.TryLoadBinaryStream(name, reader =>
         {
-            // A copy that ML.NET unpacks into a temporary file, or into memory where it may not have one: seekable.
+            // ML.NET unpacks the entry to a temporary file, or to memory if it cannot create one, so the stream can seek.
             var stream = reader.BaseStream;
-            // The entry decides how much is read, so that a header that lies cannot ask for memory.
+            // Check the entry's length first, so that a damaged header cannot make this method allocate memory.
             if (stream.Length != seal.Length)
                 throw new InvalidDataException($"Entry {name} has {stream.Length:N0} bytes instead of {seal.Length:N0}.");
             if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(stream), seal.Hash))
-                throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 is not the one in the header.");
+                throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 does not match the header.");
             stream.Position = 0;
             content = read(stream);
         });

@@ -3,15 +3,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>
-/// A network's forward pass made ready for scoring: a list of steps over numbered values. Batch norm is folded into the layer before it,
-/// weights lie as the device likes them, and every value is freed after its last use, so that the next one finds its memory in the cache.
-/// Any number of threads may run it at once.
+/// A network's forward pass, prepared for scoring: a list of steps over numbered values. Batch norm is folded into the preceding layer,
+/// weights have the layout that the device prefers, and each value is freed after its last use, so that the next value reuses memory in the
+/// CPU cache. Thread-safe.
 /// </summary>
 internal sealed class InferencePlan(IReadOnlyList<InferencePlan.Step> steps, int values, IReadOnlyList<Tensor> weights) : IDisposable
 {
-    /// <summary>From [N, C, H, W] to what the last step gives.</summary>
-    /// <param name="input">Freed after its first use.</param>
-    /// <returns>A tensor of the caller's dispose scope.</returns>
+    /// <summary>Computes the result of the last step from images [N, C, H, W].</summary>
+    /// <param name="input">The images. They are disposed of after their last use.</param>
+    /// <returns>A tensor in the caller's dispose scope.</returns>
     public Tensor Run(Tensor input)
     {
         var computed = new Tensor[values];
@@ -22,7 +22,7 @@ internal sealed class InferencePlan(IReadOnlyList<InferencePlan.Step> steps, int
             last = computed[step.Output] = step.Compute(computed);
             foreach (var dead in step.LastUses)
             {
-                // An operator in place gives back what it was given.
+                // An in-place operator returns its input.
                 if (!ReferenceEquals(computed[dead], last))
                     computed[dead].Dispose();
             }
@@ -36,9 +36,9 @@ internal sealed class InferencePlan(IReadOnlyList<InferencePlan.Step> steps, int
             weight.Dispose();
     }
 
-    /// <summary>One operator.</summary>
-    /// <param name="Compute">Reads values computed before.</param>
-    /// <param name="Output">The number of the value it gives.</param>
-    /// <param name="LastUses">The values that no later step reads.</param>
+    /// <summary>One step of the plan.</summary>
+    /// <param name="Compute">Computes the step from the values of earlier steps.</param>
+    /// <param name="Output">The number of the value that the step computes.</param>
+    /// <param name="LastUses">The numbers of the values that no later step reads.</param>
     internal readonly record struct Step(Func<Tensor[], Tensor> Compute, int Output, int[] LastUses);
 }

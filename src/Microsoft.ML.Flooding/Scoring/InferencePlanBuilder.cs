@@ -7,13 +7,14 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>Interprets a network over the numbers of its values, and notes down what would be computed with copies of the weights.</summary>
+/// <summary>Interprets a network over the numbers of its values, and records each operation with copies of the weights.</summary>
 internal sealed class InferencePlanBuilder : IOperators<int>
 {
     private readonly Device _device;
     private readonly ScalarType _type;
     private readonly List<(Func<Tensor[], Tensor> Compute, int[] Inputs)> _steps = [];
     private readonly List<Tensor> _weights = [];
+    private readonly HashSet<int> _constants = [];
 
     private InferencePlanBuilder(Device device, ScalarType type)
     {
@@ -21,10 +22,12 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         _type = type;
     }
 
-    /// <summary>The plan of a network's logits.</summary>
-    /// <param name="network">Its weights are copied, and stay as they are; one that cannot be interpreted is moved to the device and run itself.</param>
-    /// <param name="device">Where the plan computes.</param>
-    /// <param name="type">What it computes in.</param>
+    /// <summary>Builds the plan of a network's logits.</summary>
+    /// <param name="network">
+    /// The network, whose weights are copied. A network that cannot be interpreted is moved to the device and called directly.
+    /// </param>
+    /// <param name="device">The device of the plan.</param>
+    /// <param name="type">The type in which the plan computes.</param>
     public static InferencePlan Build(Network network, Device device, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -60,7 +63,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int BatchNorm(BatchNorm norm, int x)
     {
-        // Not of the plan's type: libtorch normalizes bfloat16 by float32 statistics.
+        // Not in the plan's type: libtorch normalizes bfloat16 with float32 statistics.
         var (mean, variance, epsilon) = (Own(norm.running_mean!), Own(norm.running_var!), norm.eps);
         var (weight, bias) = (OwnOrNull(norm.weight), OwnOrNull(norm.bias));
         return Add(x, v => F.batch_norm(v, mean, variance, weight, bias, training: false, eps: epsilon));
@@ -88,7 +91,8 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         return AddScoped(x, v =>
         {
             var (tokens, width) = (v.shape[1], v.shape[2]);
-            var parts = LinearLayer.Apply(v, projectionWeight, projectionBias).reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
+            var parts = LinearLayer.Apply(v, projectionWeight, projectionBias)
+                .reshape(-1, tokens, 3, heads, width / heads).permute(2, 0, 3, 1, 4).unbind(0);
             var attended = F.scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape(-1, tokens, width);
             return LinearLayer.Apply(attended, outputWeight, outputBias);
         });
@@ -98,35 +102,44 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     public int Add(int x, int y) => Add([x, y], values => values[x].PlusInPlace(values[y]));
 
-    public int Add(int x, Parameter y)
+    public int Combine(BinaryOperator combination, int x, int y) =>
+        Add([x, y], values => TensorOperators.Instance.Combine(combination, values[x], values[y]));
+
+    public int Constant(Tensor values)
     {
-        var own = Keep(y);
-        return Add(x, v => v.Plus(own));
+        var own = Keep(values);
+        var number = Add([], _ => own);
+        _constants.Add(number);
+        return number;
     }
 
-    public int Multiply(int x, int y) => Add([x, y], values => values[x].mul(values[y]));
+    public int Copy(int x) => Add(x, v => v.clone());
 
-    public int Multiply(int x, Parameter y)
-    {
-        var own = Keep(y);
-        return Add(x, v => v.mul(own));
-    }
-
-    public int MaxPool2d(int kernel, int stride, int padding, int x) => Add(x, v => F.max_pool2d(v, kernel, stride, padding));
+    public int Pool(Pooling pooling, int x) => Add(x, v => TensorOperators.Instance.Pool(pooling, v));
 
     public int GlobalAveragePool(int x) => Add(x, v => F.adaptive_avg_pool2d(v, 1));
+
+    public int Reduce(Aggregation aggregation, long[] axes, bool keeps, int x) => Add(x, v => TensorOperators.Instance.Reduce(aggregation, axes, keeps, v));
+
+    public int MatMul(int x, int y) => Add([x, y], values => values[x].matmul(values[y]));
+
+    public int Softmax(long axis, int x) => Add(x, v => v.softmax(axis));
+
+    public int Pad(long[] before, long[] after, double value, int x) => Add(x, v => TensorOperators.Instance.Pad(before, after, value, v));
+
+    public int Reshape(long[] sizes, int x) => Add(x, v => v.reshape(sizes));
 
     public int Flatten(int axis, int x) => Add(x, v => v.flatten(axis));
 
     public int Permute(long[] axes, int x) => Add(x, v => v.permute(axes));
 
-    public int Prepend(Parameter token, int x)
-    {
-        var own = Keep(token);
-        return Add(x, v => cat([own.expand(v.shape[0], -1, -1), v], 1));
-    }
+    public int Slice(long axis, long start, long end, long step, int x) => Add(x, v => v.slice(axis, start, end, step));
 
-    public int First(int x) => Add(x, v => v.select(1, 0));
+    public int Gather(long axis, long[] indices, int x) => Add(x, v => TensorOperators.Instance.Gather(axis, indices, v));
+
+    public int Concat(long axis, int[] values) => Add(values, computed => cat([.. values.Select(x => computed[x])], axis));
+
+    public int Repeat(int x, int like) => Add([x, like], values => TensorOperators.Instance.Repeat(values[x], values[like]));
 
     public int Dropout(double probability, int x) => x;
 
@@ -152,7 +165,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
 
     private Tensor? OwnOrNull(Tensor? weight) => weight is null ? null : Own(weight.detach().to(_device));
 
-    /// <summary>A copy, so that the plan outlives the network and knows nothing of its later changes.</summary>
+    /// <summary>Copies a weight, so that the plan does not depend on the lifetime or later changes of the network.</summary>
     private Tensor Own(Tensor weight)
     {
         var own = weight.detach().to(_device).clone().DetachFromDisposeScope();
@@ -160,7 +173,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         return own;
     }
 
-    /// <summary>An operator that makes more tensors than the one it gives.</summary>
+    /// <summary>Adds an operator that creates intermediate tensors.</summary>
     private int AddScoped(int x, Func<Tensor, Tensor> compute) => Add(x, v =>
     {
         using var scope = NewDisposeScope();
@@ -181,7 +194,7 @@ internal sealed class InferencePlanBuilder : IOperators<int>
         for (var i = 0; i < _steps.Count; i++)
             foreach (var input in _steps[i].Inputs)
                 lastUse[input] = i;
-        var steps = _steps.Select((step, i) => new InferencePlan.Step(step.Compute, i + 1, [.. step.Inputs.Where(input => lastUse[input] == i).Distinct()]));
+        var steps = _steps.Select((step, i) => new InferencePlan.Step(step.Compute, i + 1, [.. step.Inputs.Where(input => lastUse[input] == i && !_constants.Contains(input)).Distinct()]));
         return new InferencePlan([.. steps], _steps.Count + 1, _weights);
     }
 }

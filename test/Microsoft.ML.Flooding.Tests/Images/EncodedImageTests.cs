@@ -142,8 +142,8 @@ public class EncodedImageTests
     {
         var png = Png(Rgb(30, 30), 30, 30);
         StringAssert.Contains(Problem([]), "empty");
-        StringAssert.Contains(Problem([1, 2, 3, 4]), "no JPEG");
-        StringAssert.Contains(Problem(png[..(png.Length / 2)]), "cut short");
+        StringAssert.Contains(Problem([1, 2, 3, 4]), "not a JPEG");
+        StringAssert.Contains(Problem(png[..(png.Length / 2)]), "truncated");
         StringAssert.Contains(Problem(png, maxPixels: 899), "30 x 30 pixels, more than MaxPixels = 899");
     }
 

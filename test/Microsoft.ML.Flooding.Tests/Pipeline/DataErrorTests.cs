@@ -145,7 +145,7 @@ public sealed class DataErrorTests
         CollectionAssert.AreEqual(new long[] { 4, 7, 4, 7 }, skipped.Select(image => image.Row).ToArray());
         CollectionAssert.AreEqual(new[] { false, false, true, true }, skipped.Select(image => image.IsInValidationSet).ToArray());
         Assert.AreEqual(files.Rows[4].ImagePath, skipped[0].Texts["ImagePath"]);
-        StringAssert.Contains(skipped[0].Reason, "no JPEG");
+        StringAssert.Contains(skipped[0].Reason, "not a JPEG");
         StringAssert.Contains(skipped[1].Reason, "empty");
         StringAssert.StartsWith($"{skipped[1]}", $"row 7 (ImagePath = '{files.Rows[7].ImagePath}'");
         StringAssert.StartsWith($"{skipped[3]}", "validation set, row 7 (ImagePath");

@@ -78,13 +78,13 @@ public sealed class LogTests
         using var alike = new ImageFiles(20, marginOf: i => i % 3);
         using var icon = new ImageFiles(20, marginOf: i => i == 0 ? 40 : 0);
         using var modelOfAlike = ShortRun.Fit(_context, Encoded(alike));
-        Assert.IsTrue(Says("brought to 30 x 30 pixels, by the median size of the first 20: 30 x 30"));
+        Assert.IsTrue(Says("resized to 30 x 30 pixels, from the median size of the first 20 images: 30 x 30"));
         Assert.IsFalse(_log.Any(e => e.Kind == ChannelMessageKind.Warning && e.Message.Contains("pixels", StringComparison.Ordinal)));
         using var model = ShortRun.Fit(_context, Encoded(icon));
         Assert.AreEqual((28, 28), (model.ImageWidth, model.ImageHeight));
         Assert.IsTrue(_log.Any(e => e.Kind == ChannelMessageKind.Warning
             && e.Message.Contains(
-                "widths of 28 to 108 and heights of 28 to 108 pixels. All images are brought to 28 x 28", StringComparison.Ordinal)));
+                "widths of 28 to 108 and heights of 28 to 108 pixels. All images are resized to 28 x 28", StringComparison.Ordinal)));
 
         IDataView Encoded(ImageFiles files)
         {

@@ -31,8 +31,7 @@ public sealed class TrajectoryTests
         var options = OptionsOf(name, file);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         using var normalizer = new Normalization([0], [255]).On(CPU);
-        using var step = new TrainingStep(
-            weights, objective, new WholeNetwork(weights, normalizer, freezeBatchNorm: false), options, foreachKernels);
+        using var step = new TrainingStep(weights, objective, new WholeNetwork(weights, normalizer, freezeBatchNorm: false), options, foreachKernels);
         using var generator = new Generator(0);
         var images = tensors["images"].unsqueeze(-1);
         var expected = tensors["losses"].data<double>().ToArray();

@@ -68,8 +68,7 @@ public sealed class StartingWeightsTests
         var labels = RandomModel.Describe(Architecture.ViTTiny, new(16, 64, 3)).Labels;
         using var model = RandomModel.Create(_context, Architecture.ViTTiny.WithStem(Stem.ImageNet), new(16, 64, 3));
         model.SaveAsSafetensors(file.Path);
-        using var start = StartingPoint.Of(
-            labels, resizes: true, ShortRun.Options(o => (o.Architecture, o.PretrainedWeights) = (Architecture.ViTTiny, file.Path)));
+        using var start = StartingPoint.Of(labels, resizes: true, ShortRun.Options(o => (o.Architecture, o.PretrainedWeights) = (Architecture.ViTTiny, file.Path)));
         using var network = start.Architecture.CreateEmpty(new(16, 64, 3), labels.Count);
         start.Load!(network);
         using var copy = model.CopyNetwork();

@@ -3,19 +3,22 @@ using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Networks.Onnx;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
-/// <summary>Writes down what a network does at inference, as nodes of an ONNX graph: an interpreter whose values are names.</summary>
-/// <param name="graph">What the nodes and weights are added to.</param>
+/// <summary>Writes the inference of a network as nodes of an ONNX graph: an interpreter whose values are names.</summary>
+/// <param name="graph">The graph to which nodes and weights are added.</param>
 /// <param name="opset">The version of the operators, at least 11.</param>
 internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<string>
 {
     private const long FirstWithLayerNormalization = 17;
+    private const long FirstWithSoftmaxOfOneAxis = 13;
 
     private readonly Dictionary<string, string> _constants = [];
+    private readonly Dictionary<string, int> _ranks = [];
     private int _values;
 
     public string Conv2d(Conv2d conv, string x) => Conv2d(conv, conv.weight, conv.bias, x);
@@ -43,15 +46,15 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         if (opset >= FirstWithLayerNormalization)
             return Node("LayerNormalization",
                 [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
-        var centred = Node("Sub", [x, LastMean(x)]);
-        var variance = LastMean(Node("Mul", [centred, centred]));
-        var scaled = Node("Div", [centred, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
+        var centered = Node("Sub", [x, LastMean(x)]);
+        var variance = LastMean(Node("Mul", [centered, centered]));
+        var scaled = Node("Div", [centered, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
         return Node("Add", [Node("Mul", [scaled, Weight(norm.weight)]), Weight(norm.bias!)]);
     }
 
     public string Attention(Linear projection, Linear output, int heads, string x)
     {
-        // A size of 0 keeps the axis as it is.
+        // A size of 0 keeps the size of the axis.
         var width = output.in_features;
         var split = Node("Reshape", [Linear(projection, x), Integers([0, 0, 3, heads, width / heads])]);
         var query = Node("Gather", [split, Integer(0)], Attribute("axis", 2L));
@@ -63,54 +66,119 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return Linear(output, Node("Reshape", [Permute([0, 2, 1, 3], attended), Integers([0, 0, width])]));
     }
 
-    public string Activate(Activation activation, string x) => activation switch
+    public string Activate(Activation activation, string x) => activation.Function switch
     {
-        Activation.Relu => Node("Relu", [x]),
-        Activation.Relu6 => Node("Clip", [x, Number(0), Number(6)]),
-        Activation.Sigmoid => Node("Sigmoid", [x]),
-        Activation.Hardsigmoid => Node("HardSigmoid", [x], Attribute("alpha", 1 / 6f), Attribute("beta", 0.5f)),
-        Activation.Hardswish => Node("Mul", [x, Activate(Activation.Hardsigmoid, x)]),
-        Activation.Silu => Node("Mul", [x, Node("Sigmoid", [x])]),
-        Activation.Gelu => Node("Mul", [
-            Node("Mul", [x, Number(0.5f)]),
-            Node("Add", [Node("Erf", [Node("Mul", [x, Number((float)Math.Sqrt(0.5))])]), Number(1)])]),
+        Function.Relu => Node("Relu", [x]),
+        Function.LeakyRelu => Node("LeakyRelu", [x], Attribute("alpha", (float)activation.First)),
+        Function.Clip => Node("Clip", [x, Number((float)activation.First), Number((float)activation.Second)]),
+        Function.Sigmoid => Node("Sigmoid", [x]),
+        Function.HardSigmoid => Node("HardSigmoid", [x], Attribute("alpha", (float)activation.First), Attribute("beta", (float)activation.Second)),
+        Function.HardSwish => Node("Mul", [x, Activate(Activation.HardSigmoid, x)]),
+        Function.Silu => Node("Mul", [x, Node("Sigmoid", [x])]),
+        Function.Gelu => Gelu(x, Node("Erf", [Node("Mul", [x, Number((float)Math.Sqrt(0.5))])])),
+        Function.GeluTanh => Gelu(x, Node("Tanh", [Node("Mul", [
+            Node("Add", [x, Node("Mul", [Node("Pow", [x, Number(3)]), Number(0.044715f)])]), Number((float)Math.Sqrt(2 / Math.PI))])])),
+        Function.Tanh => Node("Tanh", [x]),
+        Function.Erf => Node("Erf", [x]),
+        Function.Exp => Node("Exp", [x]),
+        Function.Log => Node("Log", [x]),
+        Function.Sqrt => Node("Sqrt", [x]),
+        Function.Negate => Node("Neg", [x]),
+        Function.Abs => Node("Abs", [x]),
+        Function.Reciprocal => Node("Reciprocal", [x]),
         _ => throw new ArgumentOutOfRangeException(nameof(activation)),
     };
 
     public string Add(string x, string y) => Node("Add", [x, y]);
 
-    public string Add(string x, Parameter y) => Node("Add", [x, Weight(y)]);
+    public string Combine(BinaryOperator combination, string x, string y) => Node(combination switch
+    {
+        BinaryOperator.Add => "Add",
+        BinaryOperator.Subtract => "Sub",
+        BinaryOperator.Multiply => "Mul",
+        BinaryOperator.Divide => "Div",
+        BinaryOperator.Power => "Pow",
+        BinaryOperator.Minimum => "Min",
+        BinaryOperator.Maximum => "Max",
+        _ => throw new ArgumentOutOfRangeException(nameof(combination)),
+    }, [x, y]);
 
-    public string Multiply(string x, string y) => Node("Mul", [x, y]);
+    public string Constant(Tensor values) => Weight(values);
 
-    public string Multiply(string x, Parameter y) => Node("Mul", [x, Weight(y)]);
+    public string Copy(string x) => x;
 
-    public string MaxPool2d(int kernel, int stride, int padding, string x) => Node("MaxPool", [x],
-        Attribute("kernel_shape", [kernel, kernel]), Attribute("strides", [stride, stride]), Attribute("pads", [padding, padding, padding, padding]));
+    public string Pool(Pooling pooling, string x)
+    {
+        var window = new[]
+        {
+            Attribute("kernel_shape", pooling.Kernel), Attribute("strides", pooling.Stride), Attribute("pads", [.. pooling.Padding, .. pooling.Padding]),
+        };
+        return pooling.Aggregation == Aggregation.Maximum
+            ? Node("MaxPool", [x], [.. window, Attribute("dilations", pooling.Dilation)])
+            : Node("AveragePool", [x], [.. window, Attribute("count_include_pad", 1L)]);
+    }
 
     public string GlobalAveragePool(string x) => Node("GlobalAveragePool", [x]);
+
+    public string Reduce(Aggregation aggregation, long[] axes, bool keeps, string x)
+    {
+        var keepsAxes = Attribute("keepdims", keeps ? 1L : 0L);
+        return aggregation switch
+        {
+            Aggregation.Mean => Node("ReduceMean", [x], Attribute("axes", axes), keepsAxes),
+            Aggregation.Maximum => Node("ReduceMax", [x], Attribute("axes", axes), keepsAxes),
+            Aggregation.Sum when opset < FirstWithSoftmaxOfOneAxis => Node("ReduceSum", [x], Attribute("axes", axes), keepsAxes),
+            Aggregation.Sum => Node("ReduceSum", [x, Integers(axes)], keepsAxes),
+            _ => throw new ArgumentOutOfRangeException(nameof(aggregation)),
+        };
+    }
+
+    public string MatMul(string x, string y) => Node("MatMul", [x, y]);
+
+    public string Softmax(long axis, string x)
+    {
+        if (opset >= FirstWithSoftmaxOfOneAxis)
+            return Node("Softmax", [x], Attribute("axis", axis));
+        // The older operator takes all axes from one on together.
+        var powers = Node("Exp", [Node("Sub", [x, Reduce(Aggregation.Maximum, [axis], keeps: true, x)])]);
+        return Node("Div", [powers, Reduce(Aggregation.Sum, [axis], keeps: true, powers)]);
+    }
+
+    public string Pad(long[] before, long[] after, double value, string x) => Node("Pad", [x, Integers([.. before, .. after]), Number((float)value)]);
+
+    public string Reshape(long[] sizes, string x) => Node("Reshape", [x, Integers(sizes)]);
 
     public string Flatten(int axis, string x) => Node("Reshape", [x, Integers([.. Enumerable.Repeat(0L, axis), -1])]);
 
     public string Permute(long[] axes, string x) => Node("Transpose", [x], Attribute("perm", axes));
 
-    public string Prepend(Parameter token, string x)
-    {
-        var samples = Node("Gather", [Node("Shape", [x]), Integers([0])], Attribute("axis", 0L));
-        var shape = Node("Concat", [samples, Integers(token.shape.AsSpan(1).ToArray())], Attribute("axis", 0L));
-        return Node("Concat", [Node("Expand", [Weight(token), shape]), x], Attribute("axis", 1L));
-    }
+    public string Slice(long axis, long start, long end, long step, string x) =>
+        Node("Slice", [x, Integers([start]), Integers([end]), Integers([axis]), Integers([step])]);
 
-    public string First(string x) => Node("Gather", [x, Integer(0)], Attribute("axis", 1L));
+    public string Gather(long axis, long[] indices, string x) => Node("Gather", [x, Integers(indices)], Attribute("axis", axis));
+
+    public string Concat(long axis, string[] values) => Node("Concat", values, Attribute("axis", axis));
+
+    // Sizes of 1 broadcast to those of the value.
+    public string Repeat(string x, string like)
+    {
+        var images = Node("Gather", [Node("Shape", [like]), Integers([0])], Attribute("axis", 0L));
+        var rank = _ranks[x];
+        var shape = rank == 1 ? images : Node("Concat", [images, Integers([.. Enumerable.Repeat(1L, rank - 1)])], Attribute("axis", 0L));
+        return Node("Expand", [x, shape]);
+    }
 
     public string Dropout(double probability, string x) => x;
 
     public string StochasticDepth(double probability, string x) => x;
 
-    /// <summary>Float32 images [N, C, H, W] of values in height x width x channels order, with one axis or three after the first.</summary>
+    /// <summary>
+    /// Converts values in the order height x width x channels, with one axis or three after the first, to float32 images [N, C, H, W].
+    /// </summary>
     public string Images(ImageShape shape, string x)
     {
-        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), Integers([-1, shape.Height, shape.Width, shape.Channels])]);
+        var sizes = Integers([-1, shape.Height, shape.Width, shape.Channels]);
+        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), sizes]);
         return Permute([0, 3, 1, 2], images);
     }
 
@@ -121,7 +189,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return Node("Cast", [Node("Add", [index, Integer(1)])], name, Attribute("to", (long)type));
     }
 
-    /// <summary>Images less a mean for each channel, times a scale for each channel.</summary>
+    /// <summary>Subtracts a mean for each channel from the images, and multiplies by a scale for each channel.</summary>
     public string Normalize(float[] mean, float[] scale, string x)
     {
         long[] shape = [1, mean.Length, 1, 1];
@@ -129,14 +197,19 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     }
 
     /// <summary>Over the last axis, of the values divided by a temperature.</summary>
-    public string Softmax(string x, float temperature, string name) =>
+    public string Probabilities(string x, float temperature, string name) =>
         Node("Softmax", [temperature == 1 ? x : Node("Div", [x, Number(temperature)])], name, Attribute("axis", -1L));
 
-    private static AttributeProto Attribute(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+    private static AttributeProto Attribute(string name, long value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
 
-    private static AttributeProto Attribute(string name, float value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
+    private static AttributeProto Attribute(string name, float value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
 
-    private static AttributeProto Attribute(string name, long[] values) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } };
+    private static AttributeProto Attribute(string name, long[] values) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } };
+
+    private string Gelu(string x, string shape) => Node("Mul", [Node("Mul", [x, Number(0.5f)]), Node("Add", [shape, Number(1)])]);
 
     private string Conv2d(Conv2d conv, Tensor weight, Tensor? bias, string x)
     {
@@ -167,6 +240,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     private string Weight(Tensor values)
     {
         var name = NewName("weight");
+        _ranks[name] = (int)values.ndim;
         var contiguous = values.detach().to(ScalarType.Float32).cpu().contiguous();
         graph.Initializer.Add(new TensorProto
         {
@@ -178,12 +252,14 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return name;
     }
 
-    private string Number(float value) => Constant($"number {value:R}", TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
+    private string Number(float value) =>
+        Constant($"number {value:R}", TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
 
-    private string Integer(long value) => Constant($"integer {value}", TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
+    private string Integer(long value) =>
+        Constant($"integer {value}", TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
 
-    private string Integers(long[] values) =>
-        Constant($"integers {string.Join(' ', values)}", TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+    private string Integers(long[] values) => Constant(
+        $"integers {string.Join(' ', values)}", TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
 
     private string Constant(string key, TensorProto.Types.DataType type, long[] shape, ReadOnlySpan<byte> bytes)
     {

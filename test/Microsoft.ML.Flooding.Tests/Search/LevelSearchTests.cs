@@ -96,7 +96,7 @@ public sealed class LevelSearchTests
         {
             var context = new MLContext();
             using var undisturbed = Fit(context, Options());
-            // Stopped again and again: in the plain run, in branches, between them.
+            // The search is stopped repeatedly: in the plain run, in branches, and between them.
             var reported = 0;
             FloodedImageClassificationTransformer? continued = null;
             for (var limit = 3; continued is null; limit = 7)
@@ -187,7 +187,7 @@ public sealed class LevelSearchTests
         var context = new MLContext();
         var warnings = new List<string>();
         context.Log += (_, e) => warnings.AddRange(e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning ? [e.Message] : []);
-        // Above such a level there is ascent only.
+        // At such a level, all steps are ascent.
         const float Absurd = 1e30f;
         using var found = Fit(context, Options(o =>
         {

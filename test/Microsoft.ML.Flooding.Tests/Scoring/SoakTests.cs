@@ -72,7 +72,7 @@ public sealed class SoakTests
         });
 
         var (early, late) = (memory[(Samples / 4)..(Samples / 2)].Average(), memory[^(Samples / 4)..].Average());
-        Console.WriteLine(FormattableString.Invariant(
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{_predictions} predictions in {watch.Elapsed.TotalSeconds:0} s: {early / 1e6:0} MB in the second quarter, {late / 1e6:0} MB "
             + $"in the last. Samples: {string.Join(' ', memory.Select(bytes => bytes / 1_000_000))}"));
         Assert.IsLessThan(Noise, late - early, "The process grows.");

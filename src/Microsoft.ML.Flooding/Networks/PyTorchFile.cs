@@ -5,14 +5,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A file that torch.save wrote, in the format since PyTorch 1.6: a .zip of a pickle that names and shapes the tensors, <c>data.pkl</c>, and the
-/// bytes of each storage, <c>data/KEY</c>. Nothing in it is executed, and no tensor takes more memory than the file is long or 64 MB.
+/// A file that torch.save wrote, in the format since PyTorch 1.6: a .zip with a pickle of the tensors' names and shapes, <c>data.pkl</c>, and
+/// the bytes of each storage, <c>data/KEY</c>. Nothing in it is executed. No tensor takes more memory than the length of the file or 64 MB,
+/// whichever is larger.
 /// </summary>
 internal sealed class PyTorchFile : TensorFile
 {
     private const int LongestPickle = 32 << 20;
 
-    // torch.save compresses nothing, but other programs do, and zeros to next to nothing.
+    // torch.save does not compress, but other programs do, and zeros become very small.
     private const long LeastLimit = 64 << 20;
 
     private readonly ZipArchive _archive;
@@ -29,7 +30,7 @@ internal sealed class PyTorchFile : TensorFile
         }
         var root = RootOf(entries);
         if (entries.TryGetValue(root + "byteorder", out var order) && ReadAll(order, 16).AsSpan().SequenceEqual("big"u8))
-            throw new InvalidDataException("A big-endian machine wrote it. " + StateDictPickle.Remedy);
+            throw new InvalidDataException("A big-endian computer wrote it. " + StateDictPickle.Remedy);
         var tensors = ImmutableArray.CreateBuilder<TensorEntry>();
         foreach (var (name, tensor) in StateDictPickle.Read(ReadAll(entries[root + "data.pkl"], LongestPickle)))
         {
@@ -38,9 +39,12 @@ internal sealed class PyTorchFile : TensorFile
                 throw new InvalidDataException($"The tensor '{name}' claims {claimed:N0} bytes in a file of {length:N0}.");
             var storage = $"{root}data/{tensor.Storage.Key}";
             if (!entries.TryGetValue(storage, out var entry))
-                throw new InvalidDataException($"The entry '{storage}' with the values of '{name}' is missing. Copy or download the file again.");
+            {
+                throw new InvalidDataException(
+                    $"The entry '{storage}' with the values of '{name}' is missing. Copy or download the file again.");
+            }
             if (entry.Length < tensor.Storage.Bytes)
-                throw new InvalidDataException($"The entry '{storage}' has {entry.Length:N0} of {tensor.Storage.Bytes:N0} bytes.");
+                throw new InvalidDataException($"The entry '{storage}' has only {entry.Length:N0} of {tensor.Storage.Bytes:N0} bytes.");
             _byName.Add(name, (tensor, entry));
             tensors.Add(new TensorEntry(name, tensor.Type, tensor.Shape));
         }
@@ -54,20 +58,20 @@ internal sealed class PyTorchFile : TensorFile
     /// <summary>Whether the first bytes of a file are those of a .zip.</summary>
     public static bool IsZip(ReadOnlySpan<byte> start) => start.StartsWith("PK\u0003\u0004"u8) || start.StartsWith("PK\u0005\u0006"u8);
 
-    /// <summary>Reads from a seekable stream, which is closed with the file.</summary>
-    /// <exception cref="InvalidDataException">The stream is not a file of tensors by torch.save; the message says what it is.</exception>
+    /// <summary>Reads from a seekable stream, which is closed together with the file.</summary>
+    /// <exception cref="InvalidDataException">The stream is not a file of tensors from torch.save; the message says what it is.</exception>
     public static PyTorchFile Read(Stream stream)
     {
         ZipArchive archive;
         try
         {
             archive = new ZipArchive(stream, ZipArchiveMode.Read);
-            // Reads the directory, at the end of the file.
+            // Reads the directory at the end of the file.
             _ = archive.Entries;
         }
         catch (InvalidDataException e)
         {
-            throw new InvalidDataException($"It begins as a .zip, but is cut off or damaged ({e.Message}). Copy or download it again.", e);
+            throw new InvalidDataException($"It starts as a .zip, but is cut off or damaged ({e.Message}). Copy or download it again.", e);
         }
         return new PyTorchFile(archive, stream.Length);
     }
@@ -91,7 +95,7 @@ internal sealed class PyTorchFile : TensorFile
 
     public override void Dispose() => _archive.Dispose();
 
-    /// <summary>The folder, with the slash, that the archive has its entries in.</summary>
+    /// <summary>The folder of the archive's entries, with the slash.</summary>
     private static string RootOf(Dictionary<string, ZipArchiveEntry> entries)
     {
         var names = entries.Keys;
@@ -99,21 +103,24 @@ internal sealed class PyTorchFile : TensorFile
             .Where(root => root.IndexOf('/', StringComparison.Ordinal) == root.Length - 1).ToArray();
         if (roots is not [var root])
         {
-            throw new InvalidDataException(names.Any(name => name.StartsWith("TransformerChain", StringComparison.Ordinal) || name.StartsWith("TrainingInfo", StringComparison.Ordinal))
-                ? "It is a model that ML.NET saved. Load it, and train it further with Fit(data, model)."
-                : "It is a .zip of other files. Unpack it, and give the weights file in it. " + ForeignFile.Expected);
+            throw new InvalidDataException(names.Any(IsOfModel)
+                ? "It is a model that ML.NET saved. Load it, and continue training with Fit(data, model)."
+                : "It is a .zip of other files. Unpack it and use the weights file in it. " + ForeignFile.Expected);
         }
         return entries.ContainsKey(root + "constants.pkl")
             ? throw new InvalidDataException(
-                $"It is a TorchScript module. Use {nameof(Architecture)}.{nameof(Architecture.FromTorchScript)}, or save its weights alone: " +
-                "torch.save(torch.jit.load(\"model.pt\").state_dict(), \"weights.pth\").")
+                $"It is a TorchScript module. Use {nameof(Architecture)}.{nameof(Architecture.FromTorchScript)}, or save its weights "
+                + "alone: torch.save(torch.jit.load(\"model.pt\").state_dict(), \"weights.pth\").")
             : root;
+
+        static bool IsOfModel(string name) =>
+            name.StartsWith("TransformerChain", StringComparison.Ordinal) || name.StartsWith("TrainingInfo", StringComparison.Ordinal);
     }
 
     private static byte[] ReadAll(ZipArchiveEntry entry, int most)
     {
         if (entry.Length > most)
-            throw new InvalidDataException($"The entry '{entry.FullName}' has {entry.Length:N0} bytes; at most {most:N0} are read.");
+            throw new InvalidDataException($"The entry '{entry.FullName}' has {entry.Length:N0} bytes; the limit is {most:N0}.");
         var content = new byte[entry.Length];
         using var stream = entry.Open();
         return stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false) == content.Length

@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>The safetensors format: the length of a JSON header, the header, the values. <see cref="SafetensorsFile"/> reads it.</summary>
+/// <summary>
+/// The safetensors format: the length of a JSON header, the header, then the values. This class writes it, <see cref="SafetensorsFile"/> reads
+/// it.
+/// </summary>
 internal static class Safetensors
 {
     internal const string MetadataKey = "__metadata__";
@@ -24,7 +27,7 @@ internal static class Safetensors
         ("BOOL", ScalarType.Bool, 1),
     ];
 
-    /// <summary>The element type of a name in the header, and the bytes of a value; null where a tensor cannot have it here.</summary>
+    /// <summary>The element type with this name in the header, and the bytes of each value; null if it is not supported.</summary>
     public static (ScalarType Type, int Size)? FindType(string? name)
     {
         foreach (var entry in Types)
@@ -36,15 +39,16 @@ internal static class Safetensors
     }
 
     /// <summary>Writes named tensors, each contiguous in row-major order and in its own type.</summary>
-    /// <param name="stream">Need not be seekable.</param>
-    /// <param name="tensors">On any device; the header lists them in this order.</param>
-    /// <param name="metadata">Strings to go with them.</param>
-    /// <exception cref="ArgumentException">Two tensors have one name, or a tensor is of a type that the format lacks.</exception>
-    public static void Write(Stream stream, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    /// <param name="stream">The stream; it does not have to be seekable.</param>
+    /// <param name="tensors">The tensors, on any device. The header lists them in this order.</param>
+    /// <param name="metadata">Strings to store in the header.</param>
+    /// <exception cref="ArgumentException">Two tensors have the same name, or the format does not support the type of a tensor.</exception>
+    public static void Write(
+        Stream stream, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
         var entries = tensors.ToList();
-        // The widest types first: so every tensor lies aligned, without the gaps that the format forbids.
+        // The widest types first: every tensor is then aligned without gaps, which the format does not allow.
         var stored = entries.OrderByDescending(entry => entry.Tensor.ElementSize).ToList();
         var offsets = new Dictionary<string, (long Begin, long End)>();
         var end = 0L;
@@ -53,7 +57,7 @@ internal static class Safetensors
             var begin = end;
             end += tensor.numel() * tensor.ElementSize;
             if (name == MetadataKey || !offsets.TryAdd(name, (begin, end)))
-                throw new ArgumentException($"The name '{name}' is taken.", nameof(tensors));
+                throw new ArgumentException($"Two tensors have the name '{name}', or it is reserved.", nameof(tensors));
         }
         var header = Header(entries, offsets, metadata);
         Span<byte> length = stackalloc byte[sizeof(long)];
@@ -71,7 +75,8 @@ internal static class Safetensors
     }
 
     private static byte[] Header(
-        List<(string Name, Tensor Tensor)> entries, Dictionary<string, (long Begin, long End)> offsets, IReadOnlyDictionary<string, string>? metadata)
+        List<(string Name, Tensor Tensor)> entries, Dictionary<string, (long Begin, long End)> offsets,
+        IReadOnlyDictionary<string, string>? metadata)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))

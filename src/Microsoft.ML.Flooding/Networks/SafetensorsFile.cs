@@ -6,19 +6,20 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A safetensors file. Its header is checked when it is opened: every tensor lies within the data, apart from the others. Only what is
-/// loaded is read.
+/// A safetensors file. Opening it checks the header: every tensor lies within the data, and no two overlap. Values are read only when a tensor
+/// is loaded.
 /// </summary>
 internal sealed class SafetensorsFile : TensorFile
 {
-    // The format's own limit.
+    // The limit of the format.
     private const long LongestHeader = 100_000_000;
 
     private readonly Stream _stream;
     private readonly long _dataStart;
     private readonly Dictionary<string, SafetensorsEntry> _byName;
 
-    private SafetensorsFile(Stream stream, long dataStart, ImmutableArray<SafetensorsEntry> entries, IReadOnlyDictionary<string, string> metadata)
+    private SafetensorsFile(
+        Stream stream, long dataStart, ImmutableArray<SafetensorsEntry> entries, IReadOnlyDictionary<string, string> metadata)
     {
         _stream = stream;
         _dataStart = dataStart;
@@ -31,9 +32,10 @@ internal sealed class SafetensorsFile : TensorFile
 
     public override IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Whether the first bytes of a file are those of a safetensors file, a whole one or a damaged one.</summary>
+    /// <summary>Whether the first bytes of a file are those of a safetensors file, intact or damaged.</summary>
     public static bool LooksLikeOne(ReadOnlySpan<byte> start) =>
-        start.Length > sizeof(long) && start[sizeof(long)] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(start) is >= 2 and <= LongestHeader;
+        start.Length > sizeof(long) && start[sizeof(long)] == '{'
+        && BinaryPrimitives.ReadUInt64LittleEndian(start) is >= 2 and <= LongestHeader;
 
     /// <summary>Opens a file.</summary>
     /// <exception cref="InvalidDataException">The file is not a valid safetensors file.</exception>
@@ -52,7 +54,8 @@ internal sealed class SafetensorsFile : TensorFile
         }
     }
 
-    /// <summary>Reads from a seekable stream, from its start, which must not change as long as the file is open and is closed with it.</summary>
+    /// <summary>Reads a seekable stream from its start.</summary>
+    /// <param name="stream">The stream. It must not change while the file is open, and is closed together with the file.</param>
     /// <exception cref="InvalidDataException">The stream is not a valid safetensors file.</exception>
     public static SafetensorsFile Read(Stream stream)
     {
@@ -60,13 +63,16 @@ internal sealed class SafetensorsFile : TensorFile
         stream.Position = 0;
         Span<byte> prefix = stackalloc byte[sizeof(long)];
         if (stream.ReadAtLeast(prefix, sizeof(long), throwOnEndOfStream: false) is var read and < sizeof(long))
-            throw new InvalidDataException($"Not a safetensors file: {read} bytes are too few.");
+            throw new InvalidDataException($"It is not a safetensors file: {read} bytes are too few.");
         var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (headerLength is < 2 or > LongestHeader)
-            throw new InvalidDataException($"Not a safetensors file: it claims a header of {headerLength} bytes.");
+            throw new InvalidDataException($"It is not a safetensors file: it claims a header of {headerLength} bytes.");
         var dataStart = sizeof(long) + (long)headerLength;
         if (dataStart > stream.Length)
-            throw new InvalidDataException($"The file is cut off: its header takes {headerLength:N0} of {stream.Length:N0} bytes. Copy or download it again.");
+        {
+            throw new InvalidDataException(
+                $"The file is cut off: it has {stream.Length:N0} bytes, but its header takes {headerLength:N0}. Copy or download it again.");
+        }
         var header = new byte[headerLength];
         stream.ReadExactly(header);
         var (entries, metadata) = Parse(header, stream.Length - dataStart);
@@ -93,7 +99,8 @@ internal sealed class SafetensorsFile : TensorFile
 
     public override void Dispose() => _stream.Dispose();
 
-    private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(byte[] json, long dataLength)
+    private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(
+        byte[] json, long dataLength)
     {
         JsonDocument document;
         try
@@ -112,15 +119,16 @@ internal sealed class SafetensorsFile : TensorFile
             {
                 return Parse(document.RootElement, dataLength);
             }
-            // What GetString throws for an escaped half of a surrogate pair.
+            // GetString throws this for an escaped half of a surrogate pair.
             catch (InvalidOperationException e)
             {
-                throw new InvalidDataException("The safetensors header holds text that is not Unicode.", e);
+                throw new InvalidDataException("The safetensors header contains text that is not valid Unicode.", e);
             }
         }
     }
 
-    private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(JsonElement root, long dataLength)
+    private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(
+        JsonElement root, long dataLength)
     {
         var metadata = new Dictionary<string, string>();
         var names = new HashSet<string>();
@@ -168,7 +176,10 @@ internal sealed class SafetensorsFile : TensorFile
         if (end > dataLength)
             throw Invalid(name, $"claims the bytes {begin} to {end} of {dataLength}: the file is cut off. Copy or download it again");
         if (ByteLength(name, shape, type.Size) is var length && length != end - begin)
-            throw Invalid(name, $"is [{string.Join(", ", shape)}] of {dtype.GetString()}, {length} bytes, but has {end - begin}");
+        {
+            throw Invalid(
+                name, $"needs {length} bytes for the shape [{string.Join(", ", shape)}] and dtype {dtype.GetString()}, but has {end - begin}");
+        }
         return new(name, type.Type, shape, begin, length);
     }
 
@@ -180,7 +191,7 @@ internal sealed class SafetensorsFile : TensorFile
         foreach (var element in array.EnumerateArray())
         {
             if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt64(out var integer) || integer < 0)
-                throw Invalid(name, $"has a {property} that is not made of integers from 0 on");
+                throw Invalid(name, $"has a {property} with a value that is not an integer of at least 0");
             integers.Add(integer);
         }
         return integers.MoveToImmutable();
@@ -190,7 +201,7 @@ internal sealed class SafetensorsFile : TensorFile
     {
         try
         {
-            // An axis of none makes the tensor empty, but must not hide sizes that overflow the strides.
+            // An axis of size 0 makes the tensor empty, but must not hide sizes that overflow the strides.
             var length = shape.Aggregate((long)elementSize, (product, size) => checked(product * Math.Max(size, 1)));
             return shape.Contains(0) ? 0 : length;
         }
@@ -212,12 +223,14 @@ internal sealed class SafetensorsFile : TensorFile
             end += entry.Length;
         }
         if (end != dataLength)
-            throw new InvalidDataException($"The safetensors file holds {dataLength} bytes of data, but its tensors take {end}.");
+            throw new InvalidDataException($"The safetensors file contains {dataLength} bytes of data, but its tensors take {end}.");
     }
 
     private static InvalidDataException Invalid(string name, string reason) => new($"The safetensors tensor '{name}' {reason}.");
 }
 
-/// <summary>A tensor of a safetensors file: its values take <see cref="Length"/> bytes from <see cref="Offset"/> on, counted from the end of the header.</summary>
+/// <summary>
+/// A tensor of a safetensors file. Its values take <see cref="Length"/> bytes; <see cref="Offset"/> is relative to the end of the header.
+/// </summary>
 internal sealed record SafetensorsEntry(string Name, ScalarType Type, ImmutableArray<long> Shape, long Offset, long Length)
     : TensorEntry(Name, Type, Shape);

@@ -7,17 +7,17 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// Reads the pickle of a state_dict: the instructions that torch.save writes (protocol 2), and of all that a pickle may call, the few functions
-/// that make a tensor. It builds dictionaries, lists and descriptions of tensors, and runs no code.
+/// Reads the pickle of a state_dict. It accepts only the instructions that torch.save writes (protocol 2) and the few functions that create
+/// a tensor. It builds dictionaries, lists and descriptions of tensors, and runs no code.
 /// </summary>
 /// <remarks>
-/// The instructions are those of Python's pickle module; which of them a state_dict takes is what torch.load(weights_only=True) accepts.
-/// A general reader, Razorvine.Pickle, resolves every name by a table of the process that any library may change, and gives an object for a
-/// name that it does not know.
+/// The instructions are those of Python's pickle module, limited to the ones that torch.load(weights_only=True) accepts. The general reader
+/// Razorvine.Pickle is not used: it resolves names with a process-wide table that any library can change, and creates an object for a name
+/// that it does not know.
 /// </remarks>
 internal sealed class StateDictPickle
 {
-    /// <summary>What to do about a file with more in it than tensors.</summary>
+    /// <summary>What to do if a file contains more than tensors.</summary>
     public const string Remedy = "In Python, save the weights alone: torch.save(model.state_dict(), \"weights.pth\").";
 
     private const int MostTensors = 100_000;
@@ -46,7 +46,7 @@ internal sealed class StateDictPickle
         ["torch.CharStorage"] = new ElementType(ScalarType.Int8, 1),
         ["torch.ByteStorage"] = new ElementType(ScalarType.Byte, 1),
         ["torch.BoolStorage"] = new ElementType(ScalarType.Bool, 1),
-        // Bytes, to which each tensor gives a type of its own.
+        // Bytes; each tensor gives its own type.
         ["torch.storage.UntypedStorage"] = new ElementType(ScalarType.Byte, 1),
         ["torch.float64"] = new ElementType(ScalarType.Float64, 8),
         ["torch.float32"] = new ElementType(ScalarType.Float32, 4),
@@ -76,8 +76,9 @@ internal sealed class StateDictPickle
         Parameter,
     }
 
-    /// <summary>The tensors of the pickled dictionary by name, in its order; those of a dictionary within it have its key and a dot before their own.</summary>
-    /// <exception cref="InvalidDataException">The pickle is damaged, or calls for more than tensors; the message says for what.</exception>
+    /// <summary>The tensors of the pickled dictionary by name, in its order.</summary>
+    /// <remarks>The name of a tensor in a nested dictionary starts with the key of that dictionary and a dot.</remarks>
+    /// <exception cref="InvalidDataException">The pickle is damaged or contains more than tensors; the message says what.</exception>
     public static IReadOnlyList<(string Name, PickledTensor Tensor)> Read(byte[] pickle)
     {
         object? root;
@@ -90,16 +91,17 @@ internal sealed class StateDictPickle
             throw Damaged(e);
         }
         if (root is not PickledDictionary dictionary)
-            throw new InvalidDataException("It holds no dictionary of tensors. " + Remedy);
+            throw new InvalidDataException("It does not contain a dictionary of tensors. " + Remedy);
         var tensors = new OrderedDictionary<string, PickledTensor>();
-        // A dictionary counts where it is met first: in a circle, or shared, it would be met for ever.
+        // Each dictionary is read once. Otherwise a circular reference would never end.
         Flatten(dictionary, "", 0, tensors, new HashSet<object>(ReferenceEqualityComparer.Instance));
         return tensors.Count > 0
             ? [.. tensors.Select(entry => (entry.Key, entry.Value))]
-            : throw new InvalidDataException("Its dictionary holds no tensors. " + Remedy);
+            : throw new InvalidDataException("Its dictionary contains no tensors. " + Remedy);
     }
 
-    private static void Flatten(PickledDictionary dictionary, string prefix, int depth, OrderedDictionary<string, PickledTensor> tensors, HashSet<object> met)
+    private static void Flatten(
+        PickledDictionary dictionary, string prefix, int depth, OrderedDictionary<string, PickledTensor> tensors, HashSet<object> met)
     {
         if (depth == DeepestNesting || !met.Add(dictionary))
             return;
@@ -112,7 +114,7 @@ internal sealed class StateDictPickle
             if (value is PickledDictionary inner)
                 Flatten(inner, $"{prefix}{key}.", depth + 1, tensors, met);
             else if (tensors.TryAdd(prefix + key, (PickledTensor)value) && tensors.Count > MostTensors)
-                throw new InvalidDataException($"It holds more than {MostTensors:N0} tensors.");
+                throw new InvalidDataException($"It contains more than {MostTensors:N0} tensors.");
         }
     }
 
@@ -212,14 +214,14 @@ internal sealed class StateDictPickle
                     var arguments = As<object?[]>(Pop());
                     _stack.Add(Call(As<Function>(Pop()), arguments));
                     break;
-                // The attributes of an OrderedDict: the versions of the modules.
+                // The attributes of an OrderedDict, which are the versions of the modules.
                 case 'b':
                     Pop();
                     As<PickledDictionary>(Top);
                     break;
                 default:
                     throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
-                        $"Its pickle has the instruction 0x{(int)instruction:X2}, which no file of tensors needs. {Remedy}"));
+                        $"Its pickle has the instruction 0x{(int)instruction:X2}, which a file of tensors does not need. {Remedy}"));
             }
         }
     }
@@ -228,28 +230,33 @@ internal sealed class StateDictPickle
 
     private static object FindGlobal(string module, string name) => Globals.TryGetValue($"{module}.{name}", out var known)
         ? known
-        : throw new InvalidDataException($"Its pickle calls for '{module}.{name}'. Only tensors are read, and nothing in a file is executed. {Remedy}");
+        : throw new InvalidDataException(
+            $"Its pickle refers to '{module}.{name}'. Only tensors are read, and nothing in a file is executed. {Remedy}");
 
     private object Call(Function function, object?[] arguments) => (function, arguments) switch
     {
         (Function.OrderedDictionary, []) => Counted(new PickledDictionary()),
-        // Of pairs: so writes Python 2, and TorchSharp.PyBridge.
+        // Python 2 and TorchSharp.PyBridge write the dictionary as pairs.
         (Function.OrderedDictionary, [IEnumerable<object?> pairs]) => OfPairs(pairs),
-        // Storage, offset, sizes and strides; then whether a gradient is required, hooks and what bits are set.
-        (Function.Tensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, ..]) when !HasBits(arguments, 6) =>
+        // Storage, offset, sizes, strides, requires_grad, hooks, and the bits that are set.
+        (Function.Tensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, ..])
+            when !HasBits(arguments, 6) =>
             PickledTensor.Of(storage, storage.Type, offset, ToIntegers(shape), ToIntegers(strides)),
-        (Function.TypedTensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, _, _, ElementType type, ..]) when !HasBits(arguments, 7) =>
+        (Function.TypedTensor, [PickledStorage storage, long offset, object?[] shape, object?[] strides, _, _, ElementType type, ..])
+            when !HasBits(arguments, 7) =>
             PickledTensor.Of(storage, type, offset, ToIntegers(shape), ToIntegers(strides)),
         (Function.Parameter, [PickledTensor tensor, ..]) => tensor,
-        _ => throw new InvalidDataException($"Its pickle calls for a {function} with arguments of another kind. {Remedy}"),
+        _ => throw new InvalidDataException($"Its pickle calls {function} with unexpected arguments. {Remedy}"),
     };
 
-    // A conjugate or negated view of its values.
-    private static bool HasBits(object?[] arguments, int place) => arguments.Length > place && arguments[place] is PickledDictionary { Count: > 0 };
+    // Whether the tensor is a conjugate or negated view of its values.
+    private static bool HasBits(object?[] arguments, int place) =>
+        arguments.Length > place && arguments[place] is PickledDictionary { Count: > 0 };
 
-    private static PickledStorage ToStorage(object?[] id) => id is ["storage", ElementType type, string key, string, long count] && count >= 0
+    private static PickledStorage ToStorage(object?[] id) =>
+        id is ["storage", ElementType type, string key, string, long count] && count >= 0
         ? new PickledStorage(key, type, checked(count * type.Size))
-        : throw new InvalidDataException("Its pickle names a storage as torch.save does not. " + Remedy);
+        : throw new InvalidDataException("Its pickle refers to a storage in a way that torch.save does not. " + Remedy);
 
     private static ImmutableArray<long> ToIntegers(object?[] values) => values.Length <= MostAxes
         ? [.. values.Select(As<long>)]
@@ -276,7 +283,7 @@ internal sealed class StateDictPickle
 
     private static void Set(PickledDictionary dictionary, object? key, object? value)
     {
-        // Other keys than text and numbers lead to no weights.
+        // Only keys that are text or numbers can name weights.
         if ((key as string ?? (key as long?)?.ToString(CultureInfo.InvariantCulture)) is { } name)
             dictionary[name] = value;
     }
@@ -287,7 +294,7 @@ internal sealed class StateDictPickle
 
     private T Counted<T>(T container) => ++_containers <= MostContainers
         ? container
-        : throw new InvalidDataException($"Its pickle holds more than {MostContainers:N0} lists and dictionaries. {Remedy}");
+        : throw new InvalidDataException($"Its pickle contains more than {MostContainers:N0} lists and dictionaries. {Remedy}");
 
     private object? Pop() => Pop(1)[0];
 
@@ -323,7 +330,7 @@ internal sealed class StateDictPickle
         return Encoding.UTF8.GetString(line);
     }
 
-    /// <summary>A number of any length; one that a long cannot hold is no size of a tensor.</summary>
+    /// <summary>Reads a number of any length. Null if it does not fit into a long: the size of a tensor always does.</summary>
     private long? ReadLong(int length)
     {
         var bytes = Read(length);
@@ -336,55 +343,4 @@ internal sealed class StateDictPickle
     }
 
     private sealed class PickledDictionary : OrderedDictionary<string, object?>;
-}
-
-/// <summary>The type of a tensor's values, and the bytes of each.</summary>
-internal sealed record ElementType(ScalarType Scalar, int Size);
-
-/// <summary>Memory that tensors lie in: an entry of the file.</summary>
-internal sealed record PickledStorage(string Key, ElementType Type, long Bytes);
-
-/// <summary>A tensor as its pickle describes it: a view of a storage. Checked: it lies within.</summary>
-internal sealed record PickledTensor
-{
-    private PickledTensor(PickledStorage storage, ElementType type, long offset, ImmutableArray<long> shape, ImmutableArray<long> strides, long extent, long bytes) =>
-        (Storage, Type, ElementSize, Offset, Shape, Strides, Extent, Bytes) = (storage, type.Scalar, type.Size, offset, shape, strides, extent, bytes);
-
-    public PickledStorage Storage { get; }
-
-    public ScalarType Type { get; }
-
-    public int ElementSize { get; }
-
-    /// <summary>The first value, counted in values from the start of the storage.</summary>
-    public long Offset { get; }
-
-    public ImmutableArray<long> Shape { get; }
-
-    public ImmutableArray<long> Strides { get; }
-
-    /// <summary>From the first value to behind the last one, in values; 0 if there is none.</summary>
-    public long Extent { get; }
-
-    /// <summary>What the values take when they lie one behind the other.</summary>
-    public long Bytes { get; }
-
-    /// <exception cref="InvalidDataException">The tensor does not lie within the storage.</exception>
-    /// <exception cref="OverflowException">Nor within anything else.</exception>
-    public static PickledTensor Of(PickledStorage storage, ElementType type, long offset, ImmutableArray<long> shape, ImmutableArray<long> strides)
-    {
-        if (shape.Length != strides.Length || offset < 0 || shape.Any(size => size < 0) || strides.Any(stride => stride < 0))
-            throw new InvalidDataException($"A tensor has the shape [{string.Join(", ", shape)}] and the strides [{string.Join(", ", strides)}] at {offset}.");
-        checked
-        {
-            // An axis of none makes the tensor empty, but must not hide sizes that overflow.
-            var bytes = shape.Aggregate((long)type.Size, (product, size) => product * Math.Max(size, 1));
-            if (shape.Contains(0))
-                return new(storage, type, offset, shape, strides, 0, 0);
-            var extent = 1 + shape.Zip(strides, (size, stride) => (size - 1) * stride).Sum();
-            if ((offset + extent) * type.Size > storage.Bytes)
-                throw new InvalidDataException($"A tensor of the shape [{string.Join(", ", shape)}] ends outside of its storage '{storage.Key}'.");
-            return new(storage, type, offset, shape, strides, extent, bytes);
-        }
-    }
 }

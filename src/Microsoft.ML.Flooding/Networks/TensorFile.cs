@@ -3,13 +3,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A file of named tensors, read one by one. Not for several threads at once.</summary>
+/// <summary>A file of named tensors, which are loaded one by one. Not thread-safe.</summary>
 internal abstract class TensorFile : IDisposable
 {
-    /// <summary>Far more than a tensor has in practice.</summary>
+    /// <summary>The largest number of axes that is read, far more than a tensor has in practice.</summary>
     protected const int MostAxes = 64;
 
-    // A span ends at 2 GiB, and the widest values take 8 bytes.
+    // A span has at most 2 GiB, and the widest values take 8 bytes.
     private const long PieceLength = 1 << 27;
 
     /// <summary>The tensors, in the order of the file.</summary>
@@ -18,8 +18,8 @@ internal abstract class TensorFile : IDisposable
     /// <summary>The strings stored with the tensors.</summary>
     public abstract IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Opens a file and reads from it. The content decides what kind of file it is, not the extension.</summary>
-    /// <exception cref="InvalidDataException">The file is malformed or of a kind that cannot be read; the message names the file and the remedy.</exception>
+    /// <summary>Opens a file and reads from it. The kind of file is recognized by its content, not by its extension.</summary>
+    /// <exception cref="InvalidDataException">The file is malformed or not supported; the message names the file and the remedy.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static T Read<T>(string path, Func<TensorFile, T> read)
     {
@@ -34,18 +34,18 @@ internal abstract class TensorFile : IDisposable
         }
     }
 
-    /// <summary>A new contiguous tensor on the CPU, in the type it has in the file.</summary>
-    /// <exception cref="KeyNotFoundException">The file has no tensor of this name.</exception>
+    /// <summary>Loads a tensor: contiguous, on the CPU, in the type it has in the file.</summary>
+    /// <exception cref="KeyNotFoundException">The file has no tensor with this name.</exception>
     /// <exception cref="InvalidDataException">The file ends before the tensor does.</exception>
     public abstract Tensor Load(string name);
 
-    /// <summary>Every tensor by name.</summary>
+    /// <summary>Loads every tensor.</summary>
     public Dictionary<string, Tensor> LoadAll() => Entries.ToDictionary(entry => entry.Name, entry => Load(entry.Name));
 
     public abstract void Dispose();
 
-    /// <summary>The memory of a contiguous CPU tensor in pieces whose bytes fit into a span.</summary>
-    /// <returns>Views of the tensor, each valid until the next one is taken.</returns>
+    /// <summary>Splits a contiguous CPU tensor into pieces whose bytes fit into a span.</summary>
+    /// <returns>Views of the tensor, each valid until the next one is read.</returns>
     internal static IEnumerable<Tensor> Pieces(Tensor contiguous)
     {
         using var flat = contiguous.flatten();
@@ -56,7 +56,7 @@ internal abstract class TensorFile : IDisposable
         }
     }
 
-    /// <summary>Fills a contiguous CPU tensor with the bytes that come next in a stream.</summary>
+    /// <summary>Fills a contiguous CPU tensor with the next bytes of a stream.</summary>
     protected static void Fill(Tensor contiguous, Stream stream, string name)
     {
         try
@@ -80,7 +80,9 @@ internal abstract class TensorFile : IDisposable
             stream.Position = 0;
             if (PyTorchFile.IsZip(start))
                 return PyTorchFile.Read(stream);
-            return SafetensorsFile.LooksLikeOne(start) ? SafetensorsFile.Read(stream) : throw new InvalidDataException(ForeignFile.Describe(start));
+            return SafetensorsFile.LooksLikeOne(start)
+                ? SafetensorsFile.Read(stream)
+                : throw new InvalidDataException(ForeignFile.Describe(start));
         }
         catch
         {
@@ -90,5 +92,5 @@ internal abstract class TensorFile : IDisposable
     }
 }
 
-/// <summary>What a <see cref="TensorFile"/> says of a tensor before it is loaded.</summary>
+/// <summary>The description of a tensor in a <see cref="TensorFile"/>, known before it is loaded.</summary>
 internal record TensorEntry(string Name, ScalarType Type, ImmutableArray<long> Shape);

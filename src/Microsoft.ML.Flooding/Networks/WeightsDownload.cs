@@ -4,13 +4,16 @@ using System.Security.Cryptography;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>One file from a server into a folder: whole and checked, or not at all. What has arrived of it lies beside, and ends with .partial.</summary>
+/// <summary>
+/// Downloads a file to a folder. The file appears there only when it is complete and checked; until then its content is in a file with the
+/// suffix .partial.
+/// </summary>
 internal sealed class WeightsDownload(PretrainedModel model, string folder)
 {
     private const int MostAttempts = 5;
     private const int BufferSize = 1 << 16;
 
-    // The time limit is on silence, not on the whole: a slow line is no fault.
+    // The time limit applies to each wait for data, not to the whole download: a slow connection is not an error.
     private static readonly HttpClient Client = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
     {
         Timeout = Timeout.InfiniteTimeSpan,
@@ -18,16 +21,17 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
 
     private readonly string _path = Path.GetFullPath(Path.Combine(folder, model.FileName));
 
-    /// <summary>How long a server may be silent before the connection is made anew.</summary>
+    /// <summary>How long the server can send nothing before the download reconnects. Default: 60 seconds.</summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>The pause before the second attempt; each later one is twice as long.</summary>
+    /// <summary>The pause before the second attempt; each later pause is twice as long. Default: 1 second.</summary>
     public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(1);
 
     private string Partial => _path + ".partial";
 
     private string ByHand =>
-        $"Without a network, download the file elsewhere and put it to '{_path}' ({model.Bytes:N0} bytes; its SHA-256 begins with {model.Sha256[..8].ToLowerInvariant()}).";
+        $"Without a network, download the file elsewhere and copy it to '{_path}' ({model.Bytes:N0} bytes; its SHA-256 starts with "
+        + $"{model.Sha256[..8].ToLowerInvariant()}).";
 
     /// <inheritdoc cref="PretrainedModel.Download"/>
     public async Task<string> RunAsync(IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
@@ -46,9 +50,12 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
                     return _path;
                 }
                 File.Delete(Partial);
-                // What an earlier attempt had left may have been of another file.
+                // If it was resumed, the part of the earlier attempt may belong to a different file.
                 if (!resumed)
-                    throw new InvalidDataException($"What '{model.Address}' sends is another file: its SHA-256 does not begin with {model.Sha256}. {ByHand}");
+                {
+                    throw new InvalidDataException(
+                        $"'{model.Address}' sends a different file: its SHA-256 does not start with {model.Sha256}. {ByHand}");
+                }
             }
             catch (Exception e) when (IsPassing(e, cancellationToken))
             {
@@ -59,8 +66,8 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
         }
     }
 
-    /// <summary>Asks for what is not there yet, and writes it behind what is.</summary>
-    /// <returns>Whether a part of the file is from earlier.</returns>
+    /// <summary>Requests the missing part of the file and appends it.</summary>
+    /// <returns>Whether a part of the file is from an earlier attempt.</returns>
     private async Task<bool> ReceiveAsync(IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
     {
         using var file = new FileStream(Partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
@@ -77,7 +84,7 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
             file.SetLength(0);
-            throw new IOException("The server does not know the part that is missing.");
+            throw new IOException("The server does not have the missing part.");
         }
         response.EnsureSuccessStatusCode();
         var resumes = response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == file.Length;
@@ -100,12 +107,18 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
             await file.FlushAsync(cancellationToken).ConfigureAwait(false);
             progress?.Report(new DownloadProgress(file.Length, model.Bytes));
         }
-        return file.Length == model.Bytes ? resumes : throw new IOException("The connection was closed before the end.");
+        return file.Length == model.Bytes
+            ? resumes
+            : throw new IOException("The connection was closed before the end of the file.");
     }
 
-    private InvalidDataException Another(long length, HttpResponseMessage response) => new(
-        $"What '{model.Address}' sends is another file: {length:N0} bytes or more{(response.Content.Headers.ContentType?.MediaType is { } type ? $" of {type}" : "")} " +
-        $"instead of {model.Bytes:N0}. A proxy or a login page may have answered. {ByHand}");
+    private InvalidDataException Another(long length, HttpResponseMessage response)
+    {
+        var kind = response.Content.Headers.ContentType?.MediaType is { } type ? $" of {type}" : "";
+        return new(
+            $"'{model.Address}' sends a different file: {length:N0} bytes or more{kind} instead of {model.Bytes:N0}. The response may come "
+            + $"from a proxy or a login page. {ByHand}");
+    }
 
     private async Task<bool> IsRightAsync(string path, CancellationToken cancellationToken)
     {
@@ -117,16 +130,17 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
     }
 
     private string Kept() => new FileInfo(Partial) is { Exists: true, Length: > 0 } file
-        ? $"{file.Length:N0} of {model.Bytes:N0} bytes are kept; the next call goes on from there. "
+        ? $"{file.Length:N0} of {model.Bytes:N0} bytes are kept; the next call continues from there. "
         : "";
 
     private string Reason(Exception e) => e is OperationCanceledException
-        ? $"the server was silent for {Silence.TotalSeconds:N0} seconds."
+        ? $"the server sent nothing for {Silence.TotalSeconds:N0} seconds."
         : e.Message.TrimEnd('.') + ".";
 
-    // Silence is an OperationCanceledException that nobody asked for.
+    // A timeout is an OperationCanceledException that the caller did not request.
     private static bool IsPassing(Exception e, CancellationToken cancellationToken) =>
         e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested);
 
-    private static bool MayPass(HttpStatusCode status) => (int)status >= 500 || status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests;
+    private static bool MayPass(HttpStatusCode status) =>
+        (int)status >= 500 || status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests;
 }

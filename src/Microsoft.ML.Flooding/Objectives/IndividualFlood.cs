@@ -2,7 +2,9 @@ using Microsoft.ML.Flooding.Runtime;
 
 namespace Microsoft.ML.Flooding.Objectives;
 
-/// <summary>The mean of |l - b| + b over the samples' losses l (Xie et al., "iFlood: A Stable and Effective Regularizer", ICLR 2022).</summary>
+/// <summary>
+/// The mean of |l - b| + b over the samples' losses l (Xie et al., "iFlood: A Stable and Effective Regularizer", ICLR 2022).
+/// </summary>
 internal sealed class IndividualFlood(double level) : Objective
 {
     public override Descent Of(BatchLoss loss)

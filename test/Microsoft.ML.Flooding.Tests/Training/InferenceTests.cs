@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>Results belong to the rows asked for, in whichever order a set delivers them.</summary>
+/// <summary>Results belong to the requested rows, whatever the order in which a set delivers them.</summary>
 [TestClass]
 public sealed class InferenceTests
 {
@@ -46,7 +46,8 @@ public sealed class InferenceTests
         using var network = Create(memory);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        Evaluation Of(ImageSet set) => Evaluation.Measure(new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
+        Evaluation Of(ImageSet set) => Evaluation.Measure(
+            new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
 
         Assert.AreEqual(Of(memory).Loss, Of(stream).Loss, Tolerance);
         Assert.AreEqual(Of(memory).Accuracy, Of(stream).Accuracy);
@@ -72,7 +73,7 @@ public sealed class InferenceTests
         AssertClose(Features(memory), Features(stream));
     }
 
-    /// <summary>With weights that stay as they began, the auxiliary networks are the same whatever order they are trained in.</summary>
+    /// <summary>If the weights do not change, the auxiliary networks do not depend on the order of training.</summary>
     [TestMethod]
     public void The_held_out_predictions_for_AdaFlood_belong_to_their_rows()
     {

@@ -7,7 +7,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>All that decides a run is part of its identity: a checkpoint of another run is refused, and the error says why.</summary>
+/// <summary>
+/// Everything that affects a run is part of its identity. A checkpoint of another run is refused, and the error says why.
+/// </summary>
 [TestClass]
 public sealed class RunIdentityTests
 {
@@ -15,14 +17,14 @@ public sealed class RunIdentityTests
 
     private static readonly Normalization Pixels = new([73], [90]);
 
-    /// <summary>Options that watch a run, and the path of weights that the identity has itself.</summary>
+    /// <summary>Options that only observe a run, and the path of the weights, which the identity contains by value.</summary>
     private static readonly string[] DecidingNothing =
     [
         nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.PretrainedWeights),
         nameof(TrainingOptions.StopToken), nameof(TrainingOptions.Callbacks),
     ];
 
-    /// <summary>What the identity takes from the run, as it has the option in its final form.</summary>
+    /// <summary>Values that the identity takes from the run, which has the option in its final form.</summary>
     private static readonly string[] Resolved =
         [nameof(TrainingOptions.Architecture), nameof(TrainingOptions.Precision), nameof(TrainingOptions.Seed)];
 
@@ -123,14 +125,16 @@ public sealed class RunIdentityTests
     [TestMethod]
     public void A_search_by_another_metric_of_ones_own_does_not_continue()
     {
-        void FitBy(ValidationMetric metric) => Fit(Data(0), Data(1), change: o => o.FloodLevels = FloodLevels.Create(0.1f) with { Metric = metric });
-        FitBy(ValidationMetric.FromFunction("a", (_, _) => 1, higherIsBetter: true));
-        StringAssert.Contains(
-            Assert.ThrowsExactly<InvalidOperationException>(() => FitBy(ValidationMetric.FromFunction("b", (_, _) => 1, higherIsBetter: true))).Message,
-            "validation metric is b but was a");
+        void FitBy(ValidationMetric metric) => Fit(
+            Data(0), Data(1), change: o => o.FloodLevels = FloodLevels.Create(0.1f) with { Metric = metric });
+        static ValidationMetric Constant(string name) => ValidationMetric.FromFunction(name, (_, _) => 1, higherIsBetter: true);
+
+        FitBy(Constant("a"));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => FitBy(Constant("b")));
+        StringAssert.Contains(error.Message, "validation metric is b but was a");
     }
 
-    /// <summary>The statistics of the pixels do not tell them apart: they are the model's.</summary>
+    /// <summary>The statistics of the pixels do not distinguish the runs, because they are those of the model.</summary>
     [TestMethod]
     public void A_checkpoint_of_other_training_images_is_refused()
     {
@@ -155,7 +159,7 @@ public sealed class RunIdentityTests
         StringAssert.Contains(error.Message, $"number of validation images is {Images / 2} but was {Images}");
     }
 
-    /// <summary>What is in memory and what is in a file come in the same order; a stream has an order of its own.</summary>
+    /// <summary>Data in memory and data in a file have the same order. A stream has its own order.</summary>
     [TestMethod]
     public void A_checkpoint_of_another_order_is_refused()
     {
@@ -173,7 +177,7 @@ public sealed class RunIdentityTests
         Assert.AreEqual(0, Fit(Data(0), Data(1), change: o => o.MaxCacheBytes = 1));
     }
 
-    /// <summary>The same labels, whichever the images.</summary>
+    /// <summary>The labels do not depend on the images.</summary>
     private IDataView Data(int shift, int count = Images)
     {
         var rows = FashionMnistData.Rows("train", count);

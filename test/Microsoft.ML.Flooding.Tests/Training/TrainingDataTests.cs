@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>Which images count, and how much.</summary>
+/// <summary>Which images are used, and with which weights.</summary>
 [TestClass]
 public sealed class TrainingDataTests
 {
@@ -24,9 +24,9 @@ public sealed class TrainingDataTests
     {
         using var scope = NewDisposeScope();
         using var set = Set([0, 0, 1, 1], weights: [1, 2, 3, 4]);
-        // 2 4 3 4, of mean 13 / 4.
+        // The weights 2, 4, 3 and 4 have the mean 13 / 4.
         AssertWeights([8f / 13, 16f / 13, 12f / 13, 16f / 13], TrainingData.Split(set, null, 0, ClassWeights.Create(20, 10), 2, 1).Weights);
-        // The weights of the classes are 3 and 7 in sum, so that each gets 5: 5/3, 10/3, 15/7, 20/7.
+        // The weights of the classes sum to 3 and 7. Each becomes 5: 5/3, 10/3, 15/7, 20/7.
         AssertWeights([2f / 3, 4f / 3, 6f / 7, 8f / 7], TrainingData.Split(set, null, 0, ClassWeights.Balanced, 2, 1).Weights);
     }
 
@@ -58,15 +58,18 @@ public sealed class TrainingDataTests
         using var scope = NewDisposeScope();
         using var training = Set(Labels(3, 1));
         using var validation = Set([0, 0, 1, 2]);
-        // Class weights 2/3 and 2; class 2 has no training images, and 1. Their mean over the validation set is 13/12.
-        AssertWeights([8f / 13, 8f / 13, 24f / 13, 12f / 13], TrainingData.Split(training, validation, 0, ClassWeights.Balanced, 3, 1).ValidationWeights);
+        // The class weights are 2/3, 2, and 1 for class 2, which has no training images. Their mean over the validation set is 13/12.
+        AssertWeights(
+            [8f / 13, 8f / 13, 24f / 13, 12f / 13],
+            TrainingData.Split(training, validation, 0, ClassWeights.Balanced, 3, 1).ValidationWeights);
     }
 
     [TestMethod]
     public void Class_weights_that_are_none_are_refused()
     {
         foreach (float[] weights in new float[][] { [], [0, 0], [1, -1], [1, float.NaN], [1, float.PositiveInfinity] })
-            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ClassWeights.Create(weights)).Message, "finite and at least 0");
+            StringAssert.Contains(
+                Assert.ThrowsExactly<ArgumentException>(() => ClassWeights.Create(weights)).Message, "finite and at least 0");
         Assert.AreEqual(ClassWeights.Create(1, 2.5f), ClassWeights.Create(1, 2.5f));
         Assert.AreNotEqual(ClassWeights.Create(1, 2.5f), ClassWeights.Create(1, 2));
         Assert.AreEqual("Create(1, 2.5)", $"{ClassWeights.Create(1, 2.5f)}");

@@ -44,7 +44,7 @@ internal readonly record struct Evaluation(double Loss, double Accuracy, double?
         });
         var total = exampleWeights?.index_select(0, rows).sum(ScalarType.Float64).item<double>() ?? rows.shape[0];
         var loss = losses.item<double>() / total;
-        // Of a network that diverged, a metric has nothing to say.
+        // The metric of a network that diverged means nothing.
         var own = double.IsFinite(loss) ? ownMetric?.Compute(cat(probabilities).to(CPU), cat(labels).to(CPU)) : null;
         return new Evaluation(loss, correct.to(ScalarType.Float64).item<double>() / total, own);
     }

@@ -135,7 +135,7 @@ public sealed class StartingWeightsTests
     [DataRow(
         """{"Shape":{"Height":8,"Width":8,"Channels":3},"CenterCrop":null,"Normalization":{"Mean":[1],"Deviation":[1]}}""",
         "3 channels")]
-    [DataRow("""{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":7,"Normalization":{"Mean":[1],"Deviation":[1]}}""", "center crop 7")]
+    [DataRow("""{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":7,"Normalization":{"Mean":[1],"Deviation":[1]}}""", "crop 7")]
     [DataRow("""{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":null,"Normalization":{"Mean":null,"Deviation":[1]}}""", "null")]
     [DataRow(
         """{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":null,"Normalization":{"Mean":[1e99],"Deviation":[1]}}""",

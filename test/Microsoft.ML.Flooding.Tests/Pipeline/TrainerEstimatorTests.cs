@@ -20,10 +20,8 @@ public sealed class TrainerEstimatorTests
         Assert.AreEqual("Features", model.FeatureColumnName);
         Assert.AreEqual(model.Architecture, model.Model.Architecture);
         CollectionAssert.AreEqual(
-            new[] { "[32, 784]", "[32]", "[10, 32]", "[10]" },
-            model.Model.Shapes
-                .Where(s => s.Key.EndsWith("weight", StringComparison.Ordinal) || s.Key.EndsWith("bias", StringComparison.Ordinal))
-                .Select(s => $"[{string.Join(", ", s.Value)}]").ToArray());
+            new[] { "layers.0.linear.weight [32, 784]", "fc.weight [10, 32]" },
+            model.Model.Shapes.Where(s => s.Value.Count == 2).Select(s => $"{s.Key} [{string.Join(", ", s.Value)}]").ToArray());
         foreach (var (name, shape) in model.Model.Shapes)
             Assert.HasCount((int)shape.Aggregate(1L, (product, size) => product * size), model.Model.GetValues(name));
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => model.Model.GetValues("none")).Message, "'none'");

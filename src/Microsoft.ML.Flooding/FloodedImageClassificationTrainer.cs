@@ -106,6 +106,8 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
         var device = DeviceSelection.Choose(_environment, channel);
         void CheckAlive() => HostSettings.ThrowIfCanceled(host);
         _options.StopToken.ThrowIfCancellationRequested();
+        TorchSettings.RequireDefaults();
+        using var gradients = TorchSettings.WithGradients();
         using var scope = NewDisposeScope();
 
         var feature = input.Schema[_options.FeatureColumnName];
@@ -303,6 +305,11 @@ public sealed partial class FloodedImageClassificationTrainer : IEstimator<Flood
             throw new InvalidOperationException($"{needsValidation} needs a {nameof(Options.ValidationSet)} or a {nameof(Options.ValidationSetFraction)} that holds at least one image.");
         if (ReferenceEquals(data.Training, data.Validation))
             WarnOfClassesNotValidated(channel, labels, data);
+        if (data.Training.BlockLength < data.Training.Count && ClassOrder.IsSorted(data.Training.Labels.data<long>().ToArray(), data.Training.BlockLength))
+            channel.Warning(MessageSensitivity.None,
+                $"The images are sorted by class, and {nameof(Options.CacheOnDisk)} = false shuffles them only within blocks of "
+                + $"{data.Training.BlockLength} images. Put mlContext.Data.ShuffleRows before the trainer, raise {nameof(Options.MaxCacheBytes)}, "
+                + $"or set {nameof(Options.CacheOnDisk)} to true.");
         if (_options.FloodLevels is null && labels.Count > 1 && _options.FloodLevel >= Math.Log(labels.Count))
             channel.Warning(MessageSensitivity.None,
                 $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of guessing: nothing will be learned.");

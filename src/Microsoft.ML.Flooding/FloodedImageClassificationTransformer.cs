@@ -194,6 +194,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     {
         ArgumentNullException.ThrowIfNull(data);
         options ??= new LossLandscapeOptions();
+        TorchSettings.RequireDefaults();
         options.Validate();
         ImageColumn.ThrowIfCachedAway(data, Description.FeatureColumn);
         var label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ArgumentException($"The data has no column '{labelColumnName}'.", nameof(labelColumnName));

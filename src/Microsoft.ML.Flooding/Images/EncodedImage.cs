@@ -77,7 +77,7 @@ internal static unsafe class EncodedImage
         codec = length == 0 ? null : SKCodec.Create(data);
         stored = codec?.Info ?? default;
         problem = length == 0 ? "it is empty (no file, or an empty one)"
-            : codec is null ? "it is no JPEG, PNG, WebP, GIF or BMP file, or a broken one"
+            : codec is null ? ForeignImage.Describe(data.AsSpan())
             : (long)stored.Width * stored.Height > maxPixels
                 ? $"it has {stored.Width} x {stored.Height} pixels, more than MaxPixels = {maxPixels}"
             : null;

@@ -37,13 +37,19 @@ public sealed class Architecture : IEquatable<Architecture>
     /// </summary>
     public string Name => Family.Name + ScalingSuffix + Stem switch { Stem.Small => "-small", Stem.ImageNet => "-imagenet", _ => "" };
 
-    /// <summary><see cref="ConvNet"/> for images of at most 64 pixels on their longer side, <see cref="ResNet18"/> for larger ones.</summary>
+    /// <summary>
+    /// <see cref="ConvNet"/> for images of at most 64 pixels on their longer side, <see cref="ResNet18"/> for larger ones.
+    /// </summary>
     public static Architecture Auto { get; } = new(Family.Auto);
 
-    /// <summary>A multilayer perceptron: two hidden layers of 500, each with batch normalization and ReLU. See <see cref="WithHiddenSizes"/>.</summary>
+    /// <summary>
+    /// A multilayer perceptron: two hidden layers of 500, each with batch normalization and ReLU. See <see cref="WithHiddenSizes"/>.
+    /// </summary>
     public static Architecture Mlp { get; } = new(Family.Mlp);
 
-    /// <summary>Six 3x3 convolutions in three stages of 32, 64 and 128 channels, for images of 8 to some 64 pixels. See <see cref="WithBaseWidth"/>.</summary>
+    /// <summary>
+    /// Six 3x3 convolutions in three stages of 32, 64 and 128 channels, for images of 8 to some 64 pixels. See <see cref="WithBaseWidth"/>.
+    /// </summary>
     public static Architecture ConvNet { get; } = new(Family.ConvNet);
 
     /// <summary>ResNet-18 (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385).</summary>
@@ -55,7 +61,9 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <summary>ResNet-50 (He et al., CVPR 2016, arXiv:1512.03385), with the stride in the 3x3 convolution as torchvision has it.</summary>
     public static Architecture ResNet50 { get; } = new(Family.ResNet50);
 
-    /// <summary>ResNet-101 (He et al., CVPR 2016, arXiv:1512.03385), with the stride in the 3x3 convolution as torchvision has it.</summary>
+    /// <summary>
+    /// ResNet-101 (He et al., CVPR 2016, arXiv:1512.03385), with the stride in the 3x3 convolution as torchvision has it.
+    /// </summary>
     public static Architecture ResNet101 { get; } = new(Family.ResNet101);
 
     /// <summary>MobileNetV2 (Sandler et al., CVPR 2018, arXiv:1801.04381).</summary>
@@ -73,10 +81,14 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <summary>ConvNeXt-T (Liu et al., CVPR 2022, arXiv:2201.03545), for images of at least 16 pixels.</summary>
     public static Architecture ConvNeXtTiny { get; } = new(Family.ConvNeXtTiny);
 
-    /// <summary>ViT-Ti, a vision transformer (Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; Touvron et al., ICML 2021, arXiv:2012.12877).</summary>
+    /// <summary>
+    /// ViT-Ti, a vision transformer (Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; Touvron et al., ICML 2021, arXiv:2012.12877).
+    /// </summary>
     public static Architecture ViTTiny { get; } = new(Family.ViTTiny);
 
-    /// <summary>ViT-S, a vision transformer (Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; Touvron et al., ICML 2021, arXiv:2012.12877).</summary>
+    /// <summary>
+    /// ViT-S, a vision transformer (Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; Touvron et al., ICML 2021, arXiv:2012.12877).
+    /// </summary>
     public static Architecture ViTSmall { get; } = new(Family.ViTSmall);
 
     /// <summary>Every named architecture at its default size.</summary>
@@ -180,17 +192,23 @@ public sealed class Architecture : IEquatable<Architecture>
         return new(CustomArchitectures.Register(name, factory));
     }
 
-    /// <summary>A TorchScript module, as <c>torch.jit.save</c> writes it: training goes on from its weights, and model files hold a copy of it.</summary>
+    /// <summary>
+    /// A TorchScript module, as <c>torch.jit.save</c> writes it: training goes on from its weights, and model files hold a copy of it.
+    /// </summary>
     /// <param name="path">The file. Run scripts only from sources you trust.</param>
     /// <param name="inputSize">The side of the square images it was made for, from 1 to 65,535.</param>
     /// <param name="mean">Of each channel, for values from 0 to 1: subtracted. Default: that of ImageNet.</param>
     /// <param name="deviation">Of each channel: divides. Above 0, as many as <paramref name="mean"/>. Default: that of ImageNet.</param>
     /// <remarks>The module maps images [N, C, H, W] to logits [N, classes], for the classes of the data it is trained on.</remarks>
-    /// <exception cref="ArgumentException"><paramref name="mean"/> and <paramref name="deviation"/> do not go together, or a deviation is not above 0.</exception>
+    /// <exception cref="ArgumentException">
+    /// <paramref name="mean"/> and <paramref name="deviation"/> do not go together, or a deviation is not above 0.
+    /// </exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="inputSize"/> is outside its range.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="InvalidDataException">The file is not a TorchScript module.</exception>
-    /// <exception cref="InvalidOperationException">libtorch cannot be loaded; the message names the package or the C++ runtime that is needed.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// libtorch cannot be loaded; the message names the package or the C++ runtime that is needed.
+    /// </exception>
     public static Architecture FromTorchScript(string path, int inputSize, IReadOnlyList<float>? mean = null, IReadOnlyList<float>? deviation = null)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -213,16 +231,22 @@ public sealed class Architecture : IEquatable<Architecture>
         return new(CustomArchitectures.OfScript(script, new Preprocessing(inputSize, inputSize, CenterCrop: 1, [.. mean], [.. deviation])));
     }
 
-    /// <summary>The network of an ONNX file, with its weights: it trains like those that are built in, and model files hold all that they need of it.</summary>
+    /// <summary>
+    /// The network of an ONNX file, with its weights: it trains like those that are built in, and model files hold all that they need of
+    /// it.
+    /// </summary>
     /// <param name="path">The file, of opset 7 to 21.</param>
     /// <param name="input">How it takes its images. Default: <see cref="OnnxInput.ImageNet"/>.</param>
     /// <remarks>
-    /// <para>The file maps images to logits or probabilities [N, classes], or to features. Its last linear layer is replaced where your data has
-    /// another number of classes; a network that ends in features gets one. A number of images that the file fixes is made free.</para>
+    /// <para>The file maps images to logits or probabilities [N, classes], or to features. Its last linear layer is replaced where your
+    /// data has another number of classes; a network that ends in features gets one. A number of images that the file fixes is made
+    /// free.</para>
     /// <para>Images are brought to the size that the file asks for, and prepared as <paramref name="input"/> says.</para>
     /// </remarks>
     /// <exception cref="ArgumentException">A setting of <paramref name="input"/> is outside of its range; the message names it.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, or has an operator that is not read; the message names the node.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is damaged, or has an operator that is not read; the message names the node.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Architecture FromOnnx(string path, OnnxInput? input = null)
     {
@@ -239,10 +263,12 @@ public sealed class Architecture : IEquatable<Architecture>
     }
 
     /// <summary>
-    /// The ResNet-18 of the package <c>Microsoft.ML.DnnImageFeaturizer.ResNet18</c>, trained on ImageNet, with its preparation of images of 224 x 224
-    /// pixels. An application that trains it references the package; one that loads the trained model does not need it.
+    /// The ResNet-18 of the package <c>Microsoft.ML.DnnImageFeaturizer.ResNet18</c>, trained on ImageNet, with its preparation of images of
+    /// 224 x 224 pixels. An application that trains it references the package; one that loads the trained model does not need it.
     /// </summary>
-    /// <exception cref="FileNotFoundException">The package's files are not in the application's folder; the message says what to do.</exception>
+    /// <exception cref="FileNotFoundException">
+    /// The package's files are not in the application's folder; the message says what to do.
+    /// </exception>
     public static Architecture FromDnnImageFeaturizerResNet18()
     {
         var (network, preparation) = DnnImageFeaturizer.ResNet18(AppContext.BaseDirectory);
@@ -312,7 +338,9 @@ public sealed class Architecture : IEquatable<Architecture>
     /// <summary>The architecture that images of this shape get: never <see cref="Auto"/>.</summary>
     internal Architecture Resolve(ImageShape shape) => Equals(Auto) ? IsSmall(shape) ? ConvNet : ResNet18 : this;
 
-    /// <summary>A network of this architecture for images of a shape, on the CPU, in training mode, its convolutions channels last.</summary>
+    /// <summary>
+    /// A network of this architecture for images of a shape, on the CPU, in training mode, its convolutions channels last.
+    /// </summary>
     /// <param name="shape">The images the network is for.</param>
     /// <param name="classes">The number of logits.</param>
     /// <param name="generator">Every random initial value is drawn from it, and from nothing else.</param>
@@ -324,7 +352,9 @@ public sealed class Architecture : IEquatable<Architecture>
         return network;
     }
 
-    /// <summary>A network for weights to be loaded into, its convolutions row-major as files have them; what it holds before is of no account.</summary>
+    /// <summary>
+    /// A network for weights to be loaded into, its convolutions row-major as files have them; what it holds before is of no account.
+    /// </summary>
     internal Network CreateEmpty(ImageShape shape, int classes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);

@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Architectures that are not built in: those that a factory makes, found by name, and TorchScript and ONNX, which are their own description.</summary>
+/// <summary>
+/// Architectures that are not built in: those that a factory makes, found by name, and TorchScript and ONNX, which are their own
+/// description.
+/// </summary>
 internal static class CustomArchitectures
 {
     public const string FactoryPrefix = "factory:";

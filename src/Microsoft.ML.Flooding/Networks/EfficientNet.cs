@@ -4,7 +4,10 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv:1905.11946. Parameters as torchvision names them.</summary>
+/// <summary>
+/// Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv:1905.11946. Parameters as
+/// torchvision names them.
+/// </summary>
 internal sealed class EfficientNet : Network
 {
     private const double DropoutProbability = 0.2;

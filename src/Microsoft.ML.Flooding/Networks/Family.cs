@@ -20,7 +20,10 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
     /// <summary>A number that the parameters are not below, told without making the network; null where the name gives the sizes.</summary>
     public Func<ImageShape, double>? LeastParameters { get; init; }
 
-    /// <summary>The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null where that does not tell the stem.</summary>
+    /// <summary>
+    /// The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null where that does not
+    /// tell the stem.
+    /// </summary>
     public (string[] Names, int ImageNetKernel)? StemWeight { get; init; }
 
     public static Family Auto { get; } = new("auto", (architecture, shape, classes) =>

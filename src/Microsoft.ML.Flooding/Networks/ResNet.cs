@@ -4,7 +4,9 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385. Parameters as torchvision names them.</summary>
+/// <summary>
+/// He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385. Parameters as torchvision names them.
+/// </summary>
 internal sealed class ResNet : Network
 {
     private readonly Conv2d _conv1;

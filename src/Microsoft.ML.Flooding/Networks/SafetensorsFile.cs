@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A safetensors file. Opening it checks the header: every tensor lies within the data, and no two overlap. Values are read only when a tensor
-/// is loaded.
+/// A safetensors file. Opening it checks the header: every tensor lies within the data, and no two overlap. Values are read only when a
+/// tensor is loaded.
 /// </summary>
 internal sealed class SafetensorsFile : TensorFile
 {

@@ -63,7 +63,7 @@ internal sealed class EfficientNet : Network
     }
 }
 
-/// <summary>Expansion, kernel, first stride, channels and blocks of each stage of B0: table 1 of the paper.</summary>
+/// <summary>The expansion, kernel, first stride, channels and blocks of each stage of B0: table 1 of the paper.</summary>
 internal static class EfficientNetConfiguration
 {
     public static IReadOnlyList<(int Expansion, int Kernel, int Stride, int Channels, int Blocks)> Stages { get; } =

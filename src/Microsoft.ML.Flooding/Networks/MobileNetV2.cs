@@ -69,7 +69,7 @@ internal sealed class MobileNetV2 : Network
     }
 }
 
-/// <summary>Expansion, channels, blocks and first stride of each stage: table 2 of the paper.</summary>
+/// <summary>The expansion, channels, blocks and first stride of each stage: table 2 of the paper.</summary>
 internal static class MobileNetV2Configuration
 {
     public static IReadOnlyList<(int Expansion, int Channels, int Blocks, int Stride)> Stages { get; } =

@@ -80,7 +80,8 @@ internal static class PretrainedWeights
             {
                 missing.Add(name);
                 skipped.Add(
-                    $"{entry.Name}: its shape is [{string.Join(", ", entry.Shape)}], but the network's is [{string.Join(", ", tensor.shape)}]");
+                    $"{entry.Name}: its shape is [{string.Join(", ", entry.Shape)}], but the network's is "
+                    + $"[{string.Join(", ", tensor.shape)}]");
             }
         }
         skipped.AddRange(stored.Values.Select(entry => $"{entry.Name}: the network has no such tensor"));

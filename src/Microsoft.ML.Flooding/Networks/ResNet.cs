@@ -127,7 +127,7 @@ internal sealed class ResNet : Network
     }
 }
 
-/// <summary>The blocks in each of the four stages, and their kind.</summary>
+/// <summary>The number of blocks in each of the four stages, and their type.</summary>
 internal sealed record ResNetConfiguration(bool Bottleneck, int[] Blocks)
 {
     public int Expansion => Bottleneck ? 4 : 1;

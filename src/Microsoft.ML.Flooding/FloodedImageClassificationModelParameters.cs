@@ -24,7 +24,8 @@ public sealed class FloodedImageClassificationModelParameters
     /// </summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<long>>> Shapes =>
-        Read(network => network.State().Select(entry => KeyValuePair.Create<string, IReadOnlyList<long>>(entry.Name, entry.Tensor.shape)).ToArray());
+        Read(network => network.State()
+            .Select(entry => KeyValuePair.Create<string, IReadOnlyList<long>>(entry.Name, entry.Tensor.shape)).ToArray());
 
     /// <summary>A copy of the values of a weight or buffer, as float32, the last dimension of its shape varying fastest.</summary>
     /// <param name="name">A name of <see cref="Shapes"/>.</param>
@@ -36,7 +37,8 @@ public sealed class FloodedImageClassificationModelParameters
         foreach (var (found, tensor) in network.State())
             if (found == name)
                 return tensor.detach().to(torch.ScalarType.Float32).contiguous().data<float>().ToArray();
-        throw new ArgumentException($"The network {Architecture} has no weight or buffer '{name}'; {nameof(Shapes)} lists their names.", nameof(name));
+        throw new ArgumentException(
+            $"The network {Architecture} has no weight or buffer '{name}'. {nameof(Shapes)} lists their names.", nameof(name));
     });
 
     private T Read<T>(Func<Network, T> read)

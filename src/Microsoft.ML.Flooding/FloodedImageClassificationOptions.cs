@@ -159,7 +159,11 @@ public sealed partial class FloodedImageClassificationTrainer
             base.Validate();
             if (FloodLevels is not null && !Objective.UsesFloodLevel)
                 throw new ArgumentException($"There is no level to search for: {Objective} has levels of its own.", nameof(FloodLevels));
-            Require(FloodLevels is null || Enum.IsDefined(FloodLevels.Metric), "FloodLevels.Metric", FloodLevels?.Metric, "LogLoss or Accuracy");
+            Require(FloodLevels is null or { Metric: not null }, "FloodLevels.Metric", null, "a metric, not null");
+            if (FloodLevels?.Metric is { Function: not null } metric && base.OwnMetric is { } other && metric != other)
+                throw new ArgumentException(
+                    $"EarlyStopping.Metric is '{other}' and FloodLevels.Metric is '{metric}': a run computes one metric of your own. Use the same "
+                    + "object for both, or LogLoss or Accuracy for one of them.", nameof(FloodLevels));
             ArgumentException.ThrowIfNullOrWhiteSpace(LabelColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
@@ -185,6 +189,10 @@ public sealed partial class FloodedImageClassificationTrainer
             if (TensorBoardDirectory is not null)
                 ArgumentException.ThrowIfNullOrWhiteSpace(TensorBoardDirectory);
         }
+
+        /// <inheritdoc/>
+        internal override ValidationMetric? OwnMetric =>
+            base.OwnMetric ?? (FloodLevels?.Metric is { Function: not null } metric ? metric : null);
 
         /// <summary>A copy, so that later changes of the caller's object do not reach a trainer.</summary>
         internal Options Clone() => (Options)MemberwiseClone();

@@ -27,7 +27,7 @@ internal sealed record Method(string Name, Action<FloodedImageClassificationTrai
             o.WeightDecay = decay ? 1e-3 : 0;
 
             // As in the paper, every epoch is trained and the best one is chosen: patience has no limit.
-            o.EarlyStopping = stopping ? new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = int.MaxValue } : null;
+            o.EarlyStopping = stopping ? new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue } : null;
             o.WeightAveraging = averaging ? WeightAveraging.Exponential : WeightAveraging.None;
         });
     }

@@ -89,5 +89,5 @@ internal sealed record Scale
         options.LearningRate = LearningRate;
     }
 
-    private static FloodLevels ByAccuracy(FloodLevels levels) => levels with { Metric = FloodLevelMetric.Accuracy };
+    private static FloodLevels ByAccuracy(FloodLevels levels) => levels with { Metric = ValidationMetric.Accuracy };
 }

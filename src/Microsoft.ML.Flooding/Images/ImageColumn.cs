@@ -61,7 +61,7 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     /// <summary>Whether images of the column can be resized. Vectors of pixels cannot.</summary>
     public static bool Resizes(DataViewSchema.Column column) => KindOf(column.Name, column.Type) is ImageKind.Encoded or ImageKind.Bitmap;
 
-    /// <summary>The type of a column that holds images in a form.</summary>
+    /// <summary>The type of a column that holds images of this kind and shape.</summary>
     public static DataViewType TypeOf(ImageKind kind, ImageShape shape) => kind switch
     {
         ImageKind.Encoded => new VectorDataViewType(NumberDataViewType.Byte),

@@ -169,16 +169,16 @@ public static class PretrainedModels
 
     private static PretrainedModel TorchVision(
         string file, Architecture architecture, long bytes, string sha256, int resize, double accuracy) => new()
-    {
-        Address = new Uri("https://download.pytorch.org/models/" + file),
-        Bytes = bytes,
-        Sha256 = sha256,
-        Architecture = architecture,
-        License = Bsd,
-        Resize = resize,
-        Crop = 224,
-        ImageNetAccuracy = accuracy,
-    };
+        {
+            Address = new Uri("https://download.pytorch.org/models/" + file),
+            Bytes = bytes,
+            Sha256 = sha256,
+            Architecture = architecture,
+            License = Bsd,
+            Resize = resize,
+            Crop = 224,
+            ImageNetAccuracy = accuracy,
+        };
 }
 
 /// <summary>The progress of a download.</summary>

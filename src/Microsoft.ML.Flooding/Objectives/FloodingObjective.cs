@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Objectives;
+using TorchSharp;
 
 namespace Microsoft.ML.Flooding;
 
@@ -90,7 +91,30 @@ public abstract record FloodingObjective
         return new ClassWiseObjective([.. levels]);
     }
 
-    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> is plain training.</summary>
+    /// <summary>An objective of your own: a function of the losses of a mini-batch's samples.</summary>
+    /// <param name="name">
+    /// The name of the function in logs and checkpoints. A checkpoint is continued only under the same name: change it when you change the
+    /// function.
+    /// </param>
+    /// <param name="function">
+    /// From the cross-entropy of each sample, float32 [N] on the device of the network, to the value to minimize, a float32 scalar. If images
+    /// have weights, each loss is multiplied by its weight, which is 1 on average over the training set. The function is called in every step.
+    /// Tensors that it creates are disposed of after the step. It must not change the losses in place. An exception that it throws ends the
+    /// training and reaches the caller of Fit.
+    /// </param>
+    /// <param name="flooded">
+    /// Whether the value J is flooded: |J - b| + b is minimized, with b of <see cref="TrainingOptions.FloodLevel"/>; at a level of 0, J itself.
+    /// If false, J is minimized and <see cref="TrainingOptions.FloodLevel"/> is not used. Default: false.
+    /// </param>
+    /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>
+    public static FloodingObjective FromFunction(string name, Func<torch.Tensor, torch.Tensor> function, bool flooded = false)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(function);
+        return new FunctionFloodingObjective(name, function, flooded);
+    }
+
+    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> has no flood.</summary>
     internal virtual bool IsPlainAt(float floodLevel) => floodLevel == 0;
 
     /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has an effect. If not, there is no level to search for.</summary>
@@ -151,6 +175,18 @@ public abstract record FloodingObjective
         private protected override string Describe() => FormattableString.Invariant($"{nameof(AdaFlood)}(gamma: {Gamma}, folds: {Folds})");
     }
 
+    private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded) : FloodingObjective
+    {
+        internal override bool IsPlainAt(float floodLevel) => !Flooded || floodLevel == 0;
+
+        internal override bool UsesFloodLevel => Flooded;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
+            new FunctionObjective(Name, Function, IsPlainAt(floodLevel) ? null : floodLevel);
+
+        private protected override string Describe() => $"{nameof(FromFunction)}({Name}{(Flooded ? ", flooded" : "")})";
+    }
+
     private sealed record ClassWiseObjective(float[]? Levels) : FloodingObjective
     {
         internal override bool IsPlainAt(float floodLevel) => Levels is null ? floodLevel == 0 : Levels.All(l => l == 0);
@@ -169,7 +205,7 @@ public abstract record FloodingObjective
                     + $"{facts.ClassCounts.Count} classes. Set one level for each class.");
             var largest = facts.ClassCounts.Max();
             var values = Levels ?? [.. facts.ClassCounts.Select(n => (float)(floodLevel * (double)n / largest))];
-            return new Objectives.ClassWise(TorchSharp.torch.tensor(values, device: facts.Device));
+            return new Objectives.ClassWise(torch.tensor(values, device: facts.Device));
         }
 
         private protected override string Describe() => Levels is null

@@ -9,10 +9,10 @@ using TorchSharp;
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
-/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the
-/// two entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript
-/// network has its script in <c>Network.pt</c>, the network of an ONNX file its graph without weights in <c>Network.onnx</c>; the SHA-256
-/// is part of the architecture's name.
+/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and the SHA-256 of
+/// the first two of the following entries; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights under torchvision's
+/// names; for a TorchScript network its script, <c>Network.pt</c>; for a network from an ONNX file its graph without weights,
+/// <c>Network.onnx</c>. The name of the architecture contains the SHA-256 of the script or the graph.
 /// </summary>
 internal static class ModelFile
 {

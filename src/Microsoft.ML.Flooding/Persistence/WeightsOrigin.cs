@@ -58,7 +58,7 @@ internal sealed record ImagePreparation(ImageShape Shape, double? CenterCrop, No
 {
     private const float White = 255;
 
-    /// <summary>That of public weights.</summary>
+    /// <summary>The preparation for public weights.</summary>
     public static ImagePreparation Of(Preprocessing preprocessing) => new(
         new ImageShape(preprocessing.Height, preprocessing.Width, preprocessing.Mean.Length), preprocessing.CenterCrop,
         new Normalization([.. preprocessing.Mean.Select(m => m * White)], [.. preprocessing.Deviation.Select(d => d * White)]));

@@ -107,7 +107,7 @@ public sealed record LossLandscape
                 if (second is not null)
                     weights[i].PlusInPlace(second[i], b);
             }
-            var (logits, labels) = Inference.Of(network, ScalarType.Float32, images, rows, normalizer, device, checkAlive);
+            var (logits, labels) = Inference.ComputeLogits(network, ScalarType.Float32, images, rows, normalizer, device, checkAlive);
             return nn.functional.cross_entropy(logits.to(ScalarType.Float64), labels).item<double>();
         }
     }

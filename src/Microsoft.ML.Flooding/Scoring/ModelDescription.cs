@@ -32,7 +32,7 @@ internal sealed record ModelDescription
     /// <summary>The image column.</summary>
     public required string FeatureColumn { get; init; }
 
-    /// <summary>The form of that column in training. Files written before it was recorded read as encoded images.</summary>
+    /// <summary>The form of the image column in training. In files that lack this value it is <see cref="ImageKind.Encoded"/>.</summary>
     public ImageKind FeatureKind { get; init; }
 
     /// <summary>The column of the probabilities.</summary>

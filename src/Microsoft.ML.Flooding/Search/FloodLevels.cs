@@ -17,8 +17,8 @@ public sealed record FloodLevels
     /// <summary>The levels in ascending order, 0 first; null where they are found from the plain run.</summary>
     public IReadOnlyList<float>? Values { get; }
 
-    /// <summary>What is compared: the lower log-loss or the higher accuracy; of equals the smaller level. Default: log-loss.</summary>
-    public FloodLevelMetric Metric { get; init; } = FloodLevelMetric.LogLoss;
+    /// <summary>What is compared; of equal trials the one with the smaller level wins. Default: <see cref="ValidationMetric.LogLoss"/>.</summary>
+    public ValidationMetric Metric { get; init; } = ValidationMetric.LogLoss;
 
     /// <summary>
     /// Whether a run is stopped once half of its epochs are over and its best figure so far is worse than the median of the other runs' best at that epoch
@@ -89,14 +89,4 @@ public sealed record FloodLevels
         var unit = Math.Pow(10, Math.Floor(Math.Log10(level)) - 1);
         return (float)(Math.Round(level / unit) * unit);
     }
-}
-
-/// <summary>The validation figure that a flood level is chosen by.</summary>
-public enum FloodLevelMetric
-{
-    /// <summary>Mean cross-entropy on the validation set; lower is better.</summary>
-    LogLoss,
-
-    /// <summary>Share of the validation set that is classified correctly; higher is better.</summary>
-    Accuracy,
 }

@@ -41,14 +41,14 @@ public sealed record ClassWeights
     }
 
     /// <summary>The weight of each class.</summary>
-    /// <param name="totals">The sum over the training images of each class of the weights that they have of their own.</param>
-    /// <exception cref="InvalidOperationException">Weights were given for another number of classes.</exception>
+    /// <param name="totals">For each class, the sum of the training images' own weights.</param>
+    /// <exception cref="InvalidOperationException">The weights are for another number of classes.</exception>
     internal double[] For(IReadOnlyList<double> totals) => _of(totals);
 
-    /// <summary>How it was made.</summary>
+    /// <summary>The expression that creates the weights.</summary>
     public override string ToString() => _description;
 
-    /// <summary>Whether both give the same weights.</summary>
+    /// <summary>Whether both have the same weights.</summary>
     public bool Equals(ClassWeights? other) => other is not null && _description == other._description;
 
     /// <inheritdoc/>

@@ -103,8 +103,14 @@ public class TrainingOptions
     public Action<EpochMetrics>? MetricsCallback { get; set; }
 
     /// <summary>
+    /// Objects that are called before and after runs, epochs and steps; see <see cref="TrainingCallback"/> for what each call costs.
+    /// Default: none.
+    /// </summary>
+    public IReadOnlyList<TrainingCallback> Callbacks { get; set; } = [];
+
+    /// <summary>
     /// Ends the training early and keeps what was trained: <c>Fit</c> returns the model as if <see cref="Epochs"/> had ended there.
-    /// Cancel its source from the <see cref="MetricsCallback"/>, from another thread or on Ctrl-C. The step under way is finished and
+    /// Cancel its source from the <see cref="MetricsCallback"/> or <see cref="Callbacks"/>, from another thread or on Ctrl-C. The step under way is finished and
     /// the weights are validated and chosen as at the end of a run; a search keeps the best run so far. With a
     /// <see cref="CheckpointDirectory"/>, a later <c>Fit</c> continues from the last whole epoch. Cancelled before training begins, it
     /// is an <see cref="OperationCanceledException"/>. Default: none.
@@ -123,6 +129,9 @@ public class TrainingOptions
 
     /// <summary>The learning rate in effect once defaults are applied.</summary>
     internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
+
+    /// <summary>The metric of the user's own that epochs are measured by; null without one.</summary>
+    internal virtual ValidationMetric? OwnMetric => EarlyStopping?.Metric is { Function: not null } metric ? metric : null;
 
     /// <summary>A copy with changes.</summary>
     internal TrainingOptions With(Action<TrainingOptions> change)
@@ -166,7 +175,9 @@ public class TrainingOptions
         Require(
             EarlyStopping is null or { MinimumChange: >= 0 and < double.PositiveInfinity }, "EarlyStopping.MinimumChange",
             EarlyStopping?.MinimumChange, "finite and at least 0");
-        Require(EarlyStopping is null || Enum.IsDefined(EarlyStopping.Metric), "EarlyStopping.Metric", EarlyStopping?.Metric, "Loss or Accuracy");
+        Require(EarlyStopping is null or { Metric: not null }, "EarlyStopping.Metric", null, "a metric, not null");
+        ArgumentNullException.ThrowIfNull(Callbacks);
+        Require(Callbacks.All(c => c is not null), nameof(Callbacks), null, "a list without null");
     }
 
     /// <summary>Throws that an option is out of its range.</summary>

@@ -80,7 +80,8 @@ public sealed class IdxCatalogTests : IDisposable
     [TestMethod]
     public void Too_few_names_are_an_error()
     {
-        var error = Assert.ThrowsExactly<ArgumentException>(() => Load([.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels], names: ["a", "b"]));
+        var error = Assert.ThrowsExactly<ArgumentException>(
+            () => Load([.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels], names: ["a", "b"]));
         StringAssert.Contains(error.Message, "label 2");
     }
 

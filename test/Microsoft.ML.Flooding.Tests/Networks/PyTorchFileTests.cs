@@ -15,13 +15,14 @@ public sealed class PyTorchFileTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    /// <summary>Its pickle is by Python's own pickle module, in the form that torch.save gives it: a checkpoint with a state_dict within.</summary>
+    /// <summary>Python's pickle module wrote the file, in the form of torch.save: a checkpoint that contains a state_dict.</summary>
     [TestMethod]
     public void A_checkpoint_by_Pythons_pickler_gives_its_tensors()
     {
         using var file = PyTorchFile.Read(File.OpenRead(Path.Combine(Fixtures.Weights, "state-dict.pth")));
         CollectionAssert.AreEqual(
-            new[] { "conv.weight", "transposed", "row", "half", "brain", "num_batches_tracked" }.Select(name => "state_dict." + name).ToList(),
+            new[] { "conv.weight", "transposed", "row", "half", "brain", "num_batches_tracked" }
+                .Select(name => "state_dict." + name).ToList(),
             file.Entries.Select(entry => entry.Name).ToList());
         var values = arange(0, 12, ScalarType.Float32).reshape(3, 4);
         AssertEqual(values, file.Load("state_dict.conv.weight"));
@@ -34,12 +35,12 @@ public sealed class PyTorchFileTests : IDisposable
         Assert.AreEqual(0, file.Load("state_dict.num_batches_tracked").ndim);
     }
 
-    /// <summary>TorchSharp.PyBridge writes the format with code of its own, and Razorvine.Pickle.</summary>
+    /// <summary>TorchSharp.PyBridge writes the format with its own code and Razorvine.Pickle.</summary>
     [TestMethod]
     public void What_another_library_wrote_is_read()
     {
         using var path = new TemporaryFile(".pth");
-        // It takes row-major tensors alone.
+        // It accepts only row-major tensors.
         using var source = Architecture.ResNet18.WithBaseWidth(4).CreateEmpty(new(32, 32, 3), RandomModel.Classes);
         source.save_py(path.Path);
         using var target = RandomModel.CreateNetwork(Architecture.ResNet18.WithBaseWidth(4), new(32, 32, 3), seed: 2);
@@ -75,7 +76,8 @@ public sealed class PyTorchFileTests : IDisposable
     {
         using var file = Read(
             Dictionary(
-                ("all", Tensor([2, 6])), ("columns", Tensor([2, 2], [6, 3], 1, count: 12)), ("expanded", Tensor([3, 4], [0, 1], 8, count: 12)),
+                ("all", Tensor([2, 6])), ("columns", Tensor([2, 2], [6, 3], 1, count: 12)),
+                ("expanded", Tensor([3, 4], [0, 1], 8, count: 12)),
                 ("empty", Tensor([0, 5], count: 12)), ("scalar", Tensor([], offset: 11, count: 12))),
             Floats(12));
         var all = arange(0, 12, ScalarType.Float32);
@@ -90,7 +92,8 @@ public sealed class PyTorchFileTests : IDisposable
     public void Parameters_and_untyped_storages_are_read()
     {
         var parameter = "ctorch._utils\n_rebuild_parameter\n(" + Tensor([2], count: 4) + "\x88" + OrderedDictionary + "tR";
-        var typed = "ctorch._utils\n_rebuild_tensor_v3\n((" + Text("storage") + "ctorch.storage\nUntypedStorage\n" + Text("0") + Text("cpu") + Number(16) + "tQ"
+        var typed = "ctorch._utils\n_rebuild_tensor_v3\n(("
+            + Text("storage") + "ctorch.storage\nUntypedStorage\n" + Text("0") + Text("cpu") + Number(16) + "tQ"
             + Number(2) + Tuple(2) + Tuple(1) + "\x89" + OrderedDictionary + "ctorch\nfloat32\ntR";
         using var file = Read(Dictionary(("p", parameter), ("t", typed)), Floats(4));
         AssertEqual(tensor(new[] { 0f, 1 }), file.Load("p"));
@@ -100,7 +103,9 @@ public sealed class PyTorchFileTests : IDisposable
     [TestMethod]
     public void A_dictionary_of_pairs_is_read()
     {
-        using var file = Read("ccollections\nOrderedDict\n](" + Text("a") + Tensor([2]) + "\x86" + Text("b") + Tensor([1], count: 2) + "\u0086e\u0085R", Floats(2));
+        using var file = Read(
+            "ccollections\nOrderedDict\n](" + Text("a") + Tensor([2]) + "\x86" + Text("b") + Tensor([1], count: 2) + "\u0086e\u0085R",
+            Floats(2));
         AssertEqual(tensor(new[] { 0f, 1 }), file.Load("a"));
         AssertEqual(tensor(new[] { 0f }), file.Load("b"));
     }
@@ -125,7 +130,7 @@ public sealed class PyTorchFileTests : IDisposable
     [DataRow("torch", "_utils._rebuild_tensor_v3\0")]
     public void Every_other_name_is_refused_by_name(string module, string name)
     {
-        // Called or only mentioned, at the top or deep within.
+        // Called or only referenced, at the top level or nested.
         foreach (var body in new[]
         {
             $"c{module}\n{name}\n(" + Text("echo") + "tR",
@@ -182,7 +187,7 @@ public sealed class PyTorchFileTests : IDisposable
     [DataRow(new long[] { 2 }, new long[] { 1 }, 0L, long.MaxValue, "damaged")]
     [DataRow(new long[] { 2 }, new long[] { 1 }, 0L, -2L, "storage")]
     [DataRow(new long[] { 0, long.MaxValue, long.MaxValue }, new long[] { 1, 1, 1 }, 0L, 2L, "damaged")]
-    // A terabyte of one value: legal, but a file of a few bytes must not take it.
+    // A terabyte of one value is legal, but a file of a few bytes must not allocate it.
     [DataRow(new long[] { 1L << 38 }, new long[] { 0 }, 0L, 2L, "claims")]
     [DataRow(new long[] { 2 }, new long[] { 1 }, 0L, 4L, "has 8 of 16 bytes")]
     public void A_tensor_that_lies_about_its_size_is_refused(long[] shape, long[] strides, long offset, long count, string word) =>
@@ -210,13 +215,13 @@ public sealed class PyTorchFileTests : IDisposable
         var deep = string.Concat(Enumerable.Repeat(OrderedDictionary + Text("k"), 1000)) + Tensor([2]) + new string('s', 1000);
         AssertRefused(Write(deep, ("data/0", Floats(2))), "no tensors");
         AssertRefused(Write(Dictionary((new string('n', 2000), Tensor([2]))), ("data/0", Floats(2))), "characters");
-        AssertRefused(
-            Write(Tensor([2]) + "q\x00" + OrderedDictionary + "(" + string.Concat(Enumerable.Range(0, 100_001).Select(i => Text($"{i}") + "h\x00")) + "u", ("data/0", Floats(2))),
-            "100,000");
-        // Zeros of 80 MB in a file of less than one.
+        var names = string.Concat(Enumerable.Range(0, 100_001).Select(i => Text($"{i}") + "h\x00"));
+        AssertRefused(Write(Tensor([2]) + "q\x00" + OrderedDictionary + "(" + names + "u", ("data/0", Floats(2))), "100,000");
+        // 80 MB of zeros in a file of less than 1 MB.
         AssertRefused(
             Archive(
-                [("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([20 << 20]))) + ".")), ("archive/data/0", new byte[80 << 20])], CompressionLevel.Fastest),
+                [("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([20 << 20]))) + ".")),
+                    ("archive/data/0", new byte[80 << 20])], CompressionLevel.Fastest),
             "claims");
         AssertRefused(
             Archive(
@@ -235,14 +240,17 @@ public sealed class PyTorchFileTests : IDisposable
         AssertRefused(Write(Dictionary(("a", Tensor([2]))), ("data/0", Floats(2)), ("data/0", Floats(2))), "two entries");
         AssertRefused(Archive([("a/data.pkl", Latin1(".")), ("b/data.pkl", Latin1("."))]), "other files");
         AssertRefused(
-            Archive([("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([2]))) + ".")), ("archive/byteorder", Latin1("big")), ("archive/data/0", Floats(2))]),
+            Archive(
+                [("archive/data.pkl", Latin1("\x80\x02" + Dictionary(("a", Tensor([2]))) + ".")),
+                    ("archive/byteorder", Latin1("big")), ("archive/data/0", Floats(2))]),
             "big-endian");
     }
 
     [TestMethod]
     public void Every_damaged_byte_is_refused_or_harmless()
     {
-        var whole = Write(Dictionary(("a", Tensor([2, 3])), ("b", Dictionary(("c", Tensor([3], [2], 1, count: 6))))), ("data/0", Floats(6)));
+        var whole = Write(
+            Dictionary(("a", Tensor([2, 3])), ("b", Dictionary(("c", Tensor([3], [2], 1, count: 6))))), ("data/0", Floats(6)));
         var random = new Random(1);
         for (var i = 0; i < 3000; i++)
         {
@@ -252,7 +260,8 @@ public sealed class PyTorchFileTests : IDisposable
             try
             {
                 using var scope = NewDisposeScope();
-                using var file = PyTorchFile.Read(new MemoryStream(bytes, 0, random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length));
+                using var file = PyTorchFile.Read(
+                    new MemoryStream(bytes, 0, random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length));
                 file.LoadAll();
             }
             catch (InvalidDataException)
@@ -269,5 +278,6 @@ public sealed class PyTorchFileTests : IDisposable
         StringAssert.Contains(e.Message, word);
     }
 
-    private static void AssertEqual(Tensor expected, Tensor actual) => Assert.IsTrue(expected.Equals(actual), $"{expected.str()}\n{actual.str()}");
+    private static void AssertEqual(Tensor expected, Tensor actual) =>
+        Assert.IsTrue(expected.Equals(actual), $"{expected.str()}\n{actual.str()}");
 }

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Tests.Pipeline;
 [TestClass]
 public sealed class CallShapeTests
 {
-    /// <summary>Name, type and default of the parameters of ML.NET's ImageClassification, after the catalog.</summary>
+    /// <summary>Name, type and default of the parameters of ML.NET's ImageClassification that follow the catalog.</summary>
     private static readonly (string Name, Type Type, object? Default)[] ImageClassification =
     [
         ("labelColumnName", typeof(string), "Label"),

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>A program that knows nothing but Microsoft.ML and a model file: the Consumer project, in a process of its own.</summary>
+/// <summary>The Consumer project in a separate process: a program that knows only Microsoft.ML and a model file.</summary>
 [TestClass]
 public sealed class OtherProcessTests
 {
@@ -45,7 +45,7 @@ public sealed class OtherProcessTests
         var folder = Directory.CreateDirectory(Path.Combine(files.Folder, "program"));
         CopyWithoutBackEnd(ProgramFolder(Program), folder.FullName, Program);
 
-        // TorchSharp would look in the package cache of the machine that builds; where applications run there is none.
+        // TorchSharp would look in the package cache of the build machine, which does not exist where applications run.
         var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
 
         AssertTold(Run(folder.FullName, Program, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName)));
@@ -68,7 +68,9 @@ public sealed class OtherProcessTests
         Assert.AreNotEqual(0, run.ExitCode);
         StringAssert.Contains(run.Errors, "libtorch, TorchSharp's native library, cannot be loaded");
         StringAssert.Contains(run.Errors, "TorchSharp-cpu");
-        Assert.IsFalse(run.Errors.Contains("LoadNativeBackend", StringComparison.Ordinal), $"TorchSharp's page-long account is not shown:\n{run.Errors}");
+        Assert.IsFalse(
+            run.Errors.Contains("LoadNativeBackend", StringComparison.Ordinal),
+            $"TorchSharp's page-long account is not shown:\n{run.Errors}");
     }
 
     private static string ProgramFolder(string program)
@@ -102,7 +104,8 @@ public sealed class OtherProcessTests
             lines[..Count].Select(line => line.Split(' ')[0]).ToArray());
 
         using var engine = _context.Model.CreatePredictionEngine<Input, Scored>(model);
-        var single = files.Rows.Select(row => engine.Predict(new Input { ImagePath = row.ImagePath, Image = File.ReadAllBytes(files.PathOf(row)) }));
+        var single = files.Rows.Select(
+            row => engine.Predict(new Input { ImagePath = row.ImagePath, Image = File.ReadAllBytes(files.PathOf(row)) }));
         CollectionAssert.AreEqual(single.Select(s => Bits(s.Score)).ToArray(), lines[Count..].Select(BitsOf).ToArray());
 
         static string Bits(float[] score) => string.Join(' ', score.Select(BitConverter.SingleToUInt32Bits));
@@ -116,7 +119,8 @@ public sealed class OtherProcessTests
         return [path, .. files.Rows.Select(files.PathOf)];
     }
 
-    private static (int ExitCode, string Output, string Errors) Run(string folder, string program, string[] arguments, params (string Name, string Value)[] environment)
+    private static (int ExitCode, string Output, string Errors) Run(
+        string folder, string program, string[] arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(Path.Combine(folder, program + ".dll"));
@@ -131,17 +135,19 @@ public sealed class OtherProcessTests
         return (process.ExitCode, output, errors.Result);
     }
 
-    /// <summary>What a build of the program gives whose project references no back end.</summary>
+    /// <summary>Creates the output of a program whose project references no back end.</summary>
     private static void CopyWithoutBackEnd(string source, string target, string program)
     {
-        static bool IsBackEnd(string name) => name.StartsWith("libtorch-c", StringComparison.Ordinal) || name.StartsWith("TorchSharp-c", StringComparison.Ordinal);
+        static bool IsBackEnd(string name) =>
+            name.StartsWith("libtorch-c", StringComparison.Ordinal) || name.StartsWith("TorchSharp-c", StringComparison.Ordinal);
         foreach (var file in Directory.EnumerateFiles(source))
             File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
         var dependencies = Path.Combine(target, program + ".deps.json");
         var json = JsonNode.Parse(File.ReadAllText(dependencies))!;
         var backEnds = json["libraries"]!.AsObject().Select(library => library.Key).Where(IsBackEnd).ToArray();
         Assert.IsNotEmpty(backEnds);
-        foreach (var libraries in json["targets"]!.AsObject().Select(t => t.Value!.AsObject()).Append(json["libraries"]!.AsObject()).ToArray())
+        var targets = json["targets"]!.AsObject().Select(t => t.Value!.AsObject()).ToArray();
+        foreach (var libraries in targets.Append(json["libraries"]!.AsObject()))
         {
             foreach (var (name, library) in libraries.ToArray())
             {
@@ -154,8 +160,9 @@ public sealed class OtherProcessTests
         }
         File.WriteAllText(dependencies, json.ToJsonString());
 
-        // Every native library that is still named has to be there, or the host does not start the program.
-        foreach (var asset in json["targets"]!.AsObject().SelectMany(t => t.Value!.AsObject()).SelectMany(l => l.Value!["runtimeTargets"]?.AsObject().Select(a => a.Key) ?? []))
+        // Every native library that is still named must exist, or the host does not start the program.
+        var assets = targets.SelectMany(t => t).SelectMany(l => l.Value!["runtimeTargets"]?.AsObject().Select(a => a.Key) ?? []);
+        foreach (var asset in assets)
         {
             var copy = Path.Combine(target, asset);
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);

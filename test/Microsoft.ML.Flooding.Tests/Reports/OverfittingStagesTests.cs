@@ -8,7 +8,8 @@ public sealed class OverfittingStagesTests
     private const int Epochs = 100;
 
     /// <summary>
-    /// Training falls exponentially and is below 0.02 from epoch 79 on; validation follows it, leaves it, is lowest at epoch 40, then rises.
+    /// The training loss falls exponentially and is below 0.02 from epoch 79 on. The validation loss follows it at first, is lowest at
+    /// epoch 40, and then rises.
     /// </summary>
     private static double Training(int epoch) => 2 * Math.Exp(-epoch / 17.0);
 
@@ -18,7 +19,8 @@ public sealed class OverfittingStagesTests
         new(Curves(Training, Overfitted, noise, 1, Epochs), Epochs, false) { FloodLevel = floodLevel };
 
     private static OverfittingStages Stages(
-        Func<int, double> training, Func<int, double>? validation, double noise = 0, int seed = 0, float floodLevel = 0, int epochs = Epochs) =>
+        Func<int, double> training, Func<int, double>? validation,
+        double noise = 0, int seed = 0, float floodLevel = 0, int epochs = Epochs) =>
         OverfittingStages.Of(Curves(training, validation, noise, seed, epochs), floodLevel);
 
     private static EpochMetrics[] Curves(Func<int, double> training, Func<int, double>? validation, double noise, int seed, int epochs)
@@ -37,7 +39,8 @@ public sealed class OverfittingStagesTests
         })];
     }
 
-    private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Gaussian(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     [TestMethod]
     [DataRow(0.0, 0)]
@@ -59,7 +62,7 @@ public sealed class OverfittingStagesTests
         Assert.AreEqual(stages.TrainingLossNearZero.Value.First - 1, stages.ValidationLossRises.Value.Last);
         Assert.AreEqual(Epochs, stages.TrainingLossNearZero.Value.Last);
         StringAssert.Contains(stages.Advice, $"Stage C from epoch {stages.TrainingLossNearZero.Value.First}");
-        // Training had a loss of 0.19 where validation was best, and of 0.4 ten epochs before.
+        // The training loss is 0.19 where the validation loss is lowest, and 0.4 ten epochs earlier.
         StringAssert.Matches(stages.Advice, new Regex("try b = 0.[1-4][.]"));
     }
 
@@ -71,7 +74,7 @@ public sealed class OverfittingStagesTests
     [DataRow(5)]
     public void Noise_alone_is_no_stage(int seed)
     {
-        // Both losses level off together: what wiggles is noise.
+        // Both losses level off together, and their variation is noise.
         double Level(int epoch) => 0.5 + Math.Exp(-epoch / 10.0);
         var stages = Stages(Level, e => Level(e) + 0.05, noise: 0.05, seed);
         Assert.IsNull(stages.GapGrows, $"{stages.GapGrows}");

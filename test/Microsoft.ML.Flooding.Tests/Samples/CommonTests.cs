@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Samples;
 
-/// <summary>The project Common, with which the samples read their images and options.</summary>
+/// <summary>The project Common, which reads the images and options of the samples.</summary>
 [TestClass]
 public sealed class CommonTests
 {

@@ -107,7 +107,9 @@ public sealed class CursorTests
         {
             for (var i = 0; i < 4; i++)
                 Assert.IsTrue(cursor.MoveNext());
-            StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext()).Message, "'Features', row 4: the image", StringComparison.Ordinal);
+            StringAssert.Contains(
+                Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext()).Message,
+                "'Features', row 4: the image", StringComparison.Ordinal);
         }
 
         Assert.AreEqual(0, source.OpenCursors);
@@ -182,9 +184,10 @@ public sealed class CursorTests
             OneRowScorer.AssertNear(scores[i], cached[i]);
     }
 
-    private FloodedImageClassificationTransformer CreateModel() => RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3));
+    private FloodedImageClassificationTransformer CreateModel() =>
+        RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3));
 
-    /// <summary>Another order for every cursor.</summary>
+    /// <summary>A different order for every cursor.</summary>
     private sealed class ReshuffledView(IDataView source) : IDataView
     {
         private int _cursors;

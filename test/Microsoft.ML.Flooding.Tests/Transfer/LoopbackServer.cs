@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
-/// <summary>A web server of this machine that answers each request as it is told, wrongly too.</summary>
+/// <summary>A local web server that answers each request as specified, including wrongly.</summary>
 internal sealed class LoopbackServer : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -13,7 +13,7 @@ internal sealed class LoopbackServer : IDisposable
     private readonly Func<Request, Task> _answer;
     private readonly List<Request> _requests = [];
 
-    /// <param name="answer">Writes an answer, after which the connection is closed.</param>
+    /// <param name="answer">Writes an answer. The connection is closed afterwards.</param>
     public LoopbackServer(Func<Request, Task> answer)
     {
         _answer = answer;
@@ -21,7 +21,7 @@ internal sealed class LoopbackServer : IDisposable
         _ = AcceptAsync();
     }
 
-    /// <summary>What was asked, in order.</summary>
+    /// <summary>The requests, in order.</summary>
     public IReadOnlyList<Request> Requests
     {
         get
@@ -31,7 +31,8 @@ internal sealed class LoopbackServer : IDisposable
         }
     }
 
-    public Uri AddressOf(string path) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/{path}"));
+    public Uri AddressOf(string path) =>
+        new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/{path}"));
 
     public void Dispose()
     {
@@ -65,7 +66,8 @@ internal sealed class LoopbackServer : IDisposable
             lock (_requests)
             {
                 request = new Request(
-                    _requests.Count, lines[0].Split(' ')[1], range is null ? 0 : long.Parse(range["Range: bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture),
+                    _requests.Count, lines[0].Split(' ')[1],
+                    range is null ? 0 : long.Parse(range["Range: bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture),
                     stream, _end.Token);
                 _requests.Add(request);
             }
@@ -73,11 +75,12 @@ internal sealed class LoopbackServer : IDisposable
         }
         catch (Exception e) when (IsTheEnd(e))
         {
-            // The client has gone, or the test is over.
+            // The client has disconnected, or the test is over.
         }
     }
 
-    private static bool IsTheEnd(Exception e) => e is OperationCanceledException or ObjectDisposedException or SocketException or IOException;
+    private static bool IsTheEnd(Exception e) =>
+        e is OperationCanceledException or ObjectDisposedException or SocketException or IOException;
 
     private static async Task<string[]> ReadHeadAsync(Stream stream)
     {
@@ -89,21 +92,24 @@ internal sealed class LoopbackServer : IDisposable
     }
 
     /// <param name="Number">From 0.</param>
-    /// <param name="Path">What was asked for.</param>
-    /// <param name="From">The first byte of the range that was asked for; 0 for the whole.</param>
+    /// <param name="Path">The requested path.</param>
+    /// <param name="From">The first byte of the requested range; 0 for the whole file.</param>
     /// <param name="Stream">Takes the answer.</param>
     /// <param name="End">Ends with the server.</param>
     public sealed record Request(int Number, string Path, long From, Stream Stream, CancellationToken End)
     {
         public Task HeadAsync(string status, params string[] headers) =>
-            Stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{string.Concat(headers.Select(header => header + "\r\n"))}Connection: close\r\n\r\n")).AsTask();
+            Stream.WriteAsync(Encoding.ASCII.GetBytes(
+                $"HTTP/1.1 {status}\r\n{string.Concat(headers.Select(header => header + "\r\n"))}Connection: close\r\n\r\n")).AsTask();
 
-        /// <summary>Sends a file as a good server does, from where it was asked for.</summary>
+        /// <summary>Sends a file from the requested position, as a correct server does.</summary>
         public async Task SendAsync(byte[] file, int? count = null, string? claimed = null)
         {
             var rest = file.AsMemory((int)From);
             if (From > 0)
-                await HeadAsync("206 Partial Content", $"Content-Length: {rest.Length}", $"Content-Range: bytes {From}-{file.Length - 1}/{file.Length}");
+                await HeadAsync(
+                    "206 Partial Content", $"Content-Length: {rest.Length}",
+                    $"Content-Range: bytes {From}-{file.Length - 1}/{file.Length}");
             else
                 await HeadAsync("200 OK", $"Content-Length: {rest.Length}", $"Content-Type: {claimed ?? "application/octet-stream"}");
             await Stream.WriteAsync(count is { } few ? rest[..few] : rest);

@@ -4,7 +4,7 @@ using Microsoft.ML.Flooding.Persistence;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
-/// <summary>The list of known weights, and their download, from a server of this machine.</summary>
+/// <summary>The list of known weights, and their download from a local server.</summary>
 [TestClass]
 public sealed class PretrainedModelTests : IDisposable
 {
@@ -38,8 +38,8 @@ public sealed class PretrainedModelTests : IDisposable
             var values = network.State().Sum(entry => entry.Tensor.numel() * entry.Tensor.ElementSize);
             Assert.IsTrue(model.Bytes > values && model.Bytes < values * 1.02, $"{model}: {model.Bytes} for {values}");
         }
-        CollectionAssert.AreEquivalent(
-            typeof(PretrainedModels).GetProperties().Where(p => p.PropertyType == typeof(PretrainedModel)).Select(p => p.GetValue(null)).ToList(), PretrainedModels.All.ToList());
+        var properties = typeof(PretrainedModels).GetProperties().Where(p => p.PropertyType == typeof(PretrainedModel));
+        CollectionAssert.AreEquivalent(properties.Select(p => p.GetValue(null)).ToList(), PretrainedModels.All.ToList());
     }
 
     [TestMethod]
@@ -58,7 +58,7 @@ public sealed class PretrainedModelTests : IDisposable
         Assert.HasCount(1, server.Requests);
         Assert.HasCount(1, Directory.GetFiles(_folder));
 
-        // A file that is not the one any more is fetched anew.
+        // A file with other content is downloaded again.
         File.WriteAllBytes(path, new byte[Content.Length]);
         model.Download(_folder, cancellationToken: TestContext.CancellationToken);
         CollectionAssert.AreEqual(Content, File.ReadAllBytes(path));
@@ -76,7 +76,8 @@ public sealed class PretrainedModelTests : IDisposable
     [TestMethod]
     public async Task A_server_that_knows_no_ranges_starts_anew()
     {
-        using var server = new LoopbackServer(request => (request with { From = 0 }).SendAsync(Content, count: request.Number < 1 ? 100_000 : null));
+        using var server = new LoopbackServer(
+            request => (request with { From = 0 }).SendAsync(Content, count: request.Number < 1 ? 100_000 : null));
         CollectionAssert.AreEqual(Content, File.ReadAllBytes(await Download(Describe(server))));
         Assert.AreEqual(100_000, server.Requests[1].From);
     }
@@ -114,7 +115,7 @@ public sealed class PretrainedModelTests : IDisposable
                 await Task.Delay(100, request.End);
             }
         });
-        // A second in all, never silent for as long as half of one.
+        // It takes a second in total, and is never silent for half a second.
         CollectionAssert.AreEqual(Content, File.ReadAllBytes(await Download(Describe(server), silence: 0.5)));
 
         using var silent = new LoopbackServer(async request =>
@@ -130,7 +131,8 @@ public sealed class PretrainedModelTests : IDisposable
                 await request.SendAsync(Content);
             }
         });
-        CollectionAssert.AreEqual(Content, File.ReadAllBytes(await Download(Describe(silent) with { Address = silent.AddressOf("other.pth") }, silence: 0.2)));
+        var other = Describe(silent) with { Address = silent.AddressOf("other.pth") };
+        CollectionAssert.AreEqual(Content, File.ReadAllBytes(await Download(other, silence: 0.2)));
         Assert.AreEqual(1000, silent.Requests[^1].From);
     }
 
@@ -154,7 +156,9 @@ public sealed class PretrainedModelTests : IDisposable
         byte[] other = [.. Content.Reverse()];
         foreach (var (sent, type, word) in new[]
         {
-            (other, "application/octet-stream", "SHA-256"), (Content[..1000], "text/html", "text/html"), ([.. Content, 1], "application/octet-stream", "300,001"),
+            (other, "application/octet-stream", "SHA-256"),
+            (Content[..1000], "text/html", "text/html"),
+            ([.. Content, 1], "application/octet-stream", "300,001"),
         })
         {
             using var server = new LoopbackServer(request => request.SendAsync(sent, claimed: type));
@@ -163,7 +167,7 @@ public sealed class PretrainedModelTests : IDisposable
             StringAssert.Contains(e.Message, path);
             Assert.AreEqual("the user's own", File.ReadAllText(path));
         }
-        // Of a length that nobody tells, without an end.
+        // A response without a length and without an end.
         using var endless = new LoopbackServer(async request =>
         {
             await request.HeadAsync("200 OK");
@@ -196,7 +200,8 @@ public sealed class PretrainedModelTests : IDisposable
         StringAssert.Contains((await Assert.ThrowsExactlyAsync<IOException>(() => Download(Describe(gone)))).Message, "404");
         Assert.HasCount(1, gone.Requests);
 
-        using var busy = new LoopbackServer(request => request.Number < 2 ? request.HeadAsync("503 Service Unavailable", "Content-Length: 0") : request.SendAsync(Content));
+        using var busy = new LoopbackServer(
+            request => request.Number < 2 ? request.HeadAsync("503 Service Unavailable", "Content-Length: 0") : request.SendAsync(Content));
         CollectionAssert.AreEqual(Content, File.ReadAllBytes(await Download(Describe(busy))));
     }
 
@@ -243,7 +248,7 @@ public sealed class PretrainedModelTests : IDisposable
     {
         Directory.CreateDirectory(_folder);
         var model = PretrainedModels.MobileNetV2;
-        // As long as the real one; most of it is a hole.
+        // A sparse file as long as the real one.
         var path = Path.Combine(_folder, model.FileName);
         Assert.IsNull(PretrainedModels.Find(path));
         using (var file = File.Create(path))
@@ -253,7 +258,8 @@ public sealed class PretrainedModelTests : IDisposable
     }
 
     private Task<string> Download(PretrainedModel model, double silence = 10) =>
-        new WeightsDownload(model, _folder) { Silence = TimeSpan.FromSeconds(silence), Pause = TimeSpan.FromMilliseconds(1) }.RunAsync(null, TestContext.CancellationToken);
+        new WeightsDownload(model, _folder) { Silence = TimeSpan.FromSeconds(silence), Pause = TimeSpan.FromMilliseconds(1) }
+            .RunAsync(null, TestContext.CancellationToken);
 
     private static PretrainedModel Describe(LoopbackServer server) => Describe(server.AddressOf("models/weights.pth"));
 

@@ -72,7 +72,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         Function.LeakyRelu => Node("LeakyRelu", [x], Attribute("alpha", (float)activation.First)),
         Function.Clip => Node("Clip", [x, Number((float)activation.First), Number((float)activation.Second)]),
         Function.Sigmoid => Node("Sigmoid", [x]),
-        Function.HardSigmoid => Node("HardSigmoid", [x], Attribute("alpha", (float)activation.First), Attribute("beta", (float)activation.Second)),
+        Function.HardSigmoid => Node(
+            "HardSigmoid", [x], Attribute("alpha", (float)activation.First), Attribute("beta", (float)activation.Second)),
         Function.HardSwish => Node("Mul", [x, Activate(Activation.HardSigmoid, x)]),
         Function.Silu => Node("Mul", [x, Node("Sigmoid", [x])]),
         Function.Gelu => Gelu(x, Node("Erf", [Node("Mul", [x, Number((float)Math.Sqrt(0.5))])])),
@@ -111,7 +112,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     {
         var window = new[]
         {
-            Attribute("kernel_shape", pooling.Kernel), Attribute("strides", pooling.Stride), Attribute("pads", [.. pooling.Padding, .. pooling.Padding]),
+            Attribute("kernel_shape", pooling.Kernel), Attribute("strides", pooling.Stride),
+            Attribute("pads", [.. pooling.Padding, .. pooling.Padding]),
         };
         return pooling.Aggregation == Aggregation.Maximum
             ? Node("MaxPool", [x], [.. window, Attribute("dilations", pooling.Dilation)])
@@ -139,12 +141,13 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     {
         if (opset >= FirstWithSoftmaxOfOneAxis)
             return Node("Softmax", [x], Attribute("axis", axis));
-        // The older operator takes all axes from one on together.
+        // The older operator normalizes over all axes from the given one on together.
         var powers = Node("Exp", [Node("Sub", [x, Reduce(Aggregation.Maximum, [axis], keeps: true, x)])]);
         return Node("Div", [powers, Reduce(Aggregation.Sum, [axis], keeps: true, powers)]);
     }
 
-    public string Pad(long[] before, long[] after, double value, string x) => Node("Pad", [x, Integers([.. before, .. after]), Number((float)value)]);
+    public string Pad(long[] before, long[] after, double value, string x) =>
+        Node("Pad", [x, Integers([.. before, .. after]), Number((float)value)]);
 
     public string Reshape(long[] sizes, string x) => Node("Reshape", [x, Integers(sizes)]);
 
@@ -159,7 +162,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     public string Concat(long axis, string[] values) => Node("Concat", values, Attribute("axis", axis));
 
-    // Sizes of 1 broadcast to those of the value.
+    // A size of 1 broadcasts to the size of the value.
     public string Repeat(string x, string like)
     {
         var images = Node("Gather", [Node("Shape", [like]), Integers([0])], Attribute("axis", 0L));
@@ -182,7 +185,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return Permute([0, 3, 1, 2], images);
     }
 
-    /// <summary>The most probable class of each sample, counted from 1 as ML.NET's keys are: [N, classes] to [N, 1].</summary>
+    /// <summary>The key of the most probable class of each sample, counted from 1 as in ML.NET: [N, classes] to [N, 1].</summary>
     public string Key(string probabilities, TensorProto.Types.DataType type, string name)
     {
         var index = Node("ArgMax", [probabilities], Attribute("axis", 1L), Attribute("keepdims", 1L));
@@ -196,7 +199,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return Node("Mul", [Node("Sub", [x, Weight(tensor(mean).reshape(shape))]), Weight(tensor(scale).reshape(shape))]);
     }
 
-    /// <summary>Over the last axis, of the values divided by a temperature.</summary>
+    /// <summary>The softmax over the last axis, of the values divided by a temperature.</summary>
     public string Probabilities(string x, float temperature, string name) =>
         Node("Softmax", [temperature == 1 ? x : Node("Div", [x, Number(temperature)])], name, Attribute("axis", -1L));
 

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Microsoft.ML.Flooding;
 
-/// <summary>A file of pretrained weights: what it contains and where to download it. <see cref="PretrainedModels"/> lists known files.</summary>
+/// <summary>
+/// A file of pretrained weights: what it contains and where to download it. <see cref="PretrainedModels"/> lists known files.
+/// </summary>
 /// <remarks>
 /// To use a mirror: <c>PretrainedModels.ResNet18 with { Address = new Uri("https://mirror.example/resnet18-f37072fd.pth") }</c>. Describe a
 /// file that is not listed in the same way.
@@ -52,8 +54,8 @@ public sealed record PretrainedModel
     internal Networks.Preprocessing Preprocessing => new(Crop, Crop, (double)Crop / Resize, [.. Mean], [.. Deviation]);
 
     /// <summary>
-    /// Downloads the file to a folder and checks it. If the folder already has the correct file, nothing is downloaded. An interrupted download
-    /// keeps what it has received, and the next call continues from there.
+    /// Downloads the file to a folder and checks it. If the folder already has the correct file, nothing is downloaded. An interrupted
+    /// download keeps what it has received, and the next call continues from there.
     /// </summary>
     /// <param name="folder">The folder, created if it does not exist. Default: <see cref="PretrainedModels.DefaultFolder"/>.</param>
     /// <param name="progress">Receives the progress after each part that arrives.</param>
@@ -97,8 +99,9 @@ public sealed record PretrainedModel
 /// </summary>
 /// <remarks>
 /// Addresses, preprocessing and accuracies are those in torchvision's source (torchvision.models); lengths and digests were compared with
-/// independent copies of the files. torchvision has the BSD 3-Clause license. It notes that the weights may have terms of their own, derived
-/// from the images they were trained on; ImageNet's images are for research and education. Check whether these terms apply to your use.
+/// independent copies of the files. torchvision has the BSD 3-Clause license. It notes that the weights may have terms of their own,
+/// derived from the images they were trained on; ImageNet's images are for research and education. Check whether these terms apply to your
+/// use.
 /// </remarks>
 public static class PretrainedModels
 {

@@ -6,45 +6,47 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Weights from a <see cref="TensorFile"/> in the names of torchvision or timm.</summary>
+/// <summary>Loads weights from a <see cref="TensorFile"/> with torchvision's or timm's names.</summary>
 internal static class PretrainedWeights
 {
     private const string Counter = "num_batches_tracked";
 
-    // Wrappers lie in each other, but not deeper than this: state_dict.model.module.backbone and the like.
+    // The deepest nesting of wrappers, such as state_dict.model.module.backbone.
     private const int MostWrappers = 8;
 
-    /// <summary>Copies what fits into a network.</summary>
+    /// <summary>Copies the weights that fit into a network.</summary>
     /// <remarks>
-    /// <para>Floating-point weights of any precision. A head for another number of classes keeps its initial values.</para>
-    /// <para>What wrappers put before every name (module., model., backbone., _orig_mod. and any other) is left out: of the prefixes in the
-    /// file, the one whose names fit the network best. With two equally good ones, the first in the file.</para>
-    /// <para>Between grey and colour images, the weights of the first convolution are summed over the colours, so that a grey image
-    /// gives what it gave as a colour image of three equal channels, or spread evenly over them.</para>
+    /// <para>Weights can be floating-point numbers of any precision. A head for another number of classes keeps its initial values.</para>
+    /// <para>A prefix that wrappers add to every name (module., model., backbone., _orig_mod. and any other) is removed: the prefix in the
+    /// file whose names fit the network best or, if several fit equally well, the first of them.</para>
+    /// <para>If color weights are loaded for gray images, the weights of the first convolution are summed over the channels; a gray image
+    /// then has the same result as a color image of three equal channels. In the opposite case, the weights are distributed evenly over the
+    /// channels.</para>
     /// <para>
-    /// The positions of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is that of the images
-    /// it was trained on, where they are known and have as many patches; else it is square; else it is the network's, if that has as many
-    /// patches.
+    /// The position embeddings of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is taken from
+    /// the images it was trained on, if they are known and the number of patches agrees. Otherwise it is square or, if that does not agree
+    /// either, the network's grid.
     /// </para>
     /// </remarks>
-    /// <param name="network">Gets the weights.</param>
+    /// <param name="network">The network.</param>
     /// <param name="path">The file.</param>
     /// <param name="trainedOn">The shape of the images that the weights were trained on; null if it is not known.</param>
-    /// <exception cref="InvalidDataException">The file is malformed, or less than half of the network's parameters fit.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed, or fits less than half of the network's parameters.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null) =>
         TensorFile.Read(path, file => Load(network, file, trainedOn));
 
-    /// <summary>The architecture with the stem that the weights were trained with, unless it has been given one.</summary>
+    /// <summary>The architecture with the stem that the weights were trained with, unless its stem is set explicitly.</summary>
     /// <exception cref="InvalidDataException">The file is malformed.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Architecture WithStemOf(Architecture architecture, string path)
     {
         if (architecture.Family.StemWeight is not { } stem || architecture.Stem != Stem.Automatic)
             return architecture;
-        // With the fewest names before its own: blocks within may have a part of the same name.
+        // The shortest path: blocks may contain a part with the same name.
         var weight = TensorFile.Read(path, file => file.Entries
-            .Where(entry => entry.Shape.Length == 4 && Array.Exists([.. stem.Names], name => entry.Name == name || entry.Name.EndsWith("." + name, StringComparison.Ordinal)))
+            .Where(entry => entry.Shape.Length == 4 && stem.Names.Any(name =>
+                entry.Name == name || entry.Name.EndsWith("." + name, StringComparison.Ordinal)))
             .MinBy(entry => entry.Name.Count(c => c == '.')));
         return weight is null ? architecture : architecture.WithStem(weight.Shape[3] == stem.ImageNetKernel ? Stem.ImageNet : Stem.Small);
     }
@@ -62,7 +64,7 @@ internal static class PretrainedWeights
         {
             if (!stored.Remove(name, out var entry))
             {
-                // Files from before PyTorch 0.4.1 lack the counter, and nothing but a momentum of null reads it.
+                // Files from before PyTorch 0.4.1 do not have the counter, which only a momentum of null uses.
                 if (!name.EndsWith(Counter, StringComparison.Ordinal))
                     missing.Add(name);
             }
@@ -77,7 +79,9 @@ internal static class PretrainedWeights
             else
             {
                 missing.Add(name);
-                skipped.Add($"{entry.Name}: [{string.Join(", ", entry.Shape)}], where the network has [{string.Join(", ", tensor.shape)}]");
+                skipped.Add(
+                    $"{entry.Name}: its shape is [{string.Join(", ", entry.Shape)}], but the network's is "
+                    + $"[{string.Join(", ", tensor.shape)}]");
             }
         }
         skipped.AddRange(stored.Values.Select(entry => $"{entry.Name}: the network has no such tensor"));
@@ -85,9 +89,9 @@ internal static class PretrainedWeights
         if (2 * fitting < parameters.Count)
         {
             throw new InvalidDataException(
-                $"It does not hold weights of this architecture: only {fitting} of its {parameters.Count} parameters fit. " +
-                $"The file has {string.Join(", ", file.Entries.Take(3).Select(entry => $"'{entry.Name}'"))}, " +
-                $"the network {string.Join(", ", parameters.Take(3).Select(name => $"'{name}'"))}.");
+                $"It does not contain weights of this architecture: only {fitting} of its {parameters.Count} parameters fit. "
+                + $"The file has {string.Join(", ", file.Entries.Take(3).Select(entry => $"'{entry.Name}'"))}; "
+                + $"the network has {string.Join(", ", parameters.Take(3).Select(name => $"'{name}'"))}.");
         }
         return new(loaded, skipped, missing);
     }
@@ -102,14 +106,14 @@ internal static class PretrainedWeights
         var entries = new OrderedDictionary<string, TensorEntry>();
         foreach (var entry in file.Entries)
         {
-            // Under its whole name, what is not of the network fits nothing.
+            // A tensor that does not belong to the network keeps its whole name.
             var name = entry.Name.StartsWith(prefix, StringComparison.Ordinal) ? OwnName(entry.Name[prefix.Length..]) : entry.Name;
             entries.TryAdd(own.Contains(name) ? name : entry.Name, entry);
         }
         return entries;
     }
 
-    /// <summary>What stands before the names of the most tensors of the network.</summary>
+    /// <summary>The prefix that the most tensors of the network have in the file.</summary>
     private static string Prefix(TensorFile file, HashSet<string> own, Func<string, string> ownName, out int hits)
     {
         var counts = new OrderedDictionary<string, int> { [""] = 0 };
@@ -130,7 +134,9 @@ internal static class PretrainedWeights
         return prefix;
     }
 
-    /// <summary>How the values of the file become those of a tensor; null where they do not fit. Decided before they are loaded.</summary>
+    /// <summary>
+    /// The conversion from the file's values to those of a tensor, chosen before they are loaded; null if they do not fit.
+    /// </summary>
     private static Func<Tensor, Tensor>? Conversion(Conv2d? firstConvolution, Tensor tensor, TensorEntry entry)
     {
         var (own, stored) = (tensor.shape, entry.Shape);
@@ -138,10 +144,11 @@ internal static class PretrainedWeights
             return null;
         if (own.SequenceEqual(stored))
             return values => values;
-        // A 1x1 convolution of one pixel is a linear layer, and a scale for each channel may have axes to broadcast over.
+        // A 1x1 convolution of one pixel equals a linear layer, and a scale for each channel may have additional axes for broadcasting.
         if (own.Where(size => size > 1).SequenceEqual(stored.Where(size => size > 1)))
             return values => values.reshape(own);
-        if (ReferenceEquals(tensor, firstConvolution?.weight) && stored.Length == 4 && own[0] == stored[0] && own.AsSpan(2).SequenceEqual(stored.AsSpan()[2..]))
+        if (ReferenceEquals(tensor, firstConvolution?.weight) && stored.Length == 4 && own[0] == stored[0]
+            && own.AsSpan(2).SequenceEqual(stored.AsSpan()[2..]))
         {
             return (own[1], stored[1]) switch
             {
@@ -153,7 +160,8 @@ internal static class PretrainedWeights
         return null;
     }
 
-    private static bool IsFloatingPoint(ScalarType type) => type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
+    private static bool IsFloatingPoint(ScalarType type) =>
+        type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
 
     private static Func<Tensor, Tensor>? PositionConversion(VisionTransformer network, TensorEntry entry, ImageShape? trainedOn)
     {

@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A file that torch.save wrote, in the format since PyTorch 1.6: a .zip with a pickle of the tensors' names and shapes, <c>data.pkl</c>, and
-/// the bytes of each storage, <c>data/KEY</c>. Nothing in it is executed. No tensor takes more memory than the length of the file or 64 MB,
-/// whichever is larger.
+/// A file that torch.save wrote, in the format since PyTorch 1.6: a .zip with a pickle of the tensors' names and shapes, <c>data.pkl</c>,
+/// and the bytes of each storage, <c>data/KEY</c>. Nothing in it is executed. No tensor takes more memory than the length of the file or 64
+/// MB, whichever is larger.
 /// </summary>
 internal sealed class PyTorchFile : TensorFile
 {

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// The safetensors format: the length of a JSON header, the header, then the values. This class writes it, <see cref="SafetensorsFile"/> reads
-/// it.
+/// The safetensors format: the length of a JSON header, the header, then the values. This class writes it, <see cref="SafetensorsFile"/>
+/// reads it.
 /// </summary>
 internal static class Safetensors
 {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A safetensors file. Opening it checks the header: every tensor lies within the data, and no two overlap. Values are read only when a tensor
-/// is loaded.
+/// A safetensors file. Opening it checks the header: every tensor lies within the data, and no two overlap. Values are read only when a
+/// tensor is loaded.
 /// </summary>
 internal sealed class SafetensorsFile : TensorFile
 {
@@ -71,7 +71,8 @@ internal sealed class SafetensorsFile : TensorFile
         if (dataStart > stream.Length)
         {
             throw new InvalidDataException(
-                $"The file is cut off: it has {stream.Length:N0} bytes, but its header takes {headerLength:N0}. Copy or download it again.");
+                $"The file is cut off: it has {stream.Length:N0} bytes, but its header takes {headerLength:N0}. "
+                + "Copy or download it again.");
         }
         var header = new byte[headerLength];
         stream.ReadExactly(header);
@@ -178,7 +179,8 @@ internal sealed class SafetensorsFile : TensorFile
         if (ByteLength(name, shape, type.Size) is var length && length != end - begin)
         {
             throw Invalid(
-                name, $"needs {length} bytes for the shape [{string.Join(", ", shape)}] and dtype {dtype.GetString()}, but has {end - begin}");
+                name,
+                $"needs {length} bytes for the shape [{string.Join(", ", shape)}] and dtype {dtype.GetString()}, but has {end - begin}");
         }
         return new(name, type.Type, shape, begin, length);
     }

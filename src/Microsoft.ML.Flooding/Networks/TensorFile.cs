@@ -19,7 +19,9 @@ internal abstract class TensorFile : IDisposable
     public abstract IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Opens a file and reads from it. The kind of file is recognized by its content, not by its extension.</summary>
-    /// <exception cref="InvalidDataException">The file is malformed or not supported; the message names the file and the remedy.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is malformed or not supported; the message names the file and the remedy.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static T Read<T>(string path, Func<TensorFile, T> read)
     {

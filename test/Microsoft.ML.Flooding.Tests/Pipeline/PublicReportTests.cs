@@ -3,7 +3,6 @@ using System.IO.Compression;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Data;
 using TorchSharp;
-using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 

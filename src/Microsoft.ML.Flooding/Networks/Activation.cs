@@ -2,7 +2,10 @@ namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>A function of each value by itself.</summary>
 /// <param name="Function">Which one.</param>
-/// <param name="First">The slope of <see cref="Function.LeakyRelu"/>, the lowest value of <see cref="Function.Clip"/>, the slope of <see cref="Function.HardSigmoid"/>.</param>
+/// <param name="First">
+/// The slope of <see cref="Function.LeakyRelu"/>, the lowest value of <see cref="Function.Clip"/>, the slope of <see
+/// cref="Function.HardSigmoid"/>.
+/// </param>
 /// <param name="Second">The highest value of <see cref="Function.Clip"/>, the offset of <see cref="Function.HardSigmoid"/>.</param>
 internal readonly record struct Activation(Function Function, double First = 0, double Second = 0)
 {

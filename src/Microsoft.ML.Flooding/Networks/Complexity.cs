@@ -13,7 +13,10 @@ internal sealed class Complexity : ShapeOperators
     /// <summary>The values that are learned.</summary>
     public long Parameters { get; private init; }
 
-    /// <summary>Multiplications with an addition in convolutions, linear layers and products of matrices for one image; elementwise work is not counted.</summary>
+    /// <summary>
+    /// Multiplications with an addition in convolutions, linear layers and products of matrices for one image; elementwise work is not
+    /// counted.
+    /// </summary>
     public long MultiplyAdds { get; private set; }
 
     /// <summary>Values of the largest result of a layer for one image.</summary>

@@ -17,7 +17,8 @@ internal static class DnnImageFeaturizer
         {
             var path = Path.Combine(folder, Folder, part, name);
             return File.Exists(path) ? path : throw new FileNotFoundException(
-                $"There is no '{Path.Combine(Folder, part, name)}' in the application's folder. Add the package that has it: dotnet add package {ResNet18Package}.", path);
+                $"There is no '{Path.Combine(Folder, part, name)}' in the application's folder. " +
+                $"Add the package that has it: dotnet add package {ResNet18Package}.", path);
         }
     }
 }

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Works out shapes: an interpreter that computes no value. Values that do not go together throw an <see cref="ArgumentException"/>.</summary>
+/// <summary>
+/// Works out shapes: an interpreter that computes no value. Values that do not go together throw an <see cref="ArgumentException"/>.
+/// </summary>
 internal class ShapeOperators : IOperators<long[]>
 {
     public static ShapeOperators Instance { get; } = new();
@@ -93,7 +95,8 @@ internal class ShapeOperators : IOperators<long[]>
         return [.. first[..(int)axis], values.Sum(x => x[axis]), .. first[((int)axis + 1)..]];
     }
 
-    public long[] Repeat(long[] x, long[] like) => x.Length > 0 && x[0] == 1 ? [like[0], .. x[1..]] : throw Wrong($"{Describe(x)} cannot be repeated for each image.");
+    public long[] Repeat(long[] x, long[] like) => x.Length > 0 && x[0] == 1 ? [like[0], .. x[1..]]
+        : throw Wrong($"{Describe(x)} cannot be repeated for each image.");
 
     public long[] Dropout(double probability, long[] x) => x;
 

@@ -34,7 +34,8 @@ internal sealed class GraphBuilder
         var two = operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.Two)]);
         if (one.Aggregate(1L, (product, size) => checked(product * size)) is > MostValues and var values)
             throw new ArgumentException($"{values:N0} values for one image are more than {MostValues:N0}");
-        var isLearned = operands.Any(operand => operand.IsLearned) || operation is ConvOperation or LinearOperation or BatchNormOperation or LayerNormOperation;
+        var isLearned = operands.Any(operand => operand.IsLearned)
+            || operation is ConvOperation or LinearOperation or BatchNormOperation or LayerNormOperation;
         _steps.Add(new GraphStep(operation, [.. operands.Select(operand => operand.Number)]));
         var value = new ComputedValue(_steps.Count, one, two, isLearned);
         _values.Add(value);
@@ -42,7 +43,8 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>Puts another operation in the place of the one that a value comes from.</summary>
-    public void Replace(ComputedValue value, GraphOperation operation) => _steps[value.Number - 1] = _steps[value.Number - 1] with { Operation = operation };
+    public void Replace(ComputedValue value, GraphOperation operation) =>
+        _steps[value.Number - 1] = _steps[value.Number - 1] with { Operation = operation };
 }
 
 /// <summary>An operation and the numbers of the values it reads: 0 is the input, 1 the result of the first step.</summary>

@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>A tensor that an operator other than a layer reads: a parameter, or a buffer, which stays float32 whatever the network computes in.</summary>
+/// <summary>
+/// A tensor that an operator other than a layer reads: a parameter, or a buffer, which stays float32 whatever the network computes in.
+/// </summary>
 internal sealed class GraphConstant : nn.Module
 {
     private const string Value = "value";
@@ -22,7 +24,8 @@ internal sealed class GraphConstant : nn.Module
     {
     }
 
-    protected override nn.Module _to(ScalarType dtype, bool non_blocking) => get_parameter(Value) is null ? this : base._to(dtype, non_blocking);
+    protected override nn.Module _to(ScalarType dtype, bool non_blocking) => get_parameter(Value) is null ? this
+        : base._to(dtype, non_blocking);
 
     protected override nn.Module _to(Device device, ScalarType dtype, bool non_blocking) =>
         get_parameter(Value) is null ? base._to(device.type, device.index, non_blocking) : base._to(device, dtype, non_blocking);

@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>The network of an ONNX graph. Its layers are numbered within blocks, from the image on: <c>blocks.3.0.weight</c>; the last is <c>head</c>.</summary>
+/// <summary>
+/// The network of an ONNX graph. Its layers are numbered within blocks, from the image on: <c>blocks.3.0.weight</c>; the last is
+/// <c>head</c>.
+/// </summary>
 internal sealed class GraphNetwork : Network
 {
     private readonly byte[] _content;
@@ -29,7 +32,8 @@ internal sealed class GraphNetwork : Network
         var head = Find(graph, shape, allocates: true, out var builder);
         _program = GraphProgram.Of(builder, head.Features);
         this.Register("blocks", new Naming([.. _program.Blocks().Select((block, i) =>
-            (i.ToString(CultureInfo.InvariantCulture), (nn.Module)new Naming([.. block.Select((module, j) => (j.ToString(CultureInfo.InvariantCulture), module))])))]));
+            (i.ToString(CultureInfo.InvariantCulture),
+                (nn.Module)new Naming([.. block.Select((module, j) => (j.ToString(CultureInfo.InvariantCulture), module))])))]));
         Head = this.Register("head", nn.Linear(nn.Parameter(empty(classes, head.Features.One[1])), nn.Parameter(empty(classes))));
         _hasHead = _hasWeights && head.Classes == classes;
         if (_hasHead)
@@ -42,14 +46,18 @@ internal sealed class GraphNetwork : Network
 
     public override byte[]? Content => _content;
 
-    /// <summary>The number of parameters before the head of the network that a graph is for such images; takes no memory for those the graph has not.</summary>
+    /// <summary>
+    /// The number of parameters before the head of the network that a graph is for such images; takes no memory for those the graph has
+    /// not.
+    /// </summary>
     /// <exception cref="InvalidDataException">The graph cannot be read as a network; the message names the node.</exception>
     public static double CountParameters(OnnxGraph graph, ImageShape shape)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var head = Find(graph, shape, allocates: false, out var builder);
-        var count = GraphProgram.Of(builder, head.Features).Blocks().SelectMany(block => block).SelectMany(module => module.parameters()).Sum(parameter => (double)parameter.numel());
+        var count = GraphProgram.Of(builder, head.Features).Blocks().SelectMany(block => block).SelectMany(module =>
+            module.parameters()).Sum(parameter => (double)parameter.numel());
         foreach (var module in builder.Steps.SelectMany(step => step.Operation.Modules))
             module.Dispose();
         return count;

@@ -20,11 +20,14 @@ internal sealed class GraphNode(NodeProto proto, long opset)
 
     public bool Has(string attribute) => Find(attribute) is not null;
 
-    public long Integer(string attribute, long absent) => Find(attribute) is { } found ? found.HasI ? found.I : throw Wrong($"the attribute '{attribute}' is no integer") : absent;
+    public long Integer(string attribute, long absent) => Find(attribute) is { } found ? found.HasI ? found.I
+        : throw Wrong($"the attribute '{attribute}' is no integer") : absent;
 
-    public double Number(string attribute, double absent) => Find(attribute) is { } found ? found.HasF ? found.F : throw Wrong($"the attribute '{attribute}' is no number") : absent;
+    public double Number(string attribute, double absent) => Find(attribute) is { } found ? found.HasF ? found.F
+        : throw Wrong($"the attribute '{attribute}' is no number") : absent;
 
-    public string Text(string attribute, string absent) => Find(attribute) is { } found ? found.S?.ToStringUtf8() ?? throw Wrong($"the attribute '{attribute}' is no text") : absent;
+    public string Text(string attribute, string absent) => Find(attribute) is { } found ? found.S?.ToStringUtf8()
+        ?? throw Wrong($"the attribute '{attribute}' is no text") : absent;
 
     public long[]? Integers(string attribute) => Find(attribute) is { } found ? [.. found.Ints] : null;
 

@@ -81,13 +81,12 @@ internal sealed class GraphProgram
         bool IsFree(int value) => value > 0 && uses[value] == 1 && _steps[value - 1].Operation.MayBeOverwritten;
         for (var i = 0; i < _steps.Count; i++)
         {
-            _steps[i] = _steps[i] switch
-            {
-                { Operation: ActivateOperation activate, Inputs: [var x] } step when IsFree(x) => step with { Operation = activate with { Overwrites = true } },
-                { Operation: CombineOperation { Combination: BinaryOperator.Add }, Inputs: [var x, var y] } step when shapes[x].SequenceEqual(shapes[y]) =>
-                    IsFree(x) ? new GraphStep(new AddOperation(), [x, y]) : IsFree(y) ? new GraphStep(new AddOperation(), [y, x]) : step,
-                var step => step,
-            };
+            var step = _steps[i];
+            if (step is { Operation: ActivateOperation activate, Inputs: [var value] } && IsFree(value))
+                _steps[i] = step with { Operation = activate with { Overwrites = true } };
+            else if (step is { Operation: CombineOperation { Combination: BinaryOperator.Add }, Inputs: [var x, var y] }
+                && shapes[x].SequenceEqual(shapes[y]) && (IsFree(x) || IsFree(y)))
+                _steps[i] = new GraphStep(new AddOperation(), IsFree(x) ? [x, y] : [y, x]);
         }
     }
 }

@@ -24,7 +24,10 @@ internal static class OnnxExternalData
         var bytes = checked(OnnxTensor.Count(tensor) * OnnxTensor.SizeOf(tensor));
         var (offset, length) = (Number("offset") ?? 0, Number("length") ?? bytes);
         if (length != bytes || offset < 0 || offset > stream.Length - bytes)
-            throw Wrong(tensor, $"it needs {bytes:N0} bytes, and '{location}' has {stream.Length:N0}, {length:N0} of them for it from {offset:N0} on");
+        {
+            throw Wrong(tensor,
+                $"it needs {bytes:N0} bytes, and '{location}' has {stream.Length:N0}, {length:N0} of them for it from {offset:N0} on");
+        }
         var values = new byte[checked((int)bytes)];
         stream.Position = offset;
         stream.ReadExactly(values);
@@ -40,7 +43,8 @@ internal static class OnnxExternalData
     }
 
     private static bool IsInside(string path, string folder) =>
-        !Path.GetRelativePath(folder, path).StartsWith("..", StringComparison.Ordinal) && !Path.IsPathRooted(Path.GetRelativePath(folder, path));
+        !Path.GetRelativePath(folder, path).StartsWith("..", StringComparison.Ordinal)
+            && !Path.IsPathRooted(Path.GetRelativePath(folder, path));
 
     private static InvalidDataException Wrong(TensorProto tensor, string what) => new($"The tensor '{tensor.Name}': {what}.");
 }

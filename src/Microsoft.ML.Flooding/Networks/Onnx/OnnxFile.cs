@@ -4,7 +4,9 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>An ONNX file brought into the form that networks have: from images [N, C, H, W], red first, normalized by channels alone.</summary>
+/// <summary>
+/// An ONNX file brought into the form that networks have: from images [N, C, H, W], red first, normalized by channels alone.
+/// </summary>
 internal static class OnnxFile
 {
     /// <summary>The graph with what its input asks for in front, and how images are prepared for it.</summary>
@@ -18,7 +20,8 @@ internal static class OnnxFile
             graph = graph.Behind(OnnxGraph.Open(first));
         var sizes = graph.InputSizes.Count == 0 ? [null, null, null, null] : graph.InputSizes;
         if (sizes.Count != 4)
-            throw new InvalidDataException($"Its input '{graph.Input}' has {sizes.Count} axes; images have four, [N, C, H, W] or [N, H, W, C].");
+            throw new InvalidDataException(
+                $"Its input '{graph.Input}' has {sizes.Count} axes; images have four, [N, C, H, W] or [N, H, W, C].");
         var isLast = input.Layout switch
         {
             OnnxLayout.ChannelsFirst => false,
@@ -31,10 +34,13 @@ internal static class OnnxFile
         if (shape.Channels > 1024 || shape.Height > ushort.MaxValue || shape.Width > ushort.MaxValue)
             throw new InvalidDataException($"Images of {shape}, which its input takes, are not possible.");
         if (input.IsBlueFirst && shape.Channels != 3)
-            throw new ArgumentException($"{nameof(OnnxInput.IsBlueFirst)} is set, and the network takes images of {shape.Channels} channels.");
+            throw new ArgumentException(
+                $"{nameof(OnnxInput.IsBlueFirst)} is set, and the network takes images of {shape.Channels} channels.");
         if (input.MeanImage is { } mean && mean.Count != shape.Length)
-            throw new ArgumentException($"{nameof(OnnxInput.MeanImage)} has {mean.Count:N0} values; images of {shape} have {shape.Length:N0}.");
-        var prepared = graph.Behind([null, shape.Channels, height, width], (front, image) => Prepare(graph, front, image, input, shape, isLast));
+            throw new ArgumentException(
+                $"{nameof(OnnxInput.MeanImage)} has {mean.Count:N0} values; images of {shape} have {shape.Length:N0}.");
+        var prepared = graph.Behind([null, shape.Channels, height, width], (front, image) =>
+            Prepare(graph, front, image, input, shape, isLast));
         return (prepared, input.For(shape.Height, shape.Width, shape.Channels));
 
         int Side(long? size) => (int)Math.Min(size ?? input.Side, int.MaxValue);
@@ -45,8 +51,13 @@ internal static class OnnxFile
         var value = image;
         if (input.IsBlueFirst)
         {
-            var order = new TensorProto { Name = graph.Unused("image.order"), DataType = TensorProto.Types.DataType.Int64, Dims = { 3 }, Int64Data = { 2, 1, 0 } };
-            Add("Gather", Integer("axis", 1), order);
+            Add("Gather", Integer("axis", 1), new TensorProto
+            {
+                Name = graph.Unused("image.order"),
+                DataType = TensorProto.Types.DataType.Int64,
+                Dims = { 3 },
+                Int64Data = { 2, 1, 0 },
+            });
         }
         if (input.MeanImage is { } mean)
         {
@@ -59,10 +70,12 @@ internal static class OnnxFile
             });
         }
         if (isLast)
-            Add("Transpose", new AttributeProto { Name = "perm", Type = AttributeProto.Types.AttributeType.Ints, Ints = { 0, 2, 3, 1 } }, null);
+            Add("Transpose", new AttributeProto { Name = "perm", Type = AttributeProto.Types.AttributeType.Ints, Ints = { 0, 2, 3, 1 } },
+                null);
         return value;
 
-        static AttributeProto Integer(string name, long number) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = number };
+        static AttributeProto Integer(string name, long number) =>
+            new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = number };
 
         void Add(string type, AttributeProto? attribute, TensorProto? tensor)
         {

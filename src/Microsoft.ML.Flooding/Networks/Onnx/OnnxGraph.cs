@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>An ONNX graph from one image to one result: checked, in the order of computation, and without what the result does not need.</summary>
+/// <summary>
+/// An ONNX graph from one image to one result: checked, in the order of computation, and without what the result does not need.
+/// </summary>
 internal sealed class OnnxGraph
 {
     private const long OldestOpset = 7;
@@ -74,11 +76,17 @@ internal sealed class OnnxGraph
         foreach (var tensor in _tensors.Values.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
         {
             var isWeight = OnnxTensor.TypeOf(tensor) == ScalarType.Float32 && OnnxTensor.Count(tensor) > MostKeptValues;
-            graph.Initializer.Add(isWeight
-                ? new TensorProto { Name = tensor.Name, Dims = { tensor.Dims }, DataType = tensor.DataType, DataLocation = TensorProto.Types.DataLocation.External }
-                : tensor);
+            graph.Initializer.Add(isWeight ? ShapeOf(tensor) : tensor);
         }
-        return new ModelProto { IrVersion = _model.IrVersion, Graph = graph, OpsetImport = { new OperatorSetIdProto { Version = Opset } } }.ToByteArray();
+        return ModelOf(graph).ToByteArray();
+
+        static TensorProto ShapeOf(TensorProto tensor) => new()
+        {
+            Name = tensor.Name,
+            Dims = { tensor.Dims },
+            DataType = tensor.DataType,
+            DataLocation = TensorProto.Types.DataLocation.External,
+        };
 
         ValueInfoProto Named(string name) => _model.Graph.Input.First(value => value.Name == name);
     }
@@ -101,13 +109,14 @@ internal sealed class OnnxGraph
         }
         var shape = new TensorShapeProto();
         foreach (var size in sizes)
-            shape.Dim.Add(size is { } known ? new TensorShapeProto.Types.Dimension { DimValue = known } : new TensorShapeProto.Types.Dimension { DimParam = "N" });
+            shape.Dim.Add(size is { } known ? new TensorShapeProto.Types.Dimension { DimValue = known }
+                : new TensorShapeProto.Types.Dimension { DimParam = "N" });
         graph.Input.Add(new ValueInfoProto
         {
             Name = input,
             Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = TensorProto.Types.DataType.Float, Shape = shape } },
         });
-        return new OnnxGraph(new ModelProto { IrVersion = _model.IrVersion, Graph = graph, OpsetImport = { new OperatorSetIdProto { Version = Opset } } });
+        return new OnnxGraph(ModelOf(graph));
     }
 
     /// <summary>This graph behind another one, whose result it reads.</summary>
@@ -138,6 +147,9 @@ internal sealed class OnnxGraph
         });
     }
 
+    private ModelProto ModelOf(GraphProto graph) =>
+        new() { IrVersion = _model.IrVersion, Graph = graph, OpsetImport = { new OperatorSetIdProto { Version = Opset } } };
+
     /// <summary>A name that no value of the graph has.</summary>
     public string Unused(string name)
     {
@@ -167,7 +179,8 @@ internal sealed class OnnxGraph
             ?? throw new InvalidDataException("It does not say which version of the operators it uses (opset_import).");
         return opset is >= OldestOpset and <= NewestOpset
             ? opset
-            : throw new InvalidDataException($"It uses opset {opset}; {OldestOpset} to {NewestOpset} are read. Export it with another opset_version.");
+            : throw new InvalidDataException(
+                $"It uses opset {opset}; {OldestOpset} to {NewestOpset} are read. Export it with another opset_version.");
     }
 
     private static bool IsStandard(string domain) => domain is "" or "ai.onnx";
@@ -190,7 +203,8 @@ internal sealed class OnnxGraph
         foreach (var node in graph.Node)
         {
             if (!IsStandard(node.Domain))
-                throw new InvalidDataException($"{new GraphNode(node, Opset)}: operators of '{node.Domain}' are not read, only ONNX's own.");
+                throw new InvalidDataException(
+                    $"{new GraphNode(node, Opset)}: operators of '{node.Domain}' are not read, only ONNX's own.");
             foreach (var output in node.Output.Where(output => output.Length > 0))
             {
                 if (_tensors.ContainsKey(output) || !makers.TryAdd(output, node))
@@ -209,7 +223,8 @@ internal sealed class OnnxGraph
             if (!makers.TryGetValue(name, out var node))
             {
                 if (!_tensors.ContainsKey(name) && !given.Contains(name))
-                    throw new InvalidDataException($"{(reader is null ? "The graph" : new GraphNode(reader, Opset).ToString())}: nothing gives the value '{name}'.");
+                    throw new InvalidDataException(
+                        $"{(reader is null ? "The graph" : new GraphNode(reader, Opset).ToString())}: nothing gives the value '{name}'.");
                 pending.Pop();
             }
             else if (done.Contains(node))
@@ -221,7 +236,8 @@ internal sealed class OnnxGraph
                 foreach (var input in node.Input.Where(input => input.Length > 0))
                 {
                     if (makers.TryGetValue(input, out var maker) && begun.Contains(maker) && !done.Contains(maker))
-                        throw new InvalidDataException($"{new GraphNode(node, Opset)}: it needs its own result, through the value '{input}'.");
+                        throw new InvalidDataException(
+                            $"{new GraphNode(node, Opset)}: it needs its own result, through the value '{input}'.");
                     pending.Push((input, node));
                 }
             }
@@ -246,12 +262,15 @@ internal sealed class OnnxGraph
     {
         // Files of version 3 and older list their weights among the inputs.
         var read = Nodes.SelectMany(node => node.Input).ToHashSet();
-        var inputs = graph.Input.Select(input => input.Name).Where(name => !_tensors.ContainsKey(name) && read.Contains(name)).Distinct().ToList();
+        var inputs = graph.Input.Select(input => input.Name).Where(name => !_tensors.ContainsKey(name)
+            && read.Contains(name)).Distinct().ToList();
         return inputs.Count == 1
             ? inputs[0]
-            : throw new InvalidDataException($"It has {inputs.Count} inputs ({string.Join(", ", inputs.Take(3))}); a classifier has one, the images.");
+            : throw new InvalidDataException(
+                $"It has {inputs.Count} inputs ({string.Join(", ", inputs.Take(3))}); a classifier has one, the images.");
     }
 
+    // A size that is not given is 0 to protobuf, and open to ONNX.
     private static List<long?> SizesOf(ValueInfoProto value) =>
-        [.. (value.Type?.TensorType?.Shape?.Dim ?? []).Select(size => size.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue && size.DimValue > 0 ? size.DimValue : (long?)null)];
+        [.. (value.Type?.TensorType?.Shape?.Dim ?? []).Select(size => size.DimValue > 0 ? size.DimValue : (long?)null)];
 }

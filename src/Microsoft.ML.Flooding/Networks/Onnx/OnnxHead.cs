@@ -16,7 +16,8 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
 
     /// <summary>
     /// The last linear layer, when nothing comes after it but a softmax, a factor and a change of shape. A graph that ends otherwise gives
-    /// features; one that classifies them without a linear layer, by a softmax alone, begins with a classifier that leaves them as they are.
+    /// features; one that classifies them without a linear layer, by a softmax alone, begins with a classifier that leaves them as they
+    /// are.
     /// </summary>
     /// <exception cref="InvalidDataException">The result is not a list of numbers for each image.</exception>
     public static OnnxHead Find(GraphBuilder builder, ComputedValue output)
@@ -24,7 +25,8 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
         var (value, factor) = (output, 1.0);
         while (builder.Maker(value) is { } step)
         {
-            if (step.Operation is LinearOperation { Norm: null, Linear: var linear } && builder[step.Inputs[0]] is { Rank: 2 } features && IsPerImage(features))
+            if (step.Operation is LinearOperation { Norm: null, Linear: var linear } && builder[step.Inputs[0]] is { Rank: 2 } features
+                && IsPerImage(features))
                 return new OnnxHead(features, linear, factor, AreLogits: false);
             if (ScaleOf(step) is { } scale)
                 factor *= scale;
@@ -39,7 +41,10 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
             last = builder[step.Inputs[0]];
         }
         if (!IsPerImage(last))
-            throw new InvalidDataException($"Its result is {ShapeOperators.Describe(last.One)} for one image and {ShapeOperators.Describe(last.Two)} for two; a classifier gives [N, classes].");
+        {
+            var (one, two) = (ShapeOperators.Describe(last.One), ShapeOperators.Describe(last.Two));
+            throw new InvalidDataException($"Its result is {one} for one image and {two} for two; a classifier gives [N, classes].");
+        }
         var width = last.One.Skip(1).Aggregate(1L, (a, b) => checked(a * b));
         if (width > MostFeatures)
             throw new InvalidDataException($"Its result has {width:N0} values for an image; features are {MostFeatures:N0} at the most.");
@@ -48,11 +53,14 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
         return new OnnxHead(last, null, 1, isClassifier);
 
         // Over all that there is of an image.
-        bool IsSoftmax(GraphStep step) => step.Operation is SoftmaxOperation { Axis: > 0 and var axis } && builder[step.Inputs[0]].One is var shape
+        bool IsSoftmax(GraphStep step) => step.Operation is SoftmaxOperation { Axis: > 0 and var axis }
+            && builder[step.Inputs[0]].One is var shape
             ? shape.Index().All(size => size.Index == axis || size.Item == 1)
-            : step.Operation is ActivateOperation { Activation.Function: Function.Log } && builder.Maker(builder[step.Inputs[0]]) is { Operation: SoftmaxOperation } inner && IsSoftmax(inner);
+            : step.Operation is ActivateOperation { Activation.Function: Function.Log }
+                && builder.Maker(builder[step.Inputs[0]]) is { Operation: SoftmaxOperation } inner && IsSoftmax(inner);
 
-        double? ScaleOf(GraphStep step) => step is { Operation: CombineOperation { Combination: BinaryOperator.Multiply or BinaryOperator.Divide } combine, Inputs: [_, > 0 and var by] }
+        double? ScaleOf(GraphStep step) => step is { Operation: CombineOperation combine, Inputs: [_, > 0 and var by] }
+            && combine.Combination is BinaryOperator.Multiply or BinaryOperator.Divide
             && builder.Steps[by - 1].Operation is ConstantOperation { Constant.Values: var constant } && constant.numel() == 1
             ? combine.Combination == BinaryOperator.Multiply ? constant.item<float>() : 1.0 / constant.item<float>()
             : null;

@@ -20,7 +20,8 @@ internal sealed partial class OnnxImport
     private OnnxValue PRelu(GraphNode node)
     {
         var (x, slope) = (Input(node, 0), Input(node, 1));
-        var negative = Apply(node, new ActivateOperation(Activation.Relu), Apply(node, new ActivateOperation(new Activation(Function.Negate)), x));
+        var negative = Apply(
+            node, new ActivateOperation(Activation.Relu), Apply(node, new ActivateOperation(new Activation(Function.Negate)), x));
         return Apply(node, new CombineOperation(BinaryOperator.Subtract), Apply(node, new ActivateOperation(Activation.Relu), x),
             Apply(node, new CombineOperation(BinaryOperator.Multiply), negative, slope));
     }
@@ -40,8 +41,10 @@ internal sealed partial class OnnxImport
     /// <summary>A linear layer and what is added to each of its outputs are one layer.</summary>
     private ComputedValue? AddBias(GraphNode node, int layer, int addend)
     {
-        if (Input(node, layer) is not ComputedValue x || Input(node, addend) is not KnownValue { IsFixed: true, Rank: 1 } bias || !IsSoleReader(node, layer)
-            || _builder.Maker(x)?.Operation is not LinearOperation { Norm: null, Linear: { bias: null } linear } || bias.One[0] != x.One[^1])
+        if (Input(node, layer) is not ComputedValue x || Input(node, addend) is not KnownValue { IsFixed: true, Rank: 1 } bias
+            || !IsSoleReader(node, layer)
+            || _builder.Maker(x)?.Operation is not LinearOperation { Norm: null, Linear: { bias: null } linear }
+                || bias.One[0] != x.One[^1])
         {
             return null;
         }
@@ -52,12 +55,14 @@ internal sealed partial class OnnxImport
     /// <summary>x times its own sigmoid.</summary>
     private ComputedValue? Silu(GraphNode node, int value, int gate) =>
         Input(node, value) is ComputedValue x && Input(node, gate) is ComputedValue y && IsSoleReader(node, gate)
-            && _builder.Maker(y) is { Operation: ActivateOperation { Activation.Function: Function.Sigmoid }, Inputs: [var gated] } && gated == x.Number
+            && _builder.Maker(y) is { Operation: ActivateOperation { Activation.Function: Function.Sigmoid }, Inputs: [var gated] }
+                && gated == x.Number
             ? _builder.Add(new ActivateOperation(Activation.Silu), x)
             : null;
 
     private OnnxValue CombineAll(GraphNode node, BinaryOperator combination) =>
-        Enumerable.Range(1, node.Inputs.Count - 1).Aggregate(Input(node, 0), (x, i) => Apply(node, new CombineOperation(combination), x, Input(node, i)));
+        Enumerable.Range(1, node.Inputs.Count - 1).Aggregate(Input(node, 0), (x, i) =>
+            Apply(node, new CombineOperation(combination), x, Input(node, i)));
 
     private OnnxValue Softmax(GraphNode node, bool isLogarithm)
     {
@@ -80,7 +85,8 @@ internal sealed partial class OnnxImport
         var axes = Axes(node, "axes", 1) ?? [];
         if (axes.Length == 0 && node.Integer("noop_with_empty_axes", 0) != 0)
             return x;
-        var from = axes.Length == 0 ? Enumerable.Range(0, x.Rank).Select(axis => (long)axis).ToArray() : [.. axes.Select(axis => (long)node.Axis(axis, x.Rank)).Distinct().Order()];
+        var from = axes.Length == 0 ? Enumerable.Range(0, x.Rank).Select(axis => (long)axis).ToArray()
+            : [.. axes.Select(axis => (long)node.Axis(axis, x.Rank)).Distinct().Order()];
         if (x is ComputedValue && from.Any(axis => x.One[axis] != x.Two[axis]))
             throw node.Wrong("it goes over all images");
         return Apply(node, new ReduceOperation(aggregation, from, node.Integer("keepdims", 1) != 0), x);

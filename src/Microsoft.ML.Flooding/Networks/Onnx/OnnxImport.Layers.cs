@@ -37,7 +37,8 @@ internal sealed partial class OnnxImport
         if (x.Rank is not (2 or 3 or 4) || !Array.TrueForAll(values, value => value.shape.SequenceEqual([x.One[1]])))
             throw node.Wrong($"its four vectors must have the {(x.Rank > 1 ? x.One[1] : 0)} values of axis 1");
         var (channels, epsilon, momentum) = (x.One[1], node.Number("epsilon", 1e-5), 1 - node.Number("momentum", 0.9));
-        BatchNorm norm = x.Rank == 4 ? nn.BatchNorm2d(channels, epsilon, momentum, device: Place) : nn.BatchNorm1d(channels, epsilon, momentum, device: Place);
+        BatchNorm norm = x.Rank == 4 ? nn.BatchNorm2d(channels, epsilon, momentum, device: Place)
+            : nn.BatchNorm1d(channels, epsilon, momentum, device: Place);
         foreach (var (own, value) in new[] { norm.weight!, norm.bias!, norm.running_mean!, norm.running_var! }.Zip(values))
             Set(own, value);
         GraphOperation? joined = (_builder.Maker(x)?.Operation, norm) switch
@@ -84,7 +85,8 @@ internal sealed partial class OnnxImport
             var bias = (c as KnownValue)?.ForOne;
             if (bias is null || bias.numel() == outputs || bias.numel() == 1)
             {
-                return Linear(x, Scaled(weight.ForOne.t(), alpha), bias is null ? null : Scaled(bias.numel() == outputs ? bias.reshape(outputs) : bias.reshape(1).expand(outputs), beta));
+                return Linear(x, Scaled(weight.ForOne.t(), alpha), bias is null ? null
+                    : Scaled(bias.numel() == outputs ? bias.reshape(outputs) : bias.reshape(1).expand(outputs), beta));
             }
         }
         var product = MatMul(node, a, b);
@@ -92,12 +94,14 @@ internal sealed partial class OnnxImport
             product = Apply(node, new CombineOperation(BinaryOperator.Multiply), product, Scalar(alpha));
         if (c is null)
             return product;
-        return Apply(node, new CombineOperation(BinaryOperator.Add), product, beta == 1 ? c : Apply(node, new CombineOperation(BinaryOperator.Multiply), c, Scalar(beta)));
+        return Apply(node, new CombineOperation(BinaryOperator.Add), product, beta == 1 ? c
+            : Apply(node, new CombineOperation(BinaryOperator.Multiply), c, Scalar(beta)));
     }
 
     private OnnxValue MatMul(GraphNode node) => MatMul(node, Input(node, 0), Input(node, 1));
 
-    private OnnxValue MatMul(GraphNode node, OnnxValue x, OnnxValue y) => (x, y) is (ComputedValue computed, KnownValue { IsFixed: true, Rank: 2 } weight)
+    private OnnxValue MatMul(GraphNode node, OnnxValue x, OnnxValue y) =>
+        (x, y) is (ComputedValue computed, KnownValue { IsFixed: true, Rank: 2 } weight)
         ? Linear(computed, weight.ForOne.t(), null)
         : Apply(node, new MatMulOperation(), x, y);
 
@@ -113,9 +117,11 @@ internal sealed partial class OnnxImport
         var x = Computed(node, 0);
         var window = Window(node, x, node.Integers("kernel_shape") ?? throw node.Wrong("it has no kernel_shape"));
         // libtorch pads by half of a kernel at the most.
-        var symmetric = window.Before.SequenceEqual(window.After) && !window.Before.Index().Any(padding => padding.Item > window.Kernel[padding.Index] / 2);
+        var symmetric = window.Before.SequenceEqual(window.After)
+            && !window.Before.Index().Any(padding => padding.Item > window.Kernel[padding.Index] / 2);
         var padded = symmetric ? x : Pad(x, window, double.NegativeInfinity);
-        return _builder.Add(new PoolOperation(new Pooling(Aggregation.Maximum, window.Kernel, window.Stride, symmetric ? window.Before : [0, 0], window.Dilation)), padded);
+        return _builder.Add(new PoolOperation(
+            new Pooling(Aggregation.Maximum, window.Kernel, window.Stride, symmetric ? window.Before : [0, 0], window.Dilation)), padded);
     }
 
     private ComputedValue AveragePool(GraphNode node)
@@ -129,8 +135,10 @@ internal sealed partial class OnnxImport
         // The mean of all values of a window, to be made that of those which count.
         var counted = node.Integer("count_include_pad", 0) != 0 ? window.Declared : ([0, 0], [0, 0]);
         var (rows, columns) = (Shares(0), Shares(1));
-        foreach (var (shares, factor) in new[] { (rows, tensor(rows).reshape(1, 1, -1, 1)), (columns, tensor(columns).reshape(1, 1, 1, -1)) })
-            mean = Array.TrueForAll(shares, share => share == 1) ? mean : _builder.Add(new CombineOperation(BinaryOperator.Multiply), mean, Constant(factor));
+        foreach (var (shares, factor) in new[] { (rows, tensor(rows).reshape(1, 1, -1, 1)),
+            (columns, tensor(columns).reshape(1, 1, 1, -1)) })
+            mean = Array.TrueForAll(shares, share => share == 1) ? mean
+                : _builder.Add(new CombineOperation(BinaryOperator.Multiply), mean, Constant(factor));
         return mean;
 
         // The kernel over the values of the window that count, for each position on an axis.
@@ -151,7 +159,9 @@ internal sealed partial class OnnxImport
         ? _builder.Add(new ReduceOperation(Aggregation.Maximum, [2, 3], Keeps: true), x)
         : throw node.Wrong("it takes [N, C, H, W]");
 
-    /// <summary>x / (bias + alpha / size * the sum of the squares of the channels beside) ^ beta (Krizhevsky et al., NeurIPS 2012).</summary>
+    /// <summary>
+    /// x / (bias + alpha / size * the sum of the squares of the channels beside) ^ beta (Krizhevsky et al., NeurIPS 2012).
+    /// </summary>
     private OnnxValue Lrn(GraphNode node)
     {
         var x = Computed(node, 0);
@@ -165,13 +175,15 @@ internal sealed partial class OnnxImport
         y = Apply(node, new PadOperation([0, 0, (size - 1) / 2, 0], [0, 0, size / 2, 0], 0), y);
         y = Apply(node, new PoolOperation(new Pooling(Aggregation.Mean, [size, 1], [1, 1], [0, 0], [1, 1])), y);
         y = Apply(node, new ReshapeOperation([-1, channels, height, width]), y);
-        y = Apply(node, new CombineOperation(BinaryOperator.Add), Apply(node, new CombineOperation(BinaryOperator.Multiply), y, Scalar(alpha)), Scalar(bias));
+        y = Apply(node, new CombineOperation(BinaryOperator.Add),
+            Apply(node, new CombineOperation(BinaryOperator.Multiply), y, Scalar(alpha)), Scalar(bias));
         y = Apply(node, new CombineOperation(BinaryOperator.Power), y, Scalar(beta));
         return Apply(node, new CombineOperation(BinaryOperator.Divide), x, y);
     }
 
     private ComputedValue Pad(ComputedValue x, SlidingWindow window, double value) =>
-        window.Before.Concat(window.After).All(padding => padding == 0) ? x : _builder.Add(new PadOperation([0, 0, .. window.Before], [0, 0, .. window.After], value), x);
+        window.Before.Concat(window.After).All(padding => padding == 0) ? x
+            : _builder.Add(new PadOperation([0, 0, .. window.Before], [0, 0, .. window.After], value), x);
 
     /// <summary>How a window slides, with the padding that auto_pad and ceil_mode ask for.</summary>
     private static SlidingWindow Window(GraphNode node, ComputedValue x, long[] kernel)
@@ -179,16 +191,18 @@ internal sealed partial class OnnxImport
         if (x.Rank != 4 || kernel.Length != 2)
             throw node.Wrong("windows over height and width are read");
         if (node.Integers("kernel_shape") is { } declared && !declared.SequenceEqual(kernel))
-            throw node.Wrong($"its kernel_shape {ShapeOperators.Describe(declared)} is not that of its weights, {ShapeOperators.Describe(kernel)}");
+            throw node.Wrong($"its kernel_shape is {ShapeOperators.Describe(declared)}, that of its weights {ShapeOperators.Describe(kernel)}");
         var (stride, dilation, pads) = (node.Pair("strides", 1), node.Pair("dilations", 1), node.Integers("pads") ?? [0, 0, 0, 0]);
         const long Most = 1 << 20;
-        if (kernel.Concat(stride).Concat(dilation).Any(size => size is < 1 or > Most) || pads.Length != 4 || pads.Any(size => size is < 0 or > Most))
+        if (kernel.Concat(stride).Concat(dilation).Any(size => size is < 1 or > Most) || pads.Length != 4
+            || pads.Any(size => size is < 0 or > Most))
             throw node.Wrong("its kernel, strides, dilations or pads are impossible");
         long[] before = pads[..2], after = pads[2..];
         var automatic = node.Text("auto_pad", "NOTSET");
         for (var i = 0; i < 2 && automatic != "NOTSET"; i++)
         {
-            var missing = Math.Max(0, ((((x.One[i + 2] + stride[i] - 1) / stride[i]) - 1) * stride[i]) + (dilation[i] * (kernel[i] - 1)) + 1 - x.One[i + 2]);
+            var missing = Math.Max(
+                0, ((((x.One[i + 2] + stride[i] - 1) / stride[i]) - 1) * stride[i]) + (dilation[i] * (kernel[i] - 1)) + 1 - x.One[i + 2]);
             (before[i], after[i]) = automatic switch
             {
                 "SAME_UPPER" => (missing / 2, missing - (missing / 2)),

@@ -29,7 +29,8 @@ internal sealed partial class OnnxImport
         ["Flatten"] = Single((import, node) => import.Flatten(node)),
         ["Floor"] = Single((import, node) => import.Known(node, x => x[0].floor())),
         ["Gather"] = Single((import, node) => import.Gather(node)),
-        ["Gelu"] = Single((import, node) => import.Activate(node, node.Text("approximate", "none") == "tanh" ? new Activation(Function.GeluTanh) : Activation.Gelu)),
+        ["Gelu"] = Single((import, node) =>
+            import.Activate(node, node.Text("approximate", "none") == "tanh" ? new Activation(Function.GeluTanh) : Activation.Gelu)),
         ["Gemm"] = Single((import, node) => import.Gemm(node)),
         ["GlobalAveragePool"] = Single((import, node) => import.GlobalAveragePool(node)),
         ["GlobalMaxPool"] = Single((import, node) => import.GlobalMaxPool(node)),
@@ -77,5 +78,6 @@ internal sealed partial class OnnxImport
 
     // The usual one has a kernel of its own; a float32 of 1 / 6 is near to a sixth.
     private static Activation HardSigmoid(double slope, double offset) =>
-        Math.Abs(slope - Activation.HardSigmoid.First) < 1e-6 && offset == Activation.HardSigmoid.Second ? Activation.HardSigmoid : new Activation(Function.HardSigmoid, slope, offset);
+        Math.Abs(slope - Activation.HardSigmoid.First) < 1e-6 && offset == Activation.HardSigmoid.Second ? Activation.HardSigmoid
+            : new Activation(Function.HardSigmoid, slope, offset);
 }

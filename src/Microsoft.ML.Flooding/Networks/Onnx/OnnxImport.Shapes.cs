@@ -17,14 +17,19 @@ internal sealed partial class OnnxImport
     /// <param name="node">For errors.</param>
     /// <param name="x">The value.</param>
     /// <param name="one">The new shape for one image.</param>
-    /// <param name="two">That for two; null: the graph was made for a single image, and the axis in which the images lie is looked for.</param>
+    /// <param name="two">
+    /// That for two; null: the graph was made for a single image, and the axis in which the images lie is looked for.
+    /// </param>
     private OnnxValue Reshape(GraphNode node, OnnxValue x, long[] one, long[]? two)
     {
         if (!x.IsPerImage)
             return Apply(node, new ReshapeOperation(one), x);
         two ??= ForTwo(node, x, one);
         if (one.Length != two.Length || one.Zip(two).Count(sizes => sizes.First != sizes.Second) != 1)
-            throw node.Wrong($"{ShapeOperators.Describe(one)} for one image and {ShapeOperators.Describe(two)} for two leave no axis to the images");
+        {
+            throw node.Wrong(
+                $"{ShapeOperators.Describe(one)} for one image and {ShapeOperators.Describe(two)} for two leave no axis to the images");
+        }
         return Apply(node, new ReshapeOperation([.. one.Zip(two).Select(sizes => sizes.First == sizes.Second ? sizes.First : -1)]), x);
     }
 
@@ -45,7 +50,8 @@ internal sealed partial class OnnxImport
     private static long[] Sizes(GraphNode node, long[] sizes, long[] x, bool keepsZeros)
     {
         var filled = sizes.Select((size, axis) => size != 0 || keepsZeros ? size
-            : axis < x.Length ? x[axis] : throw node.Wrong($"it keeps an axis {axis}, which {ShapeOperators.Describe(x)} has not")).ToArray();
+            : axis < x.Length ? x[axis]
+                : throw node.Wrong($"it keeps an axis {axis}, which {ShapeOperators.Describe(x)} has not")).ToArray();
         return ShapeOperators.Instance.Reshape(filled, x);
     }
 
@@ -58,7 +64,8 @@ internal sealed partial class OnnxImport
             return Apply(node, new ReshapeOperation([-1, x.One[1..].Aggregate(1L, (a, b) => checked(a * b))]), x);
         return Reshape(node, x, Matrix(x.One), Matrix(x.Two));
 
-        long[] Matrix(long[] shape) => [shape[..axis].Aggregate(1L, (a, b) => checked(a * b)), shape[axis..].Aggregate(1L, (a, b) => checked(a * b))];
+        long[] Matrix(long[] shape) =>
+            [shape[..axis].Aggregate(1L, (a, b) => checked(a * b)), shape[axis..].Aggregate(1L, (a, b) => checked(a * b))];
     }
 
     private OnnxValue Squeeze(GraphNode node)
@@ -106,7 +113,8 @@ internal sealed partial class OnnxImport
             throw node.Wrong("it has no inputs");
         var axis = node.Axis(node.Integer("axis", 0), values[0].Rank);
         // A constant of one image's size, as the class token of a transformer, goes to each image.
-        if (values.FirstOrDefault(value => value is ComputedValue { IsPerImage: true }) is ComputedValue images && images.One[0] != images.Two[0])
+        if (values.FirstOrDefault(value => value is ComputedValue { IsPerImage: true }) is ComputedValue images
+            && images.One[0] != images.Two[0])
         {
             for (var i = 0; i < values.Length; i++)
             {
@@ -146,7 +154,8 @@ internal sealed partial class OnnxImport
             x = Slice(node, x, node.Axis(axes[i], x.Rank), starts[i], ends[i], steps[i]);
         return x;
 
-        long[]? Bounds(string attribute, int index) => isOld ? node.Integers(attribute) : OptionalFixed(node, index) is { } values ? Integers(node, values) : null;
+        long[]? Bounds(string attribute, int index) => isOld ? node.Integers(attribute) : OptionalFixed(node, index) is { } values
+            ? Integers(node, values) : null;
     }
 
     private OnnxValue Slice(GraphNode node, OnnxValue x, int axis, long start, long end, long step)
@@ -174,7 +183,8 @@ internal sealed partial class OnnxImport
         if (x.One[axis] != x.Two[axis])
             throw node.Wrong("it takes some of the images");
         var indices = Integers(node, numbers.flatten()).Select(index => index < 0 ? index + x.One[axis] : index).ToArray();
-        OnnxValue taken = indices is [var single] ? Apply(node, new SliceOperation(axis, single, single + 1, 1), x) : Apply(node, new GatherOperation(axis, indices), x);
+        OnnxValue taken = indices is [var single] ? Apply(node, new SliceOperation(axis, single, single + 1, 1), x)
+            : Apply(node, new GatherOperation(axis, indices), x);
         return numbers.ndim == 1 ? taken : Reshape(node, taken, With(taken.One), With(taken.Two));
 
         long[] With(long[] shape) => [.. shape[..axis], .. numbers.shape, .. shape[(axis + 1)..]];
@@ -185,7 +195,8 @@ internal sealed partial class OnnxImport
         var x = Input(node, 0);
         var pads = (node.Opset < 11 ? node.Integers("pads") : Integers(node, Fixed(node, 1))) ?? throw node.Wrong("it has no pads");
         var value = node.Opset < 11 ? node.Number("value", 0) : OptionalFixed(node, 2) is { } given ? Number(node, given) : 0;
-        var axes = OptionalFixed(node, 3) is { } some ? [.. Integers(node, some).Select(axis => node.Axis(axis, x.Rank))] : Enumerable.Range(0, x.Rank).ToArray();
+        var axes = OptionalFixed(node, 3) is { } some ? [.. Integers(node, some).Select(axis => node.Axis(axis, x.Rank))]
+            : Enumerable.Range(0, x.Rank).ToArray();
         if (pads.Length != 2 * axes.Length)
             throw node.Wrong($"{pads.Length} pads do not go with {axes.Length} axes");
         var (before, after) = (new long[x.Rank], new long[x.Rank]);
@@ -223,7 +234,8 @@ internal sealed partial class OnnxImport
                     continue;
                 if (before[axis] >= size + 1 || after[axis] >= size + 1)
                     throw node.Wrong($"it pads {size} values by more");
-                x = Apply(node, new GatherOperation(axis, [.. Enumerable.Range(0, (int)(before[axis] + size + after[axis])).Select(i => source(i - before[axis], size))]), x);
+                x = Apply(node, new GatherOperation(axis,
+                    [.. Enumerable.Range(0, (int)(before[axis] + size + after[axis])).Select(i => source(i - before[axis], size))]), x);
             }
             return x;
         }
@@ -266,7 +278,8 @@ internal sealed partial class OnnxImport
         long[] Part(long[] shape) => start < end ? shape[start..end] : [];
     }
 
-    private static KnownValue PerImage(long[] one, long[] two) => one.SequenceEqual(two) ? new KnownValue(tensor(one)) : new KnownValue(tensor(one), tensor(two));
+    private static KnownValue PerImage(long[] one, long[] two) => one.SequenceEqual(two) ? new KnownValue(tensor(one))
+        : new KnownValue(tensor(one), tensor(two));
 
     private OnnxValue Cast(GraphNode node)
     {
@@ -288,7 +301,8 @@ internal sealed partial class OnnxImport
             return Scalar(node.Number("value_float", 0));
         if (node.Integers("value_ints") is { Length: > 0 } integers)
             return new KnownValue(tensor(integers));
-        return node.Numbers("value_floats") is { } numbers ? new KnownValue(tensor(numbers.Select(number => (float)number).ToArray())) : throw node.Wrong("it has no value that is read");
+        return node.Numbers("value_floats") is { } numbers ? new KnownValue(tensor(numbers.Select(number => (float)number).ToArray()))
+            : throw node.Wrong("it has no value that is read");
     }
 
     private KnownValue ConstantOfShape(GraphNode node)
@@ -330,7 +344,8 @@ internal sealed partial class OnnxImport
     private KnownValue Known(GraphNode node, Func<Tensor[], Tensor> compute)
     {
         var operands = Enumerable.Range(0, node.Inputs.Count)
-            .Select(i => Input(node, i) as KnownValue ?? throw node.Wrong("this operator is read where its inputs are constants only")).ToArray();
+            .Select(i => Input(node, i) as KnownValue
+                ?? throw node.Wrong("this operator is read where its inputs are constants only")).ToArray();
         foreach (var shape in new[] { operands.Select(operand => operand.One), operands.Select(operand => operand.Two) })
         {
             var result = shape.Aggregate((x, y) => ShapeOperators.Instance.Combine(BinaryOperator.Add, x, y));

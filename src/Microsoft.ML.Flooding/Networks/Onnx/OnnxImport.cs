@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
 /// <summary>
-/// Reads a graph as the steps of a network for images of one size. What does not depend on the image is worked out at once: shapes, and weights
+/// Reads a graph as the steps of a network for images of one size. What does not depend on the image is worked out at once: shapes, and
+/// weights
 /// that are rearranged. All that does becomes a step.
 /// </summary>
 internal sealed partial class OnnxImport
@@ -103,7 +104,8 @@ internal sealed partial class OnnxImport
 
     private Tensor? OptionalFixed(GraphNode node, int index) => Optional(node, index) is null ? null : Fixed(node, index);
 
-    private ComputedValue Computed(GraphNode node, int index) => Input(node, index) as ComputedValue ?? throw node.Wrong($"its input '{node.Inputs[index]}' does not depend on the image");
+    private ComputedValue Computed(GraphNode node, int index) => Input(node, index) as ComputedValue
+        ?? throw node.Wrong($"its input '{node.Inputs[index]}' does not depend on the image");
 
     private static long[] Integers(GraphNode node, Tensor values)
     {
@@ -130,15 +132,18 @@ internal sealed partial class OnnxImport
             return Fold(node, tensors => operation.Apply(TensorOperators.Instance, tensors), operation, known);
         }
         var isLearned = operands.Any(operand => operand is ComputedValue { IsLearned: true });
-        return _builder.Add(operation, [.. operands.Select(operand => operand as ComputedValue ?? Constant(node, (KnownValue)operand, isLearned))]);
+        return _builder.Add(operation,
+            [.. operands.Select(operand => operand as ComputedValue ?? Constant(node, (KnownValue)operand, isLearned))]);
     }
 
     private KnownValue Fold(GraphNode node, Func<Tensor[], Tensor> compute, GraphOperation? operation, params KnownValue[] operands)
     {
         if (operation is not null)
-            Grow(node, operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.One)]).Aggregate(1L, (a, b) => checked(a * b)) - operands.Sum(operand => operand.ForOne.numel()));
+            Grow(node, operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.One)]).Aggregate(1L, (a, b) =>
+                checked(a * b)) - operands.Sum(operand => operand.ForOne.numel()));
         var one = compute(OnOneDevice(operands.Select(operand => operand.ForOne)));
-        return operands.All(operand => operand.IsFixed) ? new KnownValue(one) : new KnownValue(one, compute(OnOneDevice(operands.Select(operand => operand.ForTwo))));
+        return operands.All(operand => operand.IsFixed) ? new KnownValue(one)
+            : new KnownValue(one, compute(OnOneDevice(operands.Select(operand => operand.ForTwo))));
     }
 
     /// <exception cref="InvalidDataException">A small file asks for much memory.</exception>
@@ -152,7 +157,8 @@ internal sealed partial class OnnxImport
     private static Tensor[] OnOneDevice(IEnumerable<Tensor> tensors)
     {
         var all = tensors.ToArray();
-        return Array.Exists(all, tensor => tensor.device_type == DeviceType.META) ? [.. all.Select(tensor => tensor.to(OnnxTensor.Nowhere))] : all;
+        return Array.Exists(all, tensor => tensor.device_type == DeviceType.META)
+            ? [.. all.Select(tensor => tensor.to(OnnxTensor.Nowhere))] : all;
     }
 
     /// <summary>A known value as an operand of a step: learned, unless it is a single number or prepares the image.</summary>
@@ -165,7 +171,8 @@ internal sealed partial class OnnxImport
         {
             if (known.ForOne.dtype != ScalarType.Float32)
                 throw node.Wrong("integers and truth values are read where they are constants only");
-            value = _constants[(known.ForOne, learned)] = _builder.Add(new ConstantOperation(new GraphConstant(Own(known.ForOne), learned)));
+            value = _constants[(known.ForOne, learned)] =
+                _builder.Add(new ConstantOperation(new GraphConstant(Own(known.ForOne), learned)));
         }
         return value;
     }

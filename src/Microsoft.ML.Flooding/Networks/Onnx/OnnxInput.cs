@@ -4,13 +4,16 @@ using Microsoft.ML.Flooding.Networks;
 namespace Microsoft.ML.Flooding;
 
 /// <summary>How a network in an ONNX file takes its images, which the file itself does not tell: see where it comes from.</summary>
-/// <remarks>A pixel p from 0 to 255 becomes (p * <see cref="Scale"/> - mean) / deviation, with a mean and a deviation for each channel.</remarks>
+/// <remarks>
+/// A pixel p from 0 to 255 becomes (p * <see cref="Scale"/> - mean) / deviation, with a mean and a deviation for each channel.
+/// </remarks>
 public sealed record OnnxInput
 {
     private const float White = 255;
 
     /// <summary>
-    /// As torchvision's models: red first, values from 0 to 1 less the mean of ImageNet, divided by its deviation, and seven eighths of the shorter
+    /// As torchvision's models: red first, values from 0 to 1 less the mean of ImageNet, divided by its deviation, and seven eighths of the
+    /// shorter
     /// side cut from the middle. The default.
     /// </summary>
     public static OnnxInput ImageNet { get; } = new()
@@ -48,7 +51,8 @@ public sealed record OnnxInput
     public IReadOnlyList<float> Deviation { get; init; } = [1];
 
     /// <summary>
-    /// An image that is subtracted behind <see cref="Mean"/> and <see cref="Deviation"/>: [C, H, W], row by row, its channels in the network's order.
+    /// An image that is subtracted behind <see cref="Mean"/> and <see cref="Deviation"/>: [C, H, W], row by row, its channels in the
+    /// network's order.
     /// The default is none.
     /// </summary>
     public IReadOnlyList<float>? MeanImage { get; init; }
@@ -59,7 +63,10 @@ public sealed record OnnxInput
     /// <summary>The side of the images where the graph leaves it open, at least 1. The default is 224.</summary>
     public int Side { get; init; } = 224;
 
-    /// <summary>The share of the shorter side that is cut from the middle of an image, in (0, 1]; null: images are stretched as a whole. The default is 1.</summary>
+    /// <summary>
+    /// The share of the shorter side that is cut from the middle of an image, in (0, 1]; null: images are stretched as a whole. The default
+    /// is 1.
+    /// </summary>
     public double? CenterCrop { get; init; } = 1;
 
     /// <summary>The order of the channels and what happens to a pixel.</summary>
@@ -88,21 +95,40 @@ public sealed record OnnxInput
         if (!Array.TrueForAll(deviation, value => value > 0))
             throw new ArgumentException($"{nameof(Deviation)} must be above 0.");
         var unit = Scale * White;
-        return new Preprocessing(height, width, CenterCrop, [.. mean.Select(value => value / unit)], [.. deviation.Select(value => value / unit)]);
+        return new Preprocessing(
+            height, width, CenterCrop, [.. mean.Select(value => value / unit)], [.. deviation.Select(value => value / unit)]);
 
         float[] ForEach(IReadOnlyList<float> values, string name)
         {
             if ((values.Count != 1 && values.Count != channels) || !values.All(float.IsFinite))
-                throw new ArgumentException($"{name} has {values.Count} values; a finite one for each of the {channels} channels is needed, or one for all.");
+                throw new ArgumentException(
+                    $"{name} has {values.Count} values; a finite one for each of the {channels} channels is needed, or one for all.");
             return values.Count == 1 ? [.. Enumerable.Repeat(values[0], channels)] : [.. values];
         }
+    }
+
+    private IEnumerable<string> Settings()
+    {
+        yield return IsBlueFirst ? "blue first" : "red first";
+        yield return FormattableString.Invariant($"(pixel * {Scale} - ({List(Mean)})) / ({List(Deviation)})");
+        if (MeanImage is { } image)
+            yield return FormattableString.Invariant($"less an image of {image.Count} values");
+        if (PreprocessingGraph is { } graph)
+            yield return $"through '{graph}'";
+        if (Layout != OnnxLayout.Automatic)
+            yield return $"layout {Layout}";
+        yield return CenterCrop is { } share ? FormattableString.Invariant($"{share:0.###} of the shorter side") : "stretched as a whole";
+
+        static string List(IReadOnlyList<float> values) => string.Join(", ", values.Select(value => FormattableString.Invariant($"{value}")));
     }
 }
 
 /// <summary>Where the channels of an ONNX network's images lie.</summary>
 public enum OnnxLayout
 {
-    /// <summary>Told from the sizes of the graph's input: last where that has one or three values on the last axis and not on the second.</summary>
+    /// <summary>
+    /// Told from the sizes of the graph's input: last where that has one or three values on the last axis and not on the second.
+    /// </summary>
     Automatic,
 
     /// <summary>[N, C, H, W], as PyTorch has them.</summary>

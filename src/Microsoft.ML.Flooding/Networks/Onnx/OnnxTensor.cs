@@ -78,13 +78,16 @@ internal static class OnnxTensor
 
     public static ScalarType TypeOf(TensorProto proto) => proto.DataType switch
     {
-        TensorProto.Types.DataType.Float or TensorProto.Types.DataType.Double or TensorProto.Types.DataType.Float16 or TensorProto.Types.DataType.Bfloat16 => ScalarType.Float32,
-        TensorProto.Types.DataType.Int64 or TensorProto.Types.DataType.Int32 or TensorProto.Types.DataType.Uint8 or TensorProto.Types.DataType.Int8 => ScalarType.Int64,
+        TensorProto.Types.DataType.Float or TensorProto.Types.DataType.Double => ScalarType.Float32,
+        TensorProto.Types.DataType.Float16 or TensorProto.Types.DataType.Bfloat16 => ScalarType.Float32,
+        TensorProto.Types.DataType.Int64 or TensorProto.Types.DataType.Int32 => ScalarType.Int64,
+        TensorProto.Types.DataType.Uint8 or TensorProto.Types.DataType.Int8 => ScalarType.Int64,
         TensorProto.Types.DataType.Bool => ScalarType.Bool,
         var other => throw new InvalidDataException($"The tensor '{proto.Name}' holds values of type {other}, which is not read."),
     };
 
-    private static Tensor Read<T>(TensorProto proto, long count, RepeatedField<T> listed, ScalarType type) where T : unmanaged => proto.RawData.IsEmpty
+    private static Tensor Read<T>(TensorProto proto, long count, RepeatedField<T> listed, ScalarType type) where T : unmanaged =>
+        proto.RawData.IsEmpty
         ? Fill<T>(proto, count, [.. listed], type)
         : Fill(proto, count, MemoryMarshal.Cast<byte, T>(proto.RawData.Span), type);
 

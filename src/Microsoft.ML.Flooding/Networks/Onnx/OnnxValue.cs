@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
 /// <summary>
-/// What a name of a graph stands for while the graph is read. The number of images stays open by working everything out twice, for one image and
+/// What a name of a graph stands for while the graph is read. The number of images stays open by working everything out twice, for one
+/// image and
 /// for two: a size that differs is a multiple of it.
 /// </summary>
 /// <param name="One">The shape for one image.</param>

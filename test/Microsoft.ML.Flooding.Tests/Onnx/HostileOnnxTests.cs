@@ -21,15 +21,15 @@ public sealed class HostileOnnxTests
             g.Model.Graph.Node[0].Domain = "com.microsoft";
             return y;
         })),
-        ["a cycle"] = ("needs its own result", () => Graph((g, x) =>
+        ["a cycle"] = ("depends on its own result", () => Graph((g, x) =>
         {
             var y = g.Node("Add", [x, "Relu_1_0"]);
             return g.Node("Relu", [y]);
         })),
-        ["a node of itself"] = ("needs its own result", () => Graph((g, x) => g.Node("Add", [x, "Add_0_0"]))),
-        ["a missing input"] = ("nothing gives the value 'nowhere'", () => Graph((g, x) => g.Node("Add", [x, "nowhere"]))),
-        ["a missing result"] = ("nothing gives the value 'nowhere'", () => Graph((g, x) => "nowhere")),
-        ["a value given twice"] = ("given twice", () => Graph((g, x) =>
+        ["a node of itself"] = ("depends on its own result", () => Graph((g, x) => g.Node("Add", [x, "Add_0_0"]))),
+        ["a missing input"] = ("no node computes the value 'nowhere'", () => Graph((g, x) => g.Node("Add", [x, "nowhere"]))),
+        ["a missing result"] = ("no node computes the value 'nowhere'", () => Graph((g, x) => "nowhere")),
+        ["a value given twice"] = ("computed twice", () => Graph((g, x) =>
         {
             var y = g.Node("Relu", [x]);
             g.Node("Relu", [x]);
@@ -47,27 +47,27 @@ public sealed class HostileOnnxTests
             var shape = g.Node("Shape", [x]);
             return g.Node("Cast", [shape], ("to", 1));
         })),
-        ["a tensor of more than it has"] = ("does not go with", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([1000, 3, 3, 3], 1)]))),
-        ["raw data of a broken length"] = ("does not go with", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [2], 7)]))),
-        ["a shape that overflows"] = ("more than any memory", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [1L << 40, 1L << 40], 8)]))),
-        ["a negative shape"] = ("is no shape", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [-1], 8)]))),
+        ["a tensor of more than it has"] = ("does not match", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([1000, 3, 3, 3], 1)]))),
+        ["raw data of a broken length"] = ("does not match", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [2], 7)]))),
+        ["a shape that overflows"] = ("is too large", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [1L << 40, 1L << 40], 8)]))),
+        ["a negative shape"] = ("is not a valid shape", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [-1], 8)]))),
         ["weights out of nothing"] = ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("ConstantOfShape", [g.Integers(1 << 20, 1 << 20)])]))),
         ["weights out of a sum"] = ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("Add", [g.Floats([4096, 1], new float[4096]), g.Floats([4096], new float[4096])])]))),
         ["weights out of an expansion"] = ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("Expand", [g.Floats([1], 1), g.Integers(1 << 30)])]))),
-        ["a long range"] = ("no range", () => Graph((g, x) => g.Node("Gather", [x, g.Node("Range", [g.Integer(0), g.Integer(1L << 40), g.Integer(1)])], ("axis", 1)))),
-        ["a huge padding"] = ("impossible", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 1, 1 }), ("pads", new long[] { 1L << 40, 0, 0, 0 })))),
+        ["a long range"] = ("a range from", () => Graph((g, x) => g.Node("Gather", [x, g.Node("Range", [g.Integer(0), g.Integer(1L << 40), g.Integer(1)])], ("axis", 1)))),
+        ["a huge padding"] = ("are invalid", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 1, 1 }), ("pads", new long[] { 1L << 40, 0, 0, 0 })))),
         ["a huge image"] = ("values for one image", () => Graph((g, x) => g.Node("Pad", [x, g.Integers(0, 0, 1 << 20, 1 << 20, 0, 0, 0, 0)]))),
         ["an image beyond numbers"] = ("Pad node", () => Graph((g, x) => g.Node("Pad", [x, g.Integers(0, 0, long.MaxValue, 1, 0, 0, 1, 1)]))),
-        ["a kernel of nothing"] = ("impossible", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 0, 0 })))),
+        ["a kernel of nothing"] = ("are invalid", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 0, 0 })))),
         ["a window too large"] = ("does not fit", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 9, 9 })))),
         ["weights of other channels"] = ("5 channels", () => Graph((g, x) => g.Node("Conv", [x, g.Weights(4, 5, 3, 3)]))),
-        ["weights without values"] = ("do not go together", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([0, 3, 3, 3])]))),
+        ["weights without values"] = ("do not fit together", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([0, 3, 3, 3])]))),
         ["groups that do not divide"] = ("groups", () => Graph((g, x) => g.Node("Conv", [x, g.Weights(4, 1, 3, 3)], ("group", 3)))),
-        ["shapes that do not go together"] = ("do not broadcast", () => Graph((g, x) => g.Node("Add", [x, g.Weights(7)]))),
-        ["an axis that is not there"] = ("no axis 9", () => Graph((g, x) => g.Node("Concat", [x, x], ("axis", 9)))),
-        ["a reshape of other values"] = ("cannot become", () => Graph((g, x) => g.Node("Reshape", [x, g.Integers(1, 7)]))),
-        ["an order that is none"] = ("no order", () => Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
-        ["images mixed"] = ("all images", () => Graph((g, x) => g.Node("ReduceMean", [x], ("axes", new long[] { 0 })))),
+        ["shapes that do not go together"] = ("cannot be broadcast", () => Graph((g, x) => g.Node("Add", [x, g.Weights(7)]))),
+        ["an axis that is not there"] = ("axis 9 does not exist", () => Graph((g, x) => g.Node("Concat", [x, x], ("axis", 9)))),
+        ["a reshape of other values"] = ("cannot be reshaped", () => Graph((g, x) => g.Node("Reshape", [x, g.Integers(1, 7)]))),
+        ["an order that is none"] = ("not a permutation", () => Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
+        ["images mixed"] = ("the axis of the images", () => Graph((g, x) => g.Node("ReduceMean", [x], ("axes", new long[] { 0 })))),
         ["a softmax over the images taken for classes"] = ("Its result is", () => Graph((g, x) => g.Node("Transpose", [g.Node("Flatten", [x])]))),
         ["an input that is no image"] = ("2 axes", () =>
         {
@@ -75,17 +75,17 @@ public sealed class HostileOnnxTests
             return g.File(g.Node("Relu", [g.Input]));
         }
         ),
-        ["images too large"] = ("not possible", () =>
+        ["images too large"] = ("not supported", () =>
         {
             var g = new TestGraph(13, 1, 3, 1L << 40, 8);
             return g.File(g.Node("Relu", [g.Input]));
         }
         ),
-        ["a number where integers are needed"] = ("integers are expected", () => Graph((g, x) => g.Node("Reshape", [x, g.Floats([2], 1, -1)]))),
-        ["external data outside"] = ("outside of the file's folder", () => Graph((g, x) => g.Node("Add", [x, External(g, "../secret", 12)]))),
-        ["external data at an absolute path"] = ("outside of the file's folder", () => Graph((g, x) => g.Node("Add", [x, External(g, Path.GetFullPath("secret"), 12)]))),
-        ["external data that is missing"] = ("Put it beside", () => Graph((g, x) => g.Node("Add", [x, External(g, "absent.data", 12)]))),
-        ["external data of nowhere"] = ("not in which", () => Graph((g, x) => g.Node("Add", [x, External(g, "", 12)]))),
+        ["a number where integers are needed"] = ("must be integers", () => Graph((g, x) => g.Node("Reshape", [x, g.Floats([2], 1, -1)]))),
+        ["external data outside"] = ("outside the folder of the ONNX file", () => Graph((g, x) => g.Node("Add", [x, External(g, "../secret", 12)]))),
+        ["external data at an absolute path"] = ("outside the folder of the ONNX file", () => Graph((g, x) => g.Node("Add", [x, External(g, Path.GetFullPath("secret"), 12)]))),
+        ["external data that is missing"] = ("Copy that file", () => Graph((g, x) => g.Node("Add", [x, External(g, "absent.data", 12)]))),
+        ["external data of nowhere"] = ("whose name is missing", () => Graph((g, x) => g.Node("Add", [x, External(g, "", 12)]))),
     };
 
     public static IEnumerable<string> Names => Cases.Keys;

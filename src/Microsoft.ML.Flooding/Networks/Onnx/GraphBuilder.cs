@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>Gathers the steps of a network, and knows the shape of every value.</summary>
+/// <summary>Collects the steps of a network and the shape of each value.</summary>
 internal sealed class GraphBuilder
 {
     // 1 GiB of float32 for a single value of a single image.
@@ -20,30 +20,33 @@ internal sealed class GraphBuilder
 
     public IReadOnlyList<GraphStep> Steps => _steps;
 
-    /// <summary>The step that a value comes from; null for the input.</summary>
+    /// <summary>The step that computes a value; null for the input.</summary>
     public GraphStep? Maker(ComputedValue value) => value.Number == 0 ? null : _steps[value.Number - 1];
 
-    /// <summary>The value of a number.</summary>
+    /// <summary>The value with a number.</summary>
     public ComputedValue this[int number] => _values[number];
 
-    /// <exception cref="ArgumentException">The operands do not go together.</exception>
-    /// <exception cref="OverflowException">A size is absurd.</exception>
+    /// <summary>Adds a step.</summary>
+    /// <exception cref="ArgumentException">The operands do not fit together.</exception>
+    /// <exception cref="OverflowException">A size exceeds 64 bits.</exception>
     public ComputedValue Add(GraphOperation operation, params ComputedValue[] operands)
     {
         var one = operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.One)]);
         var two = operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.Two)]);
         if (one.Aggregate(1L, (product, size) => checked(product * size)) is > MostValues and var values)
-            throw new ArgumentException($"{values:N0} values for one image are more than {MostValues:N0}");
-        var isLearned = operands.Any(operand => operand.IsLearned) || operation is ConvOperation or LinearOperation or BatchNormOperation or LayerNormOperation;
+            throw new ArgumentException($"{values:N0} values for one image exceed the limit of {MostValues:N0}");
+        var isLearned = operands.Any(operand => operand.IsLearned)
+            || operation is ConvOperation or LinearOperation or BatchNormOperation or LayerNormOperation;
         _steps.Add(new GraphStep(operation, [.. operands.Select(operand => operand.Number)]));
         var value = new ComputedValue(_steps.Count, one, two, isLearned);
         _values.Add(value);
         return value;
     }
 
-    /// <summary>Puts another operation in the place of the one that a value comes from.</summary>
-    public void Replace(ComputedValue value, GraphOperation operation) => _steps[value.Number - 1] = _steps[value.Number - 1] with { Operation = operation };
+    /// <summary>Replaces the operation that computes a value.</summary>
+    public void Replace(ComputedValue value, GraphOperation operation) =>
+        _steps[value.Number - 1] = _steps[value.Number - 1] with { Operation = operation };
 }
 
-/// <summary>An operation and the numbers of the values it reads: 0 is the input, 1 the result of the first step.</summary>
+/// <summary>An operation and the numbers of the values it reads: 0 is the input, 1 is the result of the first step.</summary>
 internal sealed record GraphStep(GraphOperation Operation, int[] Inputs);

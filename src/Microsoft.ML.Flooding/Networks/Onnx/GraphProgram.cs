@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>The steps that one value needs, made ready to run: memory is used again where nothing else reads it.</summary>
+/// <summary>The steps that compute one value. Values that nothing else reads are overwritten, which saves memory.</summary>
 internal sealed class GraphProgram
 {
     private readonly List<GraphStep> _steps;
@@ -10,7 +10,7 @@ internal sealed class GraphProgram
 
     private GraphProgram(List<GraphStep> steps, int output) => (_steps, _output) = (steps, output);
 
-    /// <summary>The layers of the steps, block by block: a block ends where a single value holds all that later steps need.</summary>
+    /// <summary>The layers of the steps in blocks. A block ends where later steps need only a single value.</summary>
     public IEnumerable<IReadOnlyList<nn.Module>> Blocks()
     {
         var uses = Uses();
@@ -83,9 +83,13 @@ internal sealed class GraphProgram
         {
             _steps[i] = _steps[i] switch
             {
-                { Operation: ActivateOperation activate, Inputs: [var x] } step when IsFree(x) => step with { Operation = activate with { Overwrites = true } },
-                { Operation: CombineOperation { Combination: BinaryOperator.Add }, Inputs: [var x, var y] } step when shapes[x].SequenceEqual(shapes[y]) =>
-                    IsFree(x) ? new GraphStep(new AddOperation(), [x, y]) : IsFree(y) ? new GraphStep(new AddOperation(), [y, x]) : step,
+                { Operation: ActivateOperation activate, Inputs: [var x] } step when IsFree(x) =>
+                    step with { Operation = activate with { Overwrites = true } },
+                { Operation: CombineOperation { Combination: BinaryOperator.Add }, Inputs: [var x, var y] } step
+                    when shapes[x].SequenceEqual(shapes[y]) =>
+                    IsFree(x) ? new GraphStep(new AddOperation(), [x, y])
+                    : IsFree(y) ? new GraphStep(new AddOperation(), [y, x])
+                    : step,
                 var step => step,
             };
         }

@@ -129,7 +129,7 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, every epoch decodes its images
         /// again and shuffles them only within blocks: these follow the order of the data, and each takes half of
-        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training. The order depends on the data,
+        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training; if it is not, a warning says so. The order depends on the data,
         /// the seed, this option and <see cref="MaxCacheBytes"/>, never on the free memory of the machine. Default: true.
         /// </summary>
         public bool CacheOnDisk { get; set; } = true;

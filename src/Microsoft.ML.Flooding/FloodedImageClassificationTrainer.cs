@@ -110,6 +110,8 @@ public sealed partial class FloodedImageClassificationTrainer
         using var progress = host.StartProgressChannel("Training");
         var device = DeviceSelection.Choose(_environment, channel);
         _options.StopToken.ThrowIfCancellationRequested();
+        TorchSettings.RequireDefaults();
+        using var gradients = TorchSettings.WithGradients();
         using var scope = NewDisposeScope();
 
         var feature = input.Schema[_options.FeatureColumnName];

@@ -213,6 +213,7 @@ public sealed class FloodedImageClassificationTransformer
     {
         ArgumentNullException.ThrowIfNull(data);
         options ??= new LossLandscapeOptions();
+        TorchSettings.RequireDefaults();
         options.Validate();
         ImageColumn.ThrowIfCachedAway(data, Description.FeatureColumn);
         var label = data.Schema.GetColumnOrNull(labelColumnName)

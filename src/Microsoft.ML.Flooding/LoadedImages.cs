@@ -53,7 +53,7 @@ internal sealed class LoadedImages : IDisposable
 
     /// <summary>Splits the rows into training and validation rows. The sets stay this object's.</summary>
     /// <param name="seed">The seed of the split.</param>
-    /// <param name="channel">Warns of classes that are not validated.</param>
+    /// <param name="channel">Warns of classes that are not validated, and of data sorted by class.</param>
     /// <exception cref="InvalidOperationException">There are too few images, or none to validate on where an option needs them.</exception>
     public TrainingData Split(long seed, IChannel channel)
     {
@@ -62,6 +62,7 @@ internal sealed class LoadedImages : IDisposable
         ThrowIfTooFew(data);
         if (ReferenceEquals(data.Training, data.Validation))
             WarnOfClassesNotValidated(data, channel);
+        WarnOfClassOrder(channel);
         return data;
     }
 
@@ -106,6 +107,17 @@ internal sealed class LoadedImages : IDisposable
             throw new InvalidOperationException(
                 $"{needsValidation} needs a {nameof(_options.ValidationSet)} or a {nameof(_options.ValidationSetFraction)} "
                 + "that holds at least one image.");
+    }
+
+    private void WarnOfClassOrder(IChannel channel)
+    {
+        if (_training.BlockLength < _training.Count
+            && ClassOrder.IsSorted(_training.Labels.data<long>().ToArray(), _training.BlockLength))
+            channel.Warning(
+                MessageSensitivity.None,
+                $"The images are sorted by class, and {nameof(_options.CacheOnDisk)} = false shuffles them only within blocks of "
+                + $"{_training.BlockLength} images. Put mlContext.Data.ShuffleRows before the trainer, raise "
+                + $"{nameof(_options.MaxCacheBytes)}, or set {nameof(_options.CacheOnDisk)} to true.");
     }
 
     private void WarnOfClassesNotValidated(TrainingData data, IChannel channel)

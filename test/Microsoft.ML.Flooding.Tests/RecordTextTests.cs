@@ -66,6 +66,11 @@ public sealed class RecordTextTests
             "0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
     }
 
+    [TestMethod]
+    public void Text_of_an_input_says_how_an_image_becomes_it() => Assert.AreEqual(
+        "blue first, (pixel * 1 - (123.68, 116.779, 103.939)) / (1), less an image of 3 values, 0.875 of the shorter side",
+        (OnnxInput.Caffe with { CenterCrop = 0.875, MeanImage = [1, 2, 3] }).ToString());
+
     private static bool IsRecord(Type type) =>
         type.GetMethod("<Clone>$") is not null
         || (type.IsValueType && type.GetMethod("PrintMembers", BindingFlags.Instance | BindingFlags.NonPublic) is not null);

@@ -76,7 +76,7 @@ internal static unsafe class EncodedImage
         codec = length == 0 ? null : SKCodec.Create(data);
         stored = codec?.Info ?? default;
         problem = length == 0 ? "it is empty (there is no file, or the file is empty)"
-            : codec is null ? "it is not a JPEG, PNG, WebP, GIF or BMP file, or the file is damaged"
+            : codec is null ? ForeignImage.Describe(data.AsSpan())
             : (long)stored.Width * stored.Height > maxPixels
                 ? $"it has {stored.Width} x {stored.Height} pixels, more than MaxPixels = {maxPixels}"
             : null;

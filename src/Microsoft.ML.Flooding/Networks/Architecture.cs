@@ -257,6 +257,8 @@ public sealed partial class Architecture : IEquatable<Architecture>
     internal Network CreateEmpty(ImageShape shape, int classes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
+        // TorchSharp's modules take the defaults of the process.
+        TorchSettings.RequireDefaults();
         var resolved = Resolve(shape);
         return resolved.Family.Create(resolved, shape, classes);
     }

@@ -35,7 +35,7 @@ internal sealed unsafe class ImageRows : IDisposable
         _problems = new string?[capacity];
         _probabilities = new float[checked(capacity * classes)];
         var shape = column.Shape;
-        _pixels = empty([capacity, shape.Height, shape.Width, shape.Channels], ImageColumn.PixelTypeOf(type)).DetachFromDisposeScope();
+        _pixels = empty([capacity, shape.Height, shape.Width, shape.Channels], ImageColumn.PixelTypeOf(type), CPU).DetachFromDisposeScope();
         _stride = checked(shape.Length * (int)_pixels.ElementSize);
 
         // The length of Tensor.bytes is a 32-bit integer; the pointer to the first row has no such limit.

@@ -26,7 +26,8 @@ public sealed class DnnImageFeaturizerTests
         for (var i = 0; i < 2; i++)
         {
             var prepared = OnnxCheck.Runtime(File.ReadAllBytes(files.Preprocessing), images[i..(i + 1)]);
-            OnnxCheck.AssertNear(OnnxCheck.Runtime(File.ReadAllBytes(files.Network), tensor(prepared).reshape(1, 3, 224, 224)), features[i], $"image {i}");
+            OnnxCheck.AssertNear(
+                OnnxCheck.Runtime(File.ReadAllBytes(files.Network), tensor(prepared).reshape(1, 3, 224, 224)), features[i], $"image {i}");
         }
     }
 

@@ -21,15 +21,15 @@ public sealed class HostileOnnxTests
             g.Model.Graph.Node[0].Domain = "com.microsoft";
             return y;
         })),
-        ["a cycle"] = ("depends on its own result", () => Graph((g, x) =>
+        ["a cycle"] = ("needs its own result", () => Graph((g, x) =>
         {
             var y = g.Node("Add", [x, "Relu_1_0"]);
             return g.Node("Relu", [y]);
         })),
-        ["a node of itself"] = ("depends on its own result", () => Graph((g, x) => g.Node("Add", [x, "Add_0_0"]))),
-        ["a missing input"] = ("no node computes the value 'nowhere'", () => Graph((g, x) => g.Node("Add", [x, "nowhere"]))),
-        ["a missing result"] = ("no node computes the value 'nowhere'", () => Graph((g, x) => "nowhere")),
-        ["a value given twice"] = ("computed twice", () => Graph((g, x) =>
+        ["a node of itself"] = ("needs its own result", () => Graph((g, x) => g.Node("Add", [x, "Add_0_0"]))),
+        ["a missing input"] = ("nothing gives the value 'nowhere'", () => Graph((g, x) => g.Node("Add", [x, "nowhere"]))),
+        ["a missing result"] = ("nothing gives the value 'nowhere'", () => Graph((g, x) => "nowhere")),
+        ["a value given twice"] = ("given twice", () => Graph((g, x) =>
         {
             var y = g.Node("Relu", [x]);
             g.Node("Relu", [x]);
@@ -47,45 +47,56 @@ public sealed class HostileOnnxTests
             var shape = g.Node("Shape", [x]);
             return g.Node("Cast", [shape], ("to", 1));
         })),
-        ["a tensor of more than it has"] = ("does not match", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([1000, 3, 3, 3], 1)]))),
-        ["raw data of a broken length"] = ("does not match", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [2], 7)]))),
-        ["a shape that overflows"] = ("is too large", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [1L << 40, 1L << 40], 8)]))),
-        ["a negative shape"] = ("is not a valid shape", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [-1], 8)]))),
-        ["weights out of nothing"] = ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("ConstantOfShape", [g.Integers(1 << 20, 1 << 20)])]))),
-        ["weights out of a sum"] = ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("Add", [g.Floats([4096, 1], new float[4096]), g.Floats([4096], new float[4096])])]))),
-        ["weights out of an expansion"] = ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("Expand", [g.Floats([1], 1), g.Integers(1 << 30)])]))),
-        ["a long range"] = ("a range from", () => Graph((g, x) => g.Node("Gather", [x, g.Node("Range", [g.Integer(0), g.Integer(1L << 40), g.Integer(1)])], ("axis", 1)))),
-        ["a huge padding"] = ("are invalid", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 1, 1 }), ("pads", new long[] { 1L << 40, 0, 0, 0 })))),
-        ["a huge image"] = ("values for one image", () => Graph((g, x) => g.Node("Pad", [x, g.Integers(0, 0, 1 << 20, 1 << 20, 0, 0, 0, 0)]))),
-        ["an image beyond numbers"] = ("Pad node", () => Graph((g, x) => g.Node("Pad", [x, g.Integers(0, 0, long.MaxValue, 1, 0, 0, 1, 1)]))),
-        ["a kernel of nothing"] = ("are invalid", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 0, 0 })))),
+        ["a tensor of more than it has"] = ("does not go with", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([1000, 3, 3, 3], 1)]))),
+        ["raw data of a broken length"] = ("does not go with", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [2], 7)]))),
+        ["a shape that overflows"] = ("more than any memory", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [1L << 40, 1L << 40], 8)]))),
+        ["a negative shape"] = ("is no shape", () => Graph((g, x) => g.Node("Add", [x, Raw(g, [-1], 8)]))),
+        ["weights out of nothing"] =
+            ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("ConstantOfShape", [g.Integers(1 << 20, 1 << 20)])]))),
+        ["weights out of a sum"] = ("constant values", () =>
+            Graph((g, x) => g.Node("Add", [x, g.Node("Add", [g.Floats([4096, 1], new float[4096]), g.Floats([4096], new float[4096])])]))),
+        ["weights out of an expansion"] =
+            ("constant values", () => Graph((g, x) => g.Node("Add", [x, g.Node("Expand", [g.Floats([1], 1), g.Integers(1 << 30)])]))),
+        ["a long range"] = ("no range", () =>
+            Graph((g, x) => g.Node("Gather", [x, g.Node("Range", [g.Integer(0), g.Integer(1L << 40), g.Integer(1)])], ("axis", 1)))),
+        ["a huge padding"] = ("impossible", () =>
+            Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 1, 1 }), ("pads", new long[] { 1L << 40, 0, 0, 0 })))),
+        ["a huge image"] = ("values for one image", () =>
+            Graph((g, x) => g.Node("Pad", [x, g.Integers(0, 0, 1 << 20, 1 << 20, 0, 0, 0, 0)]))),
+        ["an image beyond numbers"] =
+            ("Pad node", () => Graph((g, x) => g.Node("Pad", [x, g.Integers(0, 0, long.MaxValue, 1, 0, 0, 1, 1)]))),
+        ["a kernel of nothing"] = ("impossible", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 0, 0 })))),
         ["a window too large"] = ("does not fit", () => Graph((g, x) => g.Node("MaxPool", [x], ("kernel_shape", new long[] { 9, 9 })))),
         ["weights of other channels"] = ("5 channels", () => Graph((g, x) => g.Node("Conv", [x, g.Weights(4, 5, 3, 3)]))),
-        ["weights without values"] = ("do not fit together", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([0, 3, 3, 3])]))),
+        ["weights without values"] = ("do not go together", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([0, 3, 3, 3])]))),
         ["groups that do not divide"] = ("groups", () => Graph((g, x) => g.Node("Conv", [x, g.Weights(4, 1, 3, 3)], ("group", 3)))),
         ["shapes that do not go together"] = ("cannot be broadcast", () => Graph((g, x) => g.Node("Add", [x, g.Weights(7)]))),
-        ["an axis that is not there"] = ("axis 9 does not exist", () => Graph((g, x) => g.Node("Concat", [x, x], ("axis", 9)))),
+        ["an axis that is not there"] = ("no axis 9", () => Graph((g, x) => g.Node("Concat", [x, x], ("axis", 9)))),
         ["a reshape of other values"] = ("cannot be reshaped", () => Graph((g, x) => g.Node("Reshape", [x, g.Integers(1, 7)]))),
         ["an order that is none"] = ("not a permutation", () => Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
-        ["images mixed"] = ("the axis of the images", () => Graph((g, x) => g.Node("ReduceMean", [x], ("axes", new long[] { 0 })))),
-        ["a softmax over the images taken for classes"] = ("Its result is", () => Graph((g, x) => g.Node("Transpose", [g.Node("Flatten", [x])]))),
+        ["images mixed"] = ("all images", () => Graph((g, x) => g.Node("ReduceMean", [x], ("axes", new long[] { 0 })))),
+        ["a softmax over the images taken for classes"] =
+            ("Its result is", () => Graph((g, x) => g.Node("Transpose", [g.Node("Flatten", [x])]))),
         ["an input that is no image"] = ("2 axes", () =>
         {
             var g = new TestGraph(13, 1, 10);
             return g.File(g.Node("Relu", [g.Input]));
         }
         ),
-        ["images too large"] = ("not supported", () =>
+        ["images too large"] = ("not possible", () =>
         {
             var g = new TestGraph(13, 1, 3, 1L << 40, 8);
             return g.File(g.Node("Relu", [g.Input]));
         }
         ),
-        ["a number where integers are needed"] = ("must be integers", () => Graph((g, x) => g.Node("Reshape", [x, g.Floats([2], 1, -1)]))),
-        ["external data outside"] = ("outside the folder of the ONNX file", () => Graph((g, x) => g.Node("Add", [x, External(g, "../secret", 12)]))),
-        ["external data at an absolute path"] = ("outside the folder of the ONNX file", () => Graph((g, x) => g.Node("Add", [x, External(g, Path.GetFullPath("secret"), 12)]))),
-        ["external data that is missing"] = ("Copy that file", () => Graph((g, x) => g.Node("Add", [x, External(g, "absent.data", 12)]))),
-        ["external data of nowhere"] = ("whose name is missing", () => Graph((g, x) => g.Node("Add", [x, External(g, "", 12)]))),
+        ["a number where integers are needed"] =
+            ("integers are expected", () => Graph((g, x) => g.Node("Reshape", [x, g.Floats([2], 1, -1)]))),
+        ["external data outside"] =
+            ("outside of the file's folder", () => Graph((g, x) => g.Node("Add", [x, External(g, "../secret", 12)]))),
+        ["external data at an absolute path"] =
+            ("outside of the file's folder", () => Graph((g, x) => g.Node("Add", [x, External(g, Path.GetFullPath("secret"), 12)]))),
+        ["external data that is missing"] = ("Put it beside", () => Graph((g, x) => g.Node("Add", [x, External(g, "absent.data", 12)]))),
+        ["external data of nowhere"] = ("not in which", () => Graph((g, x) => g.Node("Add", [x, External(g, "", 12)]))),
     };
 
     public static IEnumerable<string> Names => Cases.Keys;
@@ -119,7 +130,8 @@ public sealed class HostileOnnxTests
     [TestMethod]
     public void Damaged_bytes_are_read_or_refused()
     {
-        var file = Graph((g, x) => g.Node("Gemm", [g.Node("Reshape", [g.Node("Relu", [g.Node("Conv", [x, g.Weights(2, 3, 3, 3)])]), g.Integers(0, -1)]), g.Weights(72, 5)]));
+        var file = Graph((g, x) => g.Node("Gemm",
+            [g.Node("Reshape", [g.Node("Relu", [g.Node("Conv", [x, g.Weights(2, 3, 3, 3)])]), g.Integers(0, -1)]), g.Weights(72, 5)]));
         var random = new Random(1);
         for (var i = 0; i < 400; i++)
         {
@@ -136,6 +148,28 @@ public sealed class HostileOnnxTests
         }
     }
 
+    /// <summary>A model file whose graph asks for more weights than it holds is refused before they get memory.</summary>
+    [TestMethod]
+    public void Graph_of_a_model_file_is_counted_without_memory()
+    {
+        var graph = new TestGraph(13, null, 3, 8, 8);
+        string Missing(params long[] dims) => graph.Add(new TensorProto
+        {
+            DataType = TensorProto.Types.DataType.Float,
+            Dims = { dims },
+            DataLocation = TensorProto.Types.DataLocation.External,
+        });
+        var y = graph.Node("Conv", [graph.Input, Missing(1 << 20, 3, 8, 8)]);
+        var content = graph.File(graph.Node("Conv", [y, Missing(1 << 20, 1 << 20, 1, 1)]));
+        var architecture = Architecture.Load(Flooding.Networks.CustomArchitectures.NameOf("onnx:", content), content);
+        var before = Environment.WorkingSet;
+        Assert.IsGreaterThan(1e12, architecture.LeastParameters(new(8, 8, 3), 2));
+        Assert.IsLessThan(200L << 20, Environment.WorkingSet - before);
+        Assert.ThrowsExactly<InvalidDataException>(() => Architecture.Load(architecture.Name, null));
+        Assert.ThrowsExactly<InvalidDataException>(() => Architecture.Load(architecture.Name, [.. content, 0]));
+        Assert.ThrowsExactly<FormatException>(() => Architecture.Parse(architecture.Name));
+    }
+
     [TestMethod]
     public void External_data_of_the_folder_is_read_within_its_bounds()
     {
@@ -143,13 +177,15 @@ public sealed class HostileOnnxTests
         try
         {
             var path = Path.Combine(folder.FullName, "model.onnx");
-            File.WriteAllBytes(Path.Combine(folder.FullName, "weights.bin"), [0, 0, 0, 0, .. BitConverter.GetBytes(1f), .. BitConverter.GetBytes(2f), .. BitConverter.GetBytes(3f)]);
+            File.WriteAllBytes(Path.Combine(folder.FullName, "weights.bin"),
+                [0, 0, 0, 0, .. BitConverter.GetBytes(1f), .. BitConverter.GetBytes(2f), .. BitConverter.GetBytes(3f)]);
             File.WriteAllBytes(path, Graph((g, x) => g.Node("GlobalAveragePool", [g.Node("Add", [x, External(g, "weights.bin", 4)])])));
             var architecture = Architecture.FromOnnx(path, OnnxInput.Pixels);
             using var scope = TorchSharp.torch.NewDisposeScope();
             using var generator = new TorchSharp.torch.Generator(1);
             using var network = architecture.Create(new(8, 8, 3), 2, generator);
-            CollectionAssert.AreEqual(new[] { 1f, 2f, 3f }, network.Features(Flooding.Networks.TensorOperators.Instance, TorchSharp.torch.zeros(1, 3, 8, 8)).data<float>().ToArray());
+            CollectionAssert.AreEqual(new[] { 1f, 2f, 3f },
+                network.Features(Flooding.Networks.TensorOperators.Instance, TorchSharp.torch.zeros(1, 3, 8, 8)).data<float>().ToArray());
             File.WriteAllBytes(path, Graph((g, x) => g.Node("Add", [x, External(g, "weights.bin", 8)])));
             StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Architecture.FromOnnx(path)).Message, "needs 12 bytes");
         }
@@ -165,8 +201,10 @@ public sealed class HostileOnnxTests
         var file = Graph((g, x) => g.Node("Relu", [x]));
         foreach (var (input, name) in new[]
         {
-            (OnnxInput.Pixels with { Scale = 0 }, "Scale"), (OnnxInput.Pixels with { Mean = [1, 2] }, "Mean"), (OnnxInput.Pixels with { Deviation = [0] }, "Deviation"),
-            (OnnxInput.Pixels with { CenterCrop = 2 }, "CenterCrop"), (OnnxInput.Pixels with { MeanImage = [1] }, "MeanImage"), (OnnxInput.Pixels with { Side = 0 }, "Side"),
+            (OnnxInput.Pixels with { Scale = 0 }, "Scale"), (OnnxInput.Pixels with { Mean = [1, 2] }, "Mean"),
+                (OnnxInput.Pixels with { Deviation = [0] }, "Deviation"),
+            (OnnxInput.Pixels with { CenterCrop = 2 }, "CenterCrop"), (OnnxInput.Pixels with { MeanImage = [1] }, "MeanImage"),
+                (OnnxInput.Pixels with { Side = 0 }, "Side"),
             (OnnxInput.Pixels with { Layout = (OnnxLayout)9 }, "Layout"),
         })
         {
@@ -188,8 +226,12 @@ public sealed class HostileOnnxTests
         return graph.File(build(graph, graph.Input));
     }
 
-    private static string Raw(TestGraph g, long[] dims, int bytes) =>
-        g.Add(new TensorProto { DataType = TensorProto.Types.DataType.Float, Dims = { dims }, RawData = ByteString.CopyFrom(new byte[bytes]) });
+    private static string Raw(TestGraph g, long[] dims, int bytes) => g.Add(new TensorProto
+    {
+        DataType = TensorProto.Types.DataType.Float,
+        Dims = { dims },
+        RawData = ByteString.CopyFrom(new byte[bytes]),
+    });
 
     private static string External(TestGraph g, string location, long offset) => g.Add(new TensorProto
     {
@@ -198,7 +240,8 @@ public sealed class HostileOnnxTests
         DataLocation = TensorProto.Types.DataLocation.External,
         ExternalData =
         {
-            new StringStringEntryProto { Key = "location", Value = location }, new StringStringEntryProto { Key = "offset", Value = $"{offset}" },
+            new StringStringEntryProto { Key = "location", Value = location },
+                new StringStringEntryProto { Key = "offset", Value = $"{offset}" },
         },
     });
 }

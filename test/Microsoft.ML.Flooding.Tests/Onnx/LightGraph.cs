@@ -3,7 +3,9 @@ using Microsoft.ML.Flooding.Networks.Onnx;
 
 namespace Microsoft.ML.Flooding.Tests.Onnx;
 
-/// <summary>A model of the zoo whose weights nodes ConstantOfShape stand for, filled with random ones that keep activations of order 1.</summary>
+/// <summary>
+/// A model of the zoo whose weights nodes ConstantOfShape stand for, filled with random ones that keep activations of order 1.
+/// </summary>
 internal static class LightGraph
 {
     public static byte[] Fill(string path)
@@ -13,7 +15,8 @@ internal static class LightGraph
         var graph = model.Graph;
         // Format version 4 and later need not list initializers among the inputs.
         model.IrVersion = 8;
-        var shapes = graph.Initializer.Where(tensor => tensor.DataType == TensorProto.Types.DataType.Int64).ToDictionary(tensor => tensor.Name);
+        var shapes = graph.Initializer.Where(tensor => tensor.DataType == TensorProto.Types.DataType.Int64).ToDictionary(tensor =>
+            tensor.Name);
         var readers = new Dictionary<string, (string Operator, int Index)>();
         foreach (var node in graph.Node)
             foreach (var (index, input) in node.Input.Index())
@@ -26,7 +29,8 @@ internal static class LightGraph
             {
                 ("BatchNormalization", 1 or 4) => (0.5, 1.5),
                 _ when dims.Length == 1 => (-0.2, 0.2),
-                _ => (-Math.Sqrt(3.0 / dims.Skip(1).Aggregate(1L, (a, b) => a * b)), Math.Sqrt(3.0 / dims.Skip(1).Aggregate(1L, (a, b) => a * b))),
+                _ => (-Math.Sqrt(3.0 / dims.Skip(1).Aggregate(1L, (a, b) => a * b)),
+                    Math.Sqrt(3.0 / dims.Skip(1).Aggregate(1L, (a, b) => a * b))),
             };
             var values = new float[dims.Aggregate(1L, (a, b) => a * b)];
             for (var i = 0; i < values.Length; i++)
@@ -43,5 +47,6 @@ internal static class LightGraph
     }
 
     private static long[] Shape(TensorProto tensor) =>
-        tensor.RawData.IsEmpty ? [.. tensor.Int64Data] : System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(tensor.RawData.Span).ToArray();
+        tensor.RawData.IsEmpty ? [.. tensor.Int64Data]
+            : System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(tensor.RawData.Span).ToArray();
 }

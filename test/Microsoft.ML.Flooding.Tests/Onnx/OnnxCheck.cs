@@ -35,7 +35,10 @@ internal static class OnnxCheck
         return results[0].AsTensor<float>().ToArray();
     }
 
-    /// <summary>The features of a graph in each interpreter against ONNX Runtime's result, for one image and for three; and that they have gradients.</summary>
+    /// <summary>
+    /// The features of a graph in each interpreter against ONNX Runtime's result, for one image and for three; and that they have
+    /// gradients.
+    /// </summary>
     /// <param name="file">Whose result is no softmax.</param>
     /// <param name="shape">Of its images.</param>
     /// <param name="isForOneImage">Whether ONNX Runtime takes one image at a time only.</param>

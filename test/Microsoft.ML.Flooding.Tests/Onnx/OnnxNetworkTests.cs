@@ -23,7 +23,8 @@ public sealed class OnnxNetworkTests
         using var original = RandomModel.CreateNetwork(Architecture.Parse(name), shape);
         original.eval();
         using var file = new MemoryStream();
-        OnnxModel.Save(file, original, RandomModel.Describe(Architecture.Mlp, shape) with { Temperature = 1.5f }, includeNormalization: true);
+        OnnxModel.Save(file, original, RandomModel.Describe(Architecture.Mlp, shape) with { Temperature = 1.5f },
+            includeNormalization: true);
         var architecture = OnnxCheck.Read(file.ToArray());
         Assert.AreEqual(70, architecture.Preprocessing!.Width);
         using var network = architecture.Create(shape, RandomModel.Classes, generator);
@@ -31,12 +32,14 @@ public sealed class OnnxNetworkTests
         var images = randint(0, 256, [2, 3, 66, 70], ScalarType.Float32, generator: generator);
         OnnxCheck.AssertNear(OnnxCheck.Runtime(file.ToArray(), images), network.forward(images.clone()).softmax(1), "read back");
         // No layer is lost, though batch norm is one with the layer before it.
-        Assert.AreEqual(original.modules().Count(m => m is TorchSharp.Modules.Conv2d), network.modules().Count(m => m is TorchSharp.Modules.Conv2d));
+        Assert.AreEqual(original.modules().Count(m => m is TorchSharp.Modules.Conv2d),
+            network.modules().Count(m => m is TorchSharp.Modules.Conv2d));
     }
 
     [TestMethod]
     [DataRow("light_resnet50")]
     [DataRow("light_squeezenet")]
+    [DataRow("light_vgg19")]
     public void Networks_of_the_zoo_give_what_ONNX_Runtime_gives(string name)
     {
         var file = LightGraph.Fill(Path.Combine(Fixtures.Onnx, name + ".onnx"));
@@ -50,7 +53,8 @@ public sealed class OnnxNetworkTests
         var actual = network.forward(images.clone()).softmax(1);
         for (var i = 0; i < 2; i++)
             OnnxCheck.AssertNear(OnnxCheck.Runtime(file, images[i..(i + 1)]), actual[i], name);
-        var decay = network.named_parameters().Select(p => p.name).Select(n => n.Split('.')).Where(n => n[0] == "blocks").Select(n => n[1]).Distinct().Count();
+        var decay = network.named_parameters().Select(p => p.name).Select(n => n.Split('.')).Where(n => n[0] == "blocks").Select(n =>
+            n[1]).Distinct().Count();
         if (name == "light_resnet50")
             Assert.AreEqual(17, decay, "The stem and 16 blocks.");
     }

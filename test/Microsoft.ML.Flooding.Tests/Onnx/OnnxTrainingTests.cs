@@ -22,7 +22,8 @@ public sealed class OnnxTrainingTests
     {
         var data = FashionMnistData.Train(_context, 300);
         var architecture = Architecture();
-        using var model = ShortRun.Fit(_context, data, o => (o.Architecture, o.Epochs, o.FloodLevel, o.LearningRate) = (architecture, 6, 0.3f, 0.005));
+        using var model = ShortRun.Fit(_context, data, o =>
+            (o.Architecture, o.Epochs, o.FloodLevel, o.LearningRate) = (architecture, 6, 0.3f, 0.005));
         Assert.IsLessThan(model.History.Epochs[0].TrainingLoss, model.History.Epochs[^1].TrainingLoss);
         var zip = SavedModel.Save(_context, model, data.Schema);
         using var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(zip);
@@ -32,9 +33,11 @@ public sealed class OnnxTrainingTests
 
         using var file = new TemporaryFile(".onnx");
         loaded.SaveAsOnnx(file.Path);
-        using var again = _context.Transforms.ApplyOnnxModel("probabilities", "image", file.Path, shapeDictionary: new Dictionary<string, int[]> { ["image"] = [1, 1, Side, Side] })
+        using var again = _context.Transforms.ApplyOnnxModel(
+            "probabilities", "image", file.Path, shapeDictionary: new Dictionary<string, int[]> { ["image"] = [1, 1, Side, Side] })
             .Fit(_context.Transforms.CopyColumns("image", "Features").Fit(data).Transform(data));
-        var exported = again.Transform(_context.Transforms.CopyColumns("image", "Features").Fit(data).Transform(data)).GetColumn<float[]>("probabilities");
+        var exported = again.Transform(_context.Transforms.CopyColumns("image", "Features").Fit(data).Transform(data)).GetColumn<float[]>(
+            "probabilities");
         foreach (var (expected, actual) in Scores(loaded, data).Zip(exported))
             OneRowScorer.AssertNear(expected, actual);
     }
@@ -67,7 +70,8 @@ public sealed class OnnxTrainingTests
         var data = FashionMnistData.Train(_context, 200);
         using var scope = NewDisposeScope();
         var architecture = Architecture();
-        using var model = ShortRun.Fit(_context, data, o => (o.Architecture, o.FreezeBackboneEpochs, o.Epochs, o.LearningRate) = (architecture, 99, 8, 0.005));
+        using var model = ShortRun.Fit(_context, data, o =>
+            (o.Architecture, o.FreezeBackboneEpochs, o.Epochs, o.LearningRate) = (architecture, 99, 8, 0.005));
         using var initial = Initial(architecture);
         using var trained = model.CopyNetwork();
         foreach (var ((name, before), (_, after)) in initial.State().Zip(trained.State()))
@@ -86,7 +90,8 @@ public sealed class OnnxTrainingTests
         Assert.AreEqual(Math.Pow(0.5, 4), factors["blocks.0.0.weight"]);
         var data = FashionMnistData.Train(_context, 200);
         using var scope = NewDisposeScope();
-        using var model = ShortRun.Fit(_context, data, o => (o.Architecture, o.FreezeBatchNorm, o.LayerDecay) = (Architecture(), true, 0.7));
+        using var model = ShortRun.Fit(_context, data, o =>
+            (o.Architecture, o.FreezeBatchNorm, o.LayerDecay) = (Architecture(), true, 0.7));
         using var initial = Initial(Architecture());
         using var trained = model.CopyNetwork();
         var norms = initial.named_modules().Where(m => m.module is TorchSharp.Modules.BatchNorm2d).Select(m => m.name + ".").ToArray();
@@ -101,9 +106,11 @@ public sealed class OnnxTrainingTests
         var data = FashionMnistData.Train(_context, 200);
         using var first = ShortRun.Fit(_context, data, o => o.Architecture = Architecture());
         using var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(_context, first, data.Schema));
-        var more = _context.Data.LoadFromEnumerable(FashionMnistData.Rows("train", 100).Select((row, i) => new Named { Label = i % 2 == 0 ? "new" : "newer", Features = row.Features }));
+        var more = _context.Data.LoadFromEnumerable(FashionMnistData.Rows("train", 100).Select((row, i) =>
+            new Named { Label = i % 2 == 0 ? "new" : "newer", Features = row.Features }));
         var keyed = _context.Transforms.Conversion.MapValueToKey("Label").Fit(more).Transform(more);
-        using var further = _context.Transforms.FloodedImageClassification(ShortRun.Options(o => (o.Architecture, o.Epochs) = (Flooding.Architecture.Auto, 1))).Fit(keyed, loaded);
+        using var further = _context.Transforms.FloodedImageClassification(
+            ShortRun.Options(o => (o.Architecture, o.Epochs) = (Flooding.Architecture.Auto, 1))).Fit(keyed, loaded);
         Assert.AreEqual(first.Architecture, further.Architecture);
         Assert.HasCount(12, further.Labels);
     }
@@ -120,7 +127,8 @@ public sealed class OnnxTrainingTests
         CollectionAssert.AreEqual(mean, network.named_buffers().First(b => b.buffer.numel() == mean.Length).buffer.data<float>().ToArray());
     }
 
-    private static float[][] Scores(FloodedImageClassificationTransformer model, IDataView data) => [.. model.Transform(data).GetColumn<float[]>("Score")];
+    private static float[][] Scores(FloodedImageClassificationTransformer model, IDataView data) =>
+        [.. model.Transform(data).GetColumn<float[]>("Score")];
 
     private static Architecture Architecture() => OnnxCheck.Read(File(), OnnxInput.Pixels with { Mean = [73], Deviation = [90] });
 
@@ -138,13 +146,15 @@ public sealed class OnnxTrainingTests
         g.Model.ProducerName = path;
         string Conv(string x, long inputs, long outputs, long stride)
         {
-            var y = g.Node("Conv", [x, g.Weights(outputs, inputs, 3, 3)], ("pads", new long[] { 1, 1, 1, 1 }), ("strides", new[] { stride, stride }));
+            var y = g.Node("Conv", [x, g.Weights(outputs, inputs, 3, 3)], ("pads", new long[] { 1, 1, 1, 1 }),
+                ("strides", new[] { stride, stride }));
             return g.Node("BatchNormalization", [y, g.Positive(outputs), g.Weights(outputs), g.Weights(outputs), g.Positive(outputs)]);
         }
         var stem = g.Node("Relu", [Conv(g.Input, 1, 8, 2)]);
         var inner = g.Node("Relu", [Conv(stem, 8, 8, 1)]);
         var block = g.Node("Relu", [g.Node("Add", [Conv(inner, 8, 8, 1), stem])]);
-        var features = g.Node("Relu", [g.Node("Gemm", [g.Node("Flatten", [g.Node("MaxPool", [block], ("kernel_shape", new long[] { 2, 2 }), ("strides", new long[] { 2, 2 }))]), g.Weights(392, 32), g.Weights(32)])]);
+        var features = g.Node("Relu", [g.Node("Gemm", [g.Node("Flatten", [g.Node("MaxPool", [block], ("kernel_shape", new long[] { 2, 2 }),
+            ("strides", new long[] { 2, 2 }))]), g.Weights(392, 32), g.Weights(32)])]);
         var hidden = g.Node("Relu", [g.Node("Gemm", [features, g.Weights(32, 16), g.Weights(16)])]);
         return g.File(g.Node("Softmax", [g.Node("Gemm", [hidden, g.Weights(16, 1000), g.Weights(1000)])], ("axis", 1)));
     }

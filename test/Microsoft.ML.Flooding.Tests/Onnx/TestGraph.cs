@@ -15,7 +15,8 @@ internal sealed class TestGraph
     {
         var shape = new TensorShapeProto();
         foreach (var size in sizes)
-            shape.Dim.Add(size is { } known ? new TensorShapeProto.Types.Dimension { DimValue = known } : new TensorShapeProto.Types.Dimension { DimParam = "batch" });
+            shape.Dim.Add(size is { } known ? new TensorShapeProto.Types.Dimension { DimValue = known }
+                : new TensorShapeProto.Types.Dimension { DimParam = "batch" });
         Model = new ModelProto
         {
             IrVersion = 8,
@@ -32,16 +33,19 @@ internal sealed class TestGraph
     public string Weights(params long[] shape)
     {
         var bound = shape.Length > 1 ? Math.Sqrt(3.0 / shape.Skip(1).Aggregate(1L, (a, b) => a * b)) : 0.5;
-        return Floats(shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(_ => (float)((2 * _random.NextDouble() - 1) * bound))]);
+        return Floats(shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(_ =>
+            (float)((2 * _random.NextDouble() - 1) * bound))]);
     }
 
     /// <summary>From 0.5 to 1.5.</summary>
     public string Positive(params long[] shape) =>
         Floats(shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(_ => 0.5f + _random.NextSingle())]);
 
-    public string Floats(long[] shape, params float[] values) => Add(new TensorProto { DataType = TensorProto.Types.DataType.Float, Dims = { shape }, FloatData = { values } });
+    public string Floats(long[] shape, params float[] values) =>
+        Add(new TensorProto { DataType = TensorProto.Types.DataType.Float, Dims = { shape }, FloatData = { values } });
 
-    public string Integers(params long[] values) => Add(new TensorProto { DataType = TensorProto.Types.DataType.Int64, Dims = { values.Length }, Int64Data = { values } });
+    public string Integers(params long[] values) =>
+        Add(new TensorProto { DataType = TensorProto.Types.DataType.Int64, Dims = { values.Length }, Int64Data = { values } });
 
     public string Integer(long value) => Add(new TensorProto { DataType = TensorProto.Types.DataType.Int64, Int64Data = { value } });
 
@@ -52,7 +56,8 @@ internal sealed class TestGraph
         return tensor.Name;
     }
 
-    public string Node(string type, string[] inputs, params (string Name, object Value)[] attributes) => Nodes(type, inputs, 1, attributes)[0];
+    public string Node(string type, string[] inputs, params (string Name, object Value)[] attributes) =>
+        Nodes(type, inputs, 1, attributes)[0];
 
     public string[] Nodes(string type, string[] inputs, int outputs, params (string Name, object Value)[] attributes)
     {

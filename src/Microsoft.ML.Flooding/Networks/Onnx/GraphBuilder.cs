@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>Collects the steps of a network and the shape of each value.</summary>
+/// <summary>Gathers the steps of a network, and knows the shape of every value.</summary>
 internal sealed class GraphBuilder
 {
     // 1 GiB of float32 for a single value of a single image.
@@ -20,21 +20,20 @@ internal sealed class GraphBuilder
 
     public IReadOnlyList<GraphStep> Steps => _steps;
 
-    /// <summary>The step that computes a value; null for the input.</summary>
+    /// <summary>The step that a value comes from; null for the input.</summary>
     public GraphStep? Maker(ComputedValue value) => value.Number == 0 ? null : _steps[value.Number - 1];
 
-    /// <summary>The value with a number.</summary>
+    /// <summary>The value of a number.</summary>
     public ComputedValue this[int number] => _values[number];
 
-    /// <summary>Adds a step.</summary>
-    /// <exception cref="ArgumentException">The operands do not fit together.</exception>
-    /// <exception cref="OverflowException">A size exceeds 64 bits.</exception>
+    /// <exception cref="ArgumentException">The operands do not go together.</exception>
+    /// <exception cref="OverflowException">A size is absurd.</exception>
     public ComputedValue Add(GraphOperation operation, params ComputedValue[] operands)
     {
         var one = operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.One)]);
         var two = operation.Apply(ShapeOperators.Instance, [.. operands.Select(operand => operand.Two)]);
         if (one.Aggregate(1L, (product, size) => checked(product * size)) is > MostValues and var values)
-            throw new ArgumentException($"{values:N0} values for one image exceed the limit of {MostValues:N0}");
+            throw new ArgumentException($"{values:N0} values for one image are more than {MostValues:N0}");
         var isLearned = operands.Any(operand => operand.IsLearned)
             || operation is ConvOperation or LinearOperation or BatchNormOperation or LayerNormOperation;
         _steps.Add(new GraphStep(operation, [.. operands.Select(operand => operand.Number)]));
@@ -43,10 +42,10 @@ internal sealed class GraphBuilder
         return value;
     }
 
-    /// <summary>Replaces the operation that computes a value.</summary>
+    /// <summary>Puts another operation in the place of the one that a value comes from.</summary>
     public void Replace(ComputedValue value, GraphOperation operation) =>
         _steps[value.Number - 1] = _steps[value.Number - 1] with { Operation = operation };
 }
 
-/// <summary>An operation and the numbers of the values it reads: 0 is the input, 1 is the result of the first step.</summary>
+/// <summary>An operation and the numbers of the values it reads: 0 is the input, 1 the result of the first step.</summary>
 internal sealed record GraphStep(GraphOperation Operation, int[] Inputs);

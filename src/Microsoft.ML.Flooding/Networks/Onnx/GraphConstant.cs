@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>A tensor that is not part of a layer: a parameter, or a buffer, which always stays in float32.</summary>
+/// <summary>
+/// A tensor that an operator other than a layer reads: a parameter, or a buffer, which stays float32 whatever the network computes in.
+/// </summary>
 internal sealed class GraphConstant : nn.Module
 {
     private const string Value = "value";
@@ -15,15 +17,15 @@ internal sealed class GraphConstant : nn.Module
             register_buffer(Value, values.DetachFromDisposeScope());
     }
 
-    // Not stored in a field: moving a module to another device or type replaces its tensors.
+    // Looked up each time, since moving a module to a device or type replaces its tensors.
     public Tensor Values => get_parameter(Value) ?? get_buffer(Value)!;
 
     protected override void RegisterComponents()
     {
     }
 
-    protected override nn.Module _to(ScalarType dtype, bool non_blocking) =>
-        get_parameter(Value) is null ? this : base._to(dtype, non_blocking);
+    protected override nn.Module _to(ScalarType dtype, bool non_blocking) => get_parameter(Value) is null ? this
+        : base._to(dtype, non_blocking);
 
     protected override nn.Module _to(Device device, ScalarType dtype, bool non_blocking) =>
         get_parameter(Value) is null ? base._to(device.type, device.index, non_blocking) : base._to(device, dtype, non_blocking);

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
 /// <summary>
-/// The network of an ONNX graph. Its layers are numbered within blocks, starting at the image: <c>blocks.3.0.weight</c>. The last layer is
+/// The network of an ONNX graph. Its layers are numbered within blocks, from the image on: <c>blocks.3.0.weight</c>; the last is
 /// <c>head</c>.
 /// </summary>
 internal sealed class GraphNetwork : Network
@@ -17,12 +17,12 @@ internal sealed class GraphNetwork : Network
     private readonly bool _hasWeights;
     private readonly bool _hasHead;
 
-    /// <param name="name">The name of the architecture.</param>
-    /// <param name="graph">The graph. If it has no weights, they are loaded or drawn later.</param>
-    /// <param name="content">The graph without weights, for a model file.</param>
-    /// <param name="shape">The shape of the images.</param>
+    /// <param name="name">Of the architecture.</param>
+    /// <param name="graph">With its weights, or without: then they are to be loaded or drawn.</param>
+    /// <param name="content">The graph for a model file.</param>
+    /// <param name="shape">Of the images.</param>
     /// <param name="classes">The number of logits.</param>
-    /// <exception cref="ArgumentException">The graph does not accept images of this shape.</exception>
+    /// <exception cref="ArgumentException">The graph cannot take such images.</exception>
     public GraphNetwork(string name, OnnxGraph graph, byte[] content, ImageShape shape, int classes) : base(name)
     {
         using var scope = NewDisposeScope();
@@ -32,8 +32,8 @@ internal sealed class GraphNetwork : Network
         var head = Find(graph, shape, allocates: true, out var builder);
         _program = GraphProgram.Of(builder, head.Features);
         this.Register("blocks", new Naming([.. _program.Blocks().Select((block, i) =>
-            (i.ToString(CultureInfo.InvariantCulture), (nn.Module)new Naming(
-                [.. block.Select((module, j) => (j.ToString(CultureInfo.InvariantCulture), module))])))]));
+            (i.ToString(CultureInfo.InvariantCulture),
+                (nn.Module)new Naming([.. block.Select((module, j) => (j.ToString(CultureInfo.InvariantCulture), module))])))]));
         Head = this.Register("head", nn.Linear(nn.Parameter(empty(classes, head.Features.One[1])), nn.Parameter(empty(classes))));
         _hasHead = _hasWeights && head.Classes == classes;
         if (_hasHead)
@@ -46,15 +46,18 @@ internal sealed class GraphNetwork : Network
 
     public override byte[]? Content => _content;
 
-    /// <summary>The number of parameters before the head. Weights that the graph does not contain take no memory.</summary>
+    /// <summary>
+    /// The number of parameters before the head of the network that a graph is for such images; takes no memory for those the graph has
+    /// not.
+    /// </summary>
     /// <exception cref="InvalidDataException">The graph cannot be read as a network; the message names the node.</exception>
     public static double CountParameters(OnnxGraph graph, ImageShape shape)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var head = Find(graph, shape, allocates: false, out var builder);
-        var count = GraphProgram.Of(builder, head.Features).Blocks().SelectMany(block => block)
-            .SelectMany(module => module.parameters()).Sum(parameter => (double)parameter.numel());
+        var count = GraphProgram.Of(builder, head.Features).Blocks().SelectMany(block => block).SelectMany(module =>
+            module.parameters()).Sum(parameter => (double)parameter.numel());
         foreach (var module in builder.Steps.SelectMany(step => step.Operation.Modules))
             module.Dispose();
         return count;
@@ -62,7 +65,7 @@ internal sealed class GraphNetwork : Network
 
     public override T Features<T>(IOperators<T> op, T x) => _program.Run(op, x);
 
-    /// <summary>Keeps the weights of the graph. A new head is drawn.</summary>
+    /// <summary>The weights of the graph stay; a head that is not the graph's is drawn.</summary>
     public override void Initialize(Generator generator)
     {
         using var _ = no_grad();

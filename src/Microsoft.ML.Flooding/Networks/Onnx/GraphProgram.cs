@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>The steps that compute one value. Values that nothing else reads are overwritten, which saves memory.</summary>
+/// <summary>The steps that one value needs, made ready to run: memory is used again where nothing else reads it.</summary>
 internal sealed class GraphProgram
 {
     private readonly List<GraphStep> _steps;
@@ -10,7 +10,7 @@ internal sealed class GraphProgram
 
     private GraphProgram(List<GraphStep> steps, int output) => (_steps, _output) = (steps, output);
 
-    /// <summary>The layers of the steps in blocks. A block ends where later steps need only a single value.</summary>
+    /// <summary>The layers of the steps, block by block: a block ends where a single value holds all that later steps need.</summary>
     public IEnumerable<IReadOnlyList<nn.Module>> Blocks()
     {
         var uses = Uses();
@@ -81,17 +81,12 @@ internal sealed class GraphProgram
         bool IsFree(int value) => value > 0 && uses[value] == 1 && _steps[value - 1].Operation.MayBeOverwritten;
         for (var i = 0; i < _steps.Count; i++)
         {
-            _steps[i] = _steps[i] switch
-            {
-                { Operation: ActivateOperation activate, Inputs: [var x] } step when IsFree(x) =>
-                    step with { Operation = activate with { Overwrites = true } },
-                { Operation: CombineOperation { Combination: BinaryOperator.Add }, Inputs: [var x, var y] } step
-                    when shapes[x].SequenceEqual(shapes[y]) =>
-                    IsFree(x) ? new GraphStep(new AddOperation(), [x, y])
-                    : IsFree(y) ? new GraphStep(new AddOperation(), [y, x])
-                    : step,
-                var step => step,
-            };
+            var step = _steps[i];
+            if (step is { Operation: ActivateOperation activate, Inputs: [var value] } && IsFree(value))
+                _steps[i] = step with { Operation = activate with { Overwrites = true } };
+            else if (step is { Operation: CombineOperation { Combination: BinaryOperator.Add }, Inputs: [var x, var y] }
+                && shapes[x].SequenceEqual(shapes[y]) && (IsFree(x) || IsFree(y)))
+                _steps[i] = new GraphStep(new AddOperation(), IsFree(x) ? [x, y] : [y, x]);
         }
     }
 }

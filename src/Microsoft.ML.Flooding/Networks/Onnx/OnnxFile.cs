@@ -5,13 +5,13 @@ using Microsoft.ML.Flooding.Images;
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
 /// <summary>
-/// Opens an ONNX file and converts it to the form of the other networks: it takes images [N, C, H, W], red first, normalized by channel.
+/// An ONNX file brought into the form that networks have: from images [N, C, H, W], red first, normalized by channels alone.
 /// </summary>
 internal static class OnnxFile
 {
-    /// <summary>The graph, with the conversion of its input added at the start, and the preprocessing of its images.</summary>
-    /// <exception cref="InvalidDataException">A file is not an ONNX file, or its input is not images.</exception>
-    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
+    /// <summary>The graph with what its input asks for in front, and how images are prepared for it.</summary>
+    /// <exception cref="InvalidDataException">A file is no ONNX file, or its input no images.</exception>
+    /// <exception cref="ArgumentException">A setting is outside of its range.</exception>
     public static (OnnxGraph Graph, Preprocessing Preprocessing) Open(string path, OnnxInput input)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(input.Side, 1, nameof(OnnxInput.Side));
@@ -21,7 +21,7 @@ internal static class OnnxFile
         var sizes = graph.InputSizes.Count == 0 ? [null, null, null, null] : graph.InputSizes;
         if (sizes.Count != 4)
             throw new InvalidDataException(
-                $"Its input '{graph.Input}' has {sizes.Count} axes. Images have four: [N, C, H, W] or [N, H, W, C].");
+                $"Its input '{graph.Input}' has {sizes.Count} axes; images have four, [N, C, H, W] or [N, H, W, C].");
         var isLast = input.Layout switch
         {
             OnnxLayout.ChannelsFirst => false,
@@ -32,15 +32,15 @@ internal static class OnnxFile
         var (channels, height, width) = isLast ? (sizes[3], sizes[1], sizes[2]) : (sizes[1], sizes[2], sizes[3]);
         var shape = new ImageShape(Side(height), Side(width), (int)Math.Min(channels ?? 3, int.MaxValue));
         if (shape.Channels > 1024 || shape.Height > ushort.MaxValue || shape.Width > ushort.MaxValue)
-            throw new InvalidDataException($"Its input takes images of {shape}, which are not supported.");
+            throw new InvalidDataException($"Images of {shape}, which its input takes, are not possible.");
         if (input.IsBlueFirst && shape.Channels != 3)
             throw new ArgumentException(
-                $"{nameof(OnnxInput.IsBlueFirst)} is true, but the network takes images of {shape.Channels} channels. Set it to false.");
+                $"{nameof(OnnxInput.IsBlueFirst)} is set, and the network takes images of {shape.Channels} channels.");
         if (input.MeanImage is { } mean && mean.Count != shape.Length)
             throw new ArgumentException(
-                $"{nameof(OnnxInput.MeanImage)} must have {shape.Length:N0} values, as images of {shape}; it has {mean.Count:N0}.");
-        var prepared = graph.Behind(
-            [null, shape.Channels, height, width], (front, image) => Prepare(graph, front, image, input, shape, isLast));
+                $"{nameof(OnnxInput.MeanImage)} has {mean.Count:N0} values; images of {shape} have {shape.Length:N0}.");
+        var prepared = graph.Behind([null, shape.Channels, height, width], (front, image) =>
+            Prepare(graph, front, image, input, shape, isLast));
         return (prepared, input.For(shape.Height, shape.Width, shape.Channels));
 
         int Side(long? size) => (int)Math.Min(size ?? input.Side, int.MaxValue);
@@ -51,14 +51,13 @@ internal static class OnnxFile
         var value = image;
         if (input.IsBlueFirst)
         {
-            var order = new TensorProto
+            Add("Gather", Integer("axis", 1), new TensorProto
             {
                 Name = graph.Unused("image.order"),
                 DataType = TensorProto.Types.DataType.Int64,
                 Dims = { 3 },
                 Int64Data = { 2, 1, 0 },
-            };
-            Add("Gather", Integer("axis", 1), order);
+            });
         }
         if (input.MeanImage is { } mean)
         {
@@ -71,10 +70,8 @@ internal static class OnnxFile
             });
         }
         if (isLast)
-        {
-            var order = new AttributeProto { Name = "perm", Type = AttributeProto.Types.AttributeType.Ints, Ints = { 0, 2, 3, 1 } };
-            Add("Transpose", order, null);
-        }
+            Add("Transpose", new AttributeProto { Name = "perm", Type = AttributeProto.Types.AttributeType.Ints, Ints = { 0, 2, 3, 1 } },
+                null);
         return value;
 
         static AttributeProto Integer(string name, long number) =>

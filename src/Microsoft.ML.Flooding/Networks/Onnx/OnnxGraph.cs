@@ -4,15 +4,14 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
 /// <summary>
-/// An ONNX graph from one image to one result. It is checked, its nodes are sorted in the order of computation, and unneeded ones are
-/// removed.
+/// An ONNX graph from one image to one result: checked, in the order of computation, and without what the result does not need.
 /// </summary>
 internal sealed class OnnxGraph
 {
     private const long OldestOpset = 7;
     private const long NewestOpset = 21;
 
-    // A tensor of a single value may be an exponent, a bound or a rate, which is part of the graph.
+    // A tensor of a single value may be an exponent, a bound or a rate, which the graph cannot be understood without.
     private const int MostKeptValues = 1;
 
     private readonly ModelProto _model;
@@ -21,7 +20,7 @@ internal sealed class OnnxGraph
     private OnnxGraph(ModelProto model)
     {
         _model = model;
-        var graph = model.Graph ?? throw new InvalidDataException("It does not contain a graph.");
+        var graph = model.Graph ?? throw new InvalidDataException("It holds no graph.");
         Opset = OpsetOf(model);
         _tensors = Named(graph.Initializer);
         Nodes = Order(graph);
@@ -39,21 +38,21 @@ internal sealed class OnnxGraph
     /// <summary>The name of the result.</summary>
     public string Output { get; }
 
-    /// <summary>The nodes, each one after the nodes that it depends on.</summary>
+    /// <summary>In an order in which each follows those that it reads from.</summary>
     public IReadOnlyList<NodeProto> Nodes { get; private set; }
 
     /// <summary>The weights and constants by name.</summary>
     public IReadOnlyDictionary<string, TensorProto> Tensors => _tensors;
 
-    /// <summary>The sizes of the input's axes; null for axes of any size.</summary>
+    /// <summary>Sizes of the input's axes; null for those that are open.</summary>
     public IReadOnlyList<long?> InputSizes => SizesOf(_model.Graph.Input.First(value => value.Name == Input));
 
-    /// <summary>Whether the graph has the values of its weights, not only their shapes.</summary>
+    /// <summary>Whether the graph has the values of its weights, and not their shapes alone.</summary>
     public bool HasWeights => !_tensors.Values.Any(IsMissing);
 
-    /// <summary>Reads a file, including the data that it stores in other files of its folder.</summary>
-    /// <exception cref="InvalidDataException">The file is not an ONNX file or is damaged.</exception>
-    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <summary>Reads a file, with the data that it keeps in other files of its folder.</summary>
+    /// <exception cref="InvalidDataException">It is no ONNX file, or is damaged.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
     public static OnnxGraph Open(string path)
     {
         using var stream = File.OpenRead(path);
@@ -67,34 +66,34 @@ internal sealed class OnnxGraph
     }
 
     /// <summary>Reads <see cref="Content"/>.</summary>
-    /// <exception cref="InvalidDataException">The content is damaged.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
     public static OnnxGraph Read(byte[] content) => new(Parse(parser => parser.ParseFrom(content)));
 
-    /// <summary>The graph with the shapes of its weights, but without their values and without metadata about its origin.</summary>
+    /// <summary>The graph without its weights: nothing of them but their shapes, and nothing of where it came from.</summary>
     public byte[] Content()
     {
         var graph = new GraphProto { Node = { Nodes }, Input = { Named(Input) }, Output = { new ValueInfoProto { Name = Output } } };
         foreach (var tensor in _tensors.Values.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
         {
             var isWeight = OnnxTensor.TypeOf(tensor) == ScalarType.Float32 && OnnxTensor.Count(tensor) > MostKeptValues;
-            graph.Initializer.Add(isWeight
-                ? new TensorProto
-                {
-                    Name = tensor.Name,
-                    Dims = { tensor.Dims },
-                    DataType = tensor.DataType,
-                    DataLocation = TensorProto.Types.DataLocation.External,
-                }
-                : tensor);
+            graph.Initializer.Add(isWeight ? ShapeOf(tensor) : tensor);
         }
         return ModelOf(graph).ToByteArray();
+
+        static TensorProto ShapeOf(TensorProto tensor) => new()
+        {
+            Name = tensor.Name,
+            Dims = { tensor.Dims },
+            DataType = tensor.DataType,
+            DataLocation = TensorProto.Types.DataLocation.External,
+        };
 
         ValueInfoProto Named(string name) => _model.Graph.Input.First(value => value.Name == name);
     }
 
-    /// <summary>This graph with additional nodes before it.</summary>
-    /// <param name="sizes">The sizes of the new input's axes; null for axes of any size.</param>
-    /// <param name="build">Adds nodes and tensors, given the name of the new input, and returns the name of this graph's input.</param>
+    /// <summary>A graph that begins with nodes of one's own.</summary>
+    /// <param name="sizes">Of the axes of its input; null for those that are open.</param>
+    /// <param name="build">Adds nodes and tensors, given the name of the new input; gives the name of what the graph then reads.</param>
     public OnnxGraph Behind(IReadOnlyList<long?> sizes, Func<GraphProto, string, string> build)
     {
         var graph = new GraphProto { Output = { new ValueInfoProto { Name = Output } } };
@@ -110,11 +109,8 @@ internal sealed class OnnxGraph
         }
         var shape = new TensorShapeProto();
         foreach (var size in sizes)
-        {
-            shape.Dim.Add(size is { } known
-                ? new TensorShapeProto.Types.Dimension { DimValue = known }
+            shape.Dim.Add(size is { } known ? new TensorShapeProto.Types.Dimension { DimValue = known }
                 : new TensorShapeProto.Types.Dimension { DimParam = "N" });
-        }
         graph.Input.Add(new ValueInfoProto
         {
             Name = input,
@@ -123,16 +119,12 @@ internal sealed class OnnxGraph
         return new OnnxGraph(ModelOf(graph));
     }
 
-    /// <summary>This graph after another one, whose result it reads.</summary>
-    /// <exception cref="InvalidDataException">The two have different opsets.</exception>
+    /// <summary>This graph behind another one, whose result it reads.</summary>
+    /// <exception cref="InvalidDataException">The two are in different versions of the operators.</exception>
     public OnnxGraph Behind(OnnxGraph first)
     {
         if (first.Opset != Opset)
-        {
-            throw new InvalidDataException(
-                $"The preprocessing graph has opset {first.Opset}, but the network has opset {Opset}. "
-                + "Export both with the same opset_version.");
-        }
+            throw new InvalidDataException($"The preprocessing graph is in opset {first.Opset}, the network in opset {Opset}.");
         return Behind(first.InputSizes, (graph, input) =>
         {
             string Renamed(string name) => name.Length == 0 ? name : name == first.Input ? input : Unused("preprocessing." + name);
@@ -155,7 +147,10 @@ internal sealed class OnnxGraph
         });
     }
 
-    /// <summary>A name that the graph does not use.</summary>
+    private ModelProto ModelOf(GraphProto graph) =>
+        new() { IrVersion = _model.IrVersion, Graph = graph, OpsetImport = { new OperatorSetIdProto { Version = Opset } } };
+
+    /// <summary>A name that no value of the graph has.</summary>
     public string Unused(string name)
     {
         while (_tensors.ContainsKey(name) || Nodes.Any(node => node.Output.Contains(name) || node.Input.Contains(name)))
@@ -163,32 +158,29 @@ internal sealed class OnnxGraph
         return name;
     }
 
-    private ModelProto ModelOf(GraphProto graph) =>
-        new() { IrVersion = _model.IrVersion, Graph = graph, OpsetImport = { new OperatorSetIdProto { Version = Opset } } };
-
     private static bool IsMissing(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External;
 
     private static ModelProto Parse(Func<MessageParser<ModelProto>, ModelProto> parse)
     {
         try
         {
-            // Discards unknown fields, such as comments, which contain paths of the exporter's machine.
+            // What is not known is left out: among it comments, which hold paths of the exporter's machine.
             return parse(ModelProto.Parser.WithDiscardUnknownFields(true));
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new InvalidDataException($"It is not an ONNX file or is damaged: {e.Message}", e);
+            throw new InvalidDataException($"It is no ONNX file, or is damaged: {e.Message}", e);
         }
     }
 
     private static long OpsetOf(ModelProto model)
     {
         var opset = model.OpsetImport.FirstOrDefault(set => IsStandard(set.Domain))?.Version
-            ?? throw new InvalidDataException("Its version of the operators (opset_import) is missing.");
+            ?? throw new InvalidDataException("It does not say which version of the operators it uses (opset_import).");
         return opset is >= OldestOpset and <= NewestOpset
             ? opset
             : throw new InvalidDataException(
-                $"It uses opset {opset}; opsets {OldestOpset} to {NewestOpset} are supported. Export it with another opset_version.");
+                $"It uses opset {opset}; {OldestOpset} to {NewestOpset} are read. Export it with another opset_version.");
     }
 
     private static bool IsStandard(string domain) => domain is "" or "ai.onnx";
@@ -199,33 +191,31 @@ internal sealed class OnnxGraph
         foreach (var tensor in tensors)
         {
             if (!named.TryAdd(tensor.Name, tensor))
-                throw new InvalidDataException($"Two tensors have the name '{tensor.Name}'.");
+                throw new InvalidDataException($"There are two tensors '{tensor.Name}'.");
         }
         return named;
     }
 
-    /// <exception cref="InvalidDataException">A value is computed twice, is missing, or depends on itself.</exception>
+    /// <exception cref="InvalidDataException">A value is given twice, missing, or needs itself.</exception>
     private List<NodeProto> Order(GraphProto graph)
     {
         var makers = new Dictionary<string, NodeProto>();
         foreach (var node in graph.Node)
         {
             if (!IsStandard(node.Domain))
-            {
                 throw new InvalidDataException(
-                    $"{new GraphNode(node, Opset)}: operators of '{node.Domain}' are not supported, only those of ONNX.");
-            }
+                    $"{new GraphNode(node, Opset)}: operators of '{node.Domain}' are not read, only ONNX's own.");
             foreach (var output in node.Output.Where(output => output.Length > 0))
             {
                 if (_tensors.ContainsKey(output) || !makers.TryAdd(output, node))
-                    throw new InvalidDataException($"{new GraphNode(node, Opset)}: the value '{output}' is computed twice.");
+                    throw new InvalidDataException($"{new GraphNode(node, Opset)}: the value '{output}' is given twice.");
             }
         }
         if (graph.Output.Count == 0)
-            throw new InvalidDataException("The graph has no result.");
+            throw new InvalidDataException("The graph gives no result.");
         var given = graph.Input.Select(input => input.Name).ToHashSet();
         var (ordered, begun, done) = (new List<NodeProto>(), new HashSet<NodeProto>(), new HashSet<NodeProto>());
-        // An explicit stack: with recursion, a long chain in a hostile file would overflow the call stack.
+        // By hand in place of calls: a long chain in a hostile file would overflow the stack.
         var pending = new Stack<(string Name, NodeProto? Reader)>([(graph.Output[0].Name, null)]);
         while (pending.TryPeek(out var next))
         {
@@ -233,10 +223,8 @@ internal sealed class OnnxGraph
             if (!makers.TryGetValue(name, out var node))
             {
                 if (!_tensors.ContainsKey(name) && !given.Contains(name))
-                {
-                    var where = reader is null ? "The graph" : new GraphNode(reader, Opset).ToString();
-                    throw new InvalidDataException($"{where}: no node computes the value '{name}'.");
-                }
+                    throw new InvalidDataException(
+                        $"{(reader is null ? "The graph" : new GraphNode(reader, Opset).ToString())}: nothing gives the value '{name}'.");
                 pending.Pop();
             }
             else if (done.Contains(node))
@@ -248,10 +236,8 @@ internal sealed class OnnxGraph
                 foreach (var input in node.Input.Where(input => input.Length > 0))
                 {
                     if (makers.TryGetValue(input, out var maker) && begun.Contains(maker) && !done.Contains(maker))
-                    {
                         throw new InvalidDataException(
-                            $"{new GraphNode(node, Opset)}: it depends on its own result through the value '{input}'.");
-                    }
+                            $"{new GraphNode(node, Opset)}: it needs its own result, through the value '{input}'.");
                     pending.Push((input, node));
                 }
             }
@@ -274,17 +260,17 @@ internal sealed class OnnxGraph
 
     private string SingleInput(GraphProto graph)
     {
-        // Files of IR version 3 and older list their weights among the inputs.
+        // Files of version 3 and older list their weights among the inputs.
         var read = Nodes.SelectMany(node => node.Input).ToHashSet();
-        var inputs = graph.Input.Select(input => input.Name)
-            .Where(name => !_tensors.ContainsKey(name) && read.Contains(name)).Distinct().ToList();
+        var inputs = graph.Input.Select(input => input.Name).Where(name => !_tensors.ContainsKey(name)
+            && read.Contains(name)).Distinct().ToList();
         return inputs.Count == 1
             ? inputs[0]
             : throw new InvalidDataException(
-                $"It has {inputs.Count} inputs ({string.Join(", ", inputs.Take(3))}); an image classifier has one, the images.");
+                $"It has {inputs.Count} inputs ({string.Join(", ", inputs.Take(3))}); a classifier has one, the images.");
     }
 
+    // A size that is not given is 0 to protobuf, and open to ONNX.
     private static List<long?> SizesOf(ValueInfoProto value) =>
-        [.. (value.Type?.TensorType?.Shape?.Dim ?? []).Select(size =>
-            size.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue && size.DimValue > 0 ? size.DimValue : (long?)null)];
+        [.. (value.Type?.TensorType?.Shape?.Dim ?? []).Select(size => size.DimValue > 0 ? size.DimValue : (long?)null)];
 }

@@ -2,21 +2,22 @@ using TorchSharp.Modules;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>The boundary between a graph's features and its classifier.</summary>
-/// <param name="Features">The features, [N, F].</param>
-/// <param name="Classifier">The layer from the features to the logits; null if there is none.</param>
-/// <param name="Factor">The factor that the logits are multiplied by.</param>
-/// <param name="AreLogits">Whether the features themselves are logits.</param>
+/// <summary>Where a graph's features end and its classifier begins.</summary>
+/// <param name="Features">[N, F].</param>
+/// <param name="Classifier">From them to the logits; null where there is none.</param>
+/// <param name="Factor">What its logits are multiplied by.</param>
+/// <param name="AreLogits">Whether the features are logits themselves.</param>
 internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, double Factor, bool AreLogits)
 {
     private const long MostFeatures = 1 << 20;
 
-    /// <summary>The number of classes of the graph; null if its result is features.</summary>
+    /// <summary>The classes that the graph tells apart; null where it gives features.</summary>
     public long? Classes => Classifier?.out_features ?? (AreLogits ? Features.One[1] : null);
 
     /// <summary>
-    /// The last linear layer, if only a softmax, a factor and a change of shape follow it. The result of another graph is features. If a
-    /// softmax without a linear layer classifies the features, the classifier starts as the identity.
+    /// The last linear layer, when nothing comes after it but a softmax, a factor and a change of shape. A graph that ends otherwise gives
+    /// features; one that classifies them without a linear layer, by a softmax alone, begins with a classifier that leaves them as they
+    /// are.
     /// </summary>
     /// <exception cref="InvalidDataException">The result is not a list of numbers for each image.</exception>
     public static OnnxHead Find(GraphBuilder builder, ComputedValue output)
@@ -24,8 +25,8 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
         var (value, factor) = (output, 1.0);
         while (builder.Maker(value) is { } step)
         {
-            if (step.Operation is LinearOperation { Norm: null, Linear: var linear }
-                && builder[step.Inputs[0]] is { Rank: 2 } features && IsPerImage(features))
+            if (step.Operation is LinearOperation { Norm: null, Linear: var linear } && builder[step.Inputs[0]] is { Rank: 2 } features
+                && IsPerImage(features))
                 return new OnnxHead(features, linear, factor, AreLogits: false);
             if (ScaleOf(step) is { } scale)
                 factor *= scale;
@@ -41,29 +42,25 @@ internal sealed record OnnxHead(ComputedValue Features, Linear? Classifier, doub
         }
         if (!IsPerImage(last))
         {
-            throw new InvalidDataException(
-                $"Its result is {ShapeOperators.Describe(last.One)} for one image and {ShapeOperators.Describe(last.Two)} for two; "
-                + "the result of a classifier is [N, classes].");
+            var (one, two) = (ShapeOperators.Describe(last.One), ShapeOperators.Describe(last.Two));
+            throw new InvalidDataException($"Its result is {one} for one image and {two} for two; a classifier gives [N, classes].");
         }
         var width = last.One.Skip(1).Aggregate(1L, (a, b) => checked(a * b));
         if (width > MostFeatures)
-            throw new InvalidDataException($"Its result has {width:N0} values for each image; the limit is {MostFeatures:N0}.");
+            throw new InvalidDataException($"Its result has {width:N0} values for an image; features are {MostFeatures:N0} at the most.");
         if (last.Rank != 2)
             last = builder.Add(new ReshapeOperation([-1, width]), last);
         return new OnnxHead(last, null, 1, isClassifier);
 
-        // Whether it is a softmax over all values of an image.
-        bool IsSoftmax(GraphStep step) =>
-            step.Operation is SoftmaxOperation { Axis: > 0 and var axis } && builder[step.Inputs[0]].One is var shape
+        // Over all that there is of an image.
+        bool IsSoftmax(GraphStep step) => step.Operation is SoftmaxOperation { Axis: > 0 and var axis }
+            && builder[step.Inputs[0]].One is var shape
             ? shape.Index().All(size => size.Index == axis || size.Item == 1)
             : step.Operation is ActivateOperation { Activation.Function: Function.Log }
-            && builder.Maker(builder[step.Inputs[0]]) is { Operation: SoftmaxOperation } inner && IsSoftmax(inner);
+                && builder.Maker(builder[step.Inputs[0]]) is { Operation: SoftmaxOperation } inner && IsSoftmax(inner);
 
-        double? ScaleOf(GraphStep step) => step is
-            {
-                Operation: CombineOperation { Combination: BinaryOperator.Multiply or BinaryOperator.Divide } combine,
-                Inputs: [_, > 0 and var by],
-            }
+        double? ScaleOf(GraphStep step) => step is { Operation: CombineOperation combine, Inputs: [_, > 0 and var by] }
+            && combine.Combination is BinaryOperator.Multiply or BinaryOperator.Divide
             && builder.Steps[by - 1].Operation is ConstantOperation { Constant.Values: var constant } && constant.numel() == 1
             ? combine.Combination == BinaryOperator.Multiply ? constant.item<float>() : 1.0 / constant.item<float>()
             : null;

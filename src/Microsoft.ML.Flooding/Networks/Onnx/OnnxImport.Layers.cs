@@ -12,10 +12,10 @@ internal sealed partial class OnnxImport
         var (x, weight, bias) = (Computed(node, 0), Fixed(node, 1), OptionalFixed(node, 2));
         var groups = node.Integer("group", 1);
         if (weight.ndim != 4 || x.Rank != 4)
-            throw node.Wrong("only convolutions over height and width, with weights of four axes, are supported");
+            throw node.Wrong("convolutions over height and width are read, of weights with four axes");
         var sizes = weight.shape;
         if (sizes.Contains(0) || groups < 1 || sizes[0] % groups != 0 || (bias is not null && !bias.shape.SequenceEqual([sizes[0]])))
-            throw node.Wrong($"its weights {ShapeOperators.Describe(sizes)}, its {groups} groups and its bias do not fit together");
+            throw node.Wrong($"weights {ShapeOperators.Describe(sizes)}, {groups} groups and the bias do not go together");
         var window = Window(node, x, sizes[2..]);
         var symmetric = window.Before.SequenceEqual(window.After);
         var padding = symmetric ? window.Before : [0, 0];
@@ -33,12 +33,11 @@ internal sealed partial class OnnxImport
         var x = Computed(node, 0);
         var values = Enumerable.Range(1, 4).Select(i => Fixed(node, i)).ToArray();
         if (node.Integer("spatial", 1) != 1)
-            throw node.Wrong("normalization of each pixel (spatial = 0) is not supported");
+            throw node.Wrong("normalization of each pixel by itself (spatial = 0) is not read");
         if (x.Rank is not (2 or 3 or 4) || !Array.TrueForAll(values, value => value.shape.SequenceEqual([x.One[1]])))
-            throw node.Wrong($"its four vectors must have {(x.Rank > 1 ? x.One[1] : 0)} values, as axis 1");
+            throw node.Wrong($"its four vectors must have the {(x.Rank > 1 ? x.One[1] : 0)} values of axis 1");
         var (channels, epsilon, momentum) = (x.One[1], node.Number("epsilon", 1e-5), 1 - node.Number("momentum", 0.9));
-        BatchNorm norm = x.Rank == 4
-            ? nn.BatchNorm2d(channels, epsilon, momentum, device: Place)
+        BatchNorm norm = x.Rank == 4 ? nn.BatchNorm2d(channels, epsilon, momentum, device: Place)
             : nn.BatchNorm1d(channels, epsilon, momentum, device: Place);
         foreach (var (own, value) in new[] { norm.weight!, norm.bias!, norm.running_mean!, norm.running_var! }.Zip(values))
             Set(own, value);
@@ -59,10 +58,10 @@ internal sealed partial class OnnxImport
     {
         var (x, scale, bias) = (Computed(node, 0), Fixed(node, 1), OptionalFixed(node, 2));
         if (node.Axis(node.Integer("axis", -1), x.Rank) != x.Rank - 1)
-            throw node.Wrong("only layer normalization over the last axis is supported");
+            throw node.Wrong("layer normalization over the last axis is read, not over several");
         var width = x.One[^1];
         if (scale.numel() != width || (bias is not null && bias.numel() != width))
-            throw node.Wrong($"its scale and bias must have {width} values, as the last axis");
+            throw node.Wrong($"its scale and bias must have the {width} values of the last axis");
         var norm = nn.LayerNorm(width, node.Number("epsilon", 1e-5), device: Place);
         Set(norm.weight, scale.reshape(width));
         if (bias is null)
@@ -86,10 +85,8 @@ internal sealed partial class OnnxImport
             var bias = (c as KnownValue)?.ForOne;
             if (bias is null || bias.numel() == outputs || bias.numel() == 1)
             {
-                bias = bias is null ? null
-                    : bias.numel() == outputs ? bias.reshape(outputs)
-                    : bias.reshape(1).expand(outputs);
-                return Linear(x, Scaled(weight.ForOne.t(), alpha), bias is null ? null : Scaled(bias, beta));
+                return Linear(x, Scaled(weight.ForOne.t(), alpha), bias is null ? null
+                    : Scaled(bias.numel() == outputs ? bias.reshape(outputs) : bias.reshape(1).expand(outputs), beta));
             }
         }
         var product = MatMul(node, a, b);
@@ -97,8 +94,8 @@ internal sealed partial class OnnxImport
             product = Apply(node, new CombineOperation(BinaryOperator.Multiply), product, Scalar(alpha));
         if (c is null)
             return product;
-        var addend = beta == 1 ? c : Apply(node, new CombineOperation(BinaryOperator.Multiply), c, Scalar(beta));
-        return Apply(node, new CombineOperation(BinaryOperator.Add), product, addend);
+        return Apply(node, new CombineOperation(BinaryOperator.Add), product, beta == 1 ? c
+            : Apply(node, new CombineOperation(BinaryOperator.Multiply), c, Scalar(beta)));
     }
 
     private OnnxValue MatMul(GraphNode node) => MatMul(node, Input(node, 0), Input(node, 1));
@@ -119,13 +116,12 @@ internal sealed partial class OnnxImport
     {
         var x = Computed(node, 0);
         var window = Window(node, x, node.Integers("kernel_shape") ?? throw node.Wrong("it has no kernel_shape"));
-        // libtorch pads by at most half of the kernel.
+        // libtorch pads by half of a kernel at the most.
         var symmetric = window.Before.SequenceEqual(window.After)
             && !window.Before.Index().Any(padding => padding.Item > window.Kernel[padding.Index] / 2);
         var padded = symmetric ? x : Pad(x, window, double.NegativeInfinity);
-        var padding = symmetric ? window.Before : [0, 0];
-        return _builder.Add(
-            new PoolOperation(new Pooling(Aggregation.Maximum, window.Kernel, window.Stride, padding, window.Dilation)), padded);
+        return _builder.Add(new PoolOperation(
+            new Pooling(Aggregation.Maximum, window.Kernel, window.Stride, symmetric ? window.Before : [0, 0], window.Dilation)), padded);
     }
 
     private ComputedValue AveragePool(GraphNode node)
@@ -133,21 +129,19 @@ internal sealed partial class OnnxImport
         var x = Computed(node, 0);
         var window = Window(node, x, node.Integers("kernel_shape") ?? throw node.Wrong("it has no kernel_shape"));
         if (!window.Dilation.SequenceEqual([1, 1]))
-            throw node.Wrong("average pooling with dilations is not supported");
+            throw node.Wrong("means of a window with gaps (dilations) are not read");
         var pooling = new Pooling(Aggregation.Mean, window.Kernel, window.Stride, [0, 0], [1, 1]);
         var mean = _builder.Add(new PoolOperation(pooling), Pad(x, window, 0));
-        // Converts the mean of all values of a window to the mean of the values that count.
+        // The mean of all values of a window, to be made that of those which count.
         var counted = node.Integer("count_include_pad", 0) != 0 ? window.Declared : ([0, 0], [0, 0]);
         var (rows, columns) = (Shares(0), Shares(1));
-        var factors = new[] { (rows, tensor(rows).reshape(1, 1, -1, 1)), (columns, tensor(columns).reshape(1, 1, 1, -1)) };
-        foreach (var (shares, factor) in factors)
-        {
-            if (!Array.TrueForAll(shares, share => share == 1))
-                mean = _builder.Add(new CombineOperation(BinaryOperator.Multiply), mean, Constant(factor));
-        }
+        foreach (var (shares, factor) in new[] { (rows, tensor(rows).reshape(1, 1, -1, 1)),
+            (columns, tensor(columns).reshape(1, 1, 1, -1)) })
+            mean = Array.TrueForAll(shares, share => share == 1) ? mean
+                : _builder.Add(new CombineOperation(BinaryOperator.Multiply), mean, Constant(factor));
         return mean;
 
-        // The size of the kernel divided by the number of values that count, for each position along an axis.
+        // The kernel over the values of the window that count, for each position on an axis.
         float[] Shares(int axis) => [.. Enumerable.Range(0, (int)mean.One[axis + 2]).Select(i =>
         {
             var start = (i * window.Stride[axis]) - window.Before[axis];
@@ -159,21 +153,21 @@ internal sealed partial class OnnxImport
 
     private ComputedValue GlobalAveragePool(GraphNode node) => Computed(node, 0) is { Rank: 4 } x
         ? _builder.Add(new GlobalAveragePoolOperation(), x)
-        : throw node.Wrong("its input must be [N, C, H, W]");
+        : throw node.Wrong("it takes [N, C, H, W]");
 
     private ComputedValue GlobalMaxPool(GraphNode node) => Computed(node, 0) is { Rank: 4 } x
         ? _builder.Add(new ReduceOperation(Aggregation.Maximum, [2, 3], Keeps: true), x)
-        : throw node.Wrong("its input must be [N, C, H, W]");
+        : throw node.Wrong("it takes [N, C, H, W]");
 
     /// <summary>
-    /// x / (bias + alpha / size * s) ^ beta, where s is the sum of the squares of neighboring channels (Krizhevsky et al., NeurIPS 2012).
+    /// x / (bias + alpha / size * the sum of the squares of the channels beside) ^ beta (Krizhevsky et al., NeurIPS 2012).
     /// </summary>
     private OnnxValue Lrn(GraphNode node)
     {
         var x = Computed(node, 0);
         var size = node.Integer("size", 0);
         if (x.Rank != 4 || size < 1)
-            throw node.Wrong("its input must be [N, C, H, W] and its size at least 1");
+            throw node.Wrong("it takes [N, C, H, W] and a size of at least 1");
         var (alpha, beta, bias) = (node.Number("alpha", 1e-4), node.Number("beta", 0.75), node.Number("bias", 1));
         var (channels, height, width) = (x.One[1], x.One[2], x.One[3]);
         OnnxValue y = _builder.Add(new CombineOperation(BinaryOperator.Multiply), x, x);
@@ -181,45 +175,40 @@ internal sealed partial class OnnxImport
         y = Apply(node, new PadOperation([0, 0, (size - 1) / 2, 0], [0, 0, size / 2, 0], 0), y);
         y = Apply(node, new PoolOperation(new Pooling(Aggregation.Mean, [size, 1], [1, 1], [0, 0], [1, 1])), y);
         y = Apply(node, new ReshapeOperation([-1, channels, height, width]), y);
-        y = Apply(node, new CombineOperation(BinaryOperator.Multiply), y, Scalar(alpha));
-        y = Apply(node, new CombineOperation(BinaryOperator.Add), y, Scalar(bias));
+        y = Apply(node, new CombineOperation(BinaryOperator.Add),
+            Apply(node, new CombineOperation(BinaryOperator.Multiply), y, Scalar(alpha)), Scalar(bias));
         y = Apply(node, new CombineOperation(BinaryOperator.Power), y, Scalar(beta));
         return Apply(node, new CombineOperation(BinaryOperator.Divide), x, y);
     }
 
     private ComputedValue Pad(ComputedValue x, SlidingWindow window, double value) =>
-        window.Before.Concat(window.After).All(padding => padding == 0)
-            ? x
+        window.Before.Concat(window.After).All(padding => padding == 0) ? x
             : _builder.Add(new PadOperation([0, 0, .. window.Before], [0, 0, .. window.After], value), x);
 
-    /// <summary>The sliding window of a node, including the padding for auto_pad and ceil_mode.</summary>
+    /// <summary>How a window slides, with the padding that auto_pad and ceil_mode ask for.</summary>
     private static SlidingWindow Window(GraphNode node, ComputedValue x, long[] kernel)
     {
         if (x.Rank != 4 || kernel.Length != 2)
-            throw node.Wrong("only windows over height and width are supported");
+            throw node.Wrong("windows over height and width are read");
         if (node.Integers("kernel_shape") is { } declared && !declared.SequenceEqual(kernel))
-        {
-            throw node.Wrong(
-                $"its kernel_shape is {ShapeOperators.Describe(declared)}, but that of its weights is {ShapeOperators.Describe(kernel)}");
-        }
+            throw node.Wrong($"its kernel_shape is {ShapeOperators.Describe(declared)}, that of its weights {ShapeOperators.Describe(kernel)}");
         var (stride, dilation, pads) = (node.Pair("strides", 1), node.Pair("dilations", 1), node.Integers("pads") ?? [0, 0, 0, 0]);
         const long Most = 1 << 20;
         if (kernel.Concat(stride).Concat(dilation).Any(size => size is < 1 or > Most) || pads.Length != 4
             || pads.Any(size => size is < 0 or > Most))
-            throw node.Wrong("its kernel, strides, dilations or pads are invalid");
+            throw node.Wrong("its kernel, strides, dilations or pads are impossible");
         long[] before = pads[..2], after = pads[2..];
         var automatic = node.Text("auto_pad", "NOTSET");
         for (var i = 0; i < 2 && automatic != "NOTSET"; i++)
         {
-            var size = x.One[i + 2];
-            var lastStart = (((size + stride[i] - 1) / stride[i]) - 1) * stride[i];
-            var missing = Math.Max(0, lastStart + (dilation[i] * (kernel[i] - 1)) + 1 - size);
+            var missing = Math.Max(
+                0, ((((x.One[i + 2] + stride[i] - 1) / stride[i]) - 1) * stride[i]) + (dilation[i] * (kernel[i] - 1)) + 1 - x.One[i + 2]);
             (before[i], after[i]) = automatic switch
             {
                 "SAME_UPPER" => (missing / 2, missing - (missing / 2)),
                 "SAME_LOWER" => (missing - (missing / 2), missing / 2),
                 "VALID" => (0, 0),
-                _ => throw node.Wrong($"its auto_pad '{automatic}' is not a defined value"),
+                _ => throw node.Wrong($"there is no auto_pad '{automatic}'"),
             };
         }
         var declaredPadding = ((long[])before.Clone(), (long[])after.Clone());
@@ -227,7 +216,7 @@ internal sealed partial class OnnxImport
         {
             var span = x.One[i + 2] + before[i] + after[i] - (dilation[i] * (kernel[i] - 1)) - 1;
             var positions = ((span + stride[i] - 1) / stride[i]) + 1;
-            // A last window that starts after the values and their padding is omitted.
+            // A last window that begins behind the values and their padding is left out.
             if ((positions - 1) * stride[i] >= x.One[i + 2] + before[i])
                 positions--;
             after[i] += Math.Max(0, ((positions - 1) * stride[i]) - span);
@@ -235,12 +224,12 @@ internal sealed partial class OnnxImport
         return new SlidingWindow(kernel, stride, dilation, before, after, declaredPadding);
     }
 
-    /// <param name="Kernel">The height and width of the window.</param>
-    /// <param name="Stride">The stride over height and width.</param>
-    /// <param name="Dilation">The dilation over height and width.</param>
-    /// <param name="Before">The padding above and to the left.</param>
-    /// <param name="After">The padding below and to the right, which makes the last window complete.</param>
-    /// <param name="Declared">The padding without what ceil_mode adds. It counts as values if padding does.</param>
+    /// <param name="Kernel">Height and width.</param>
+    /// <param name="Stride">Height and width.</param>
+    /// <param name="Dilation">Height and width.</param>
+    /// <param name="Before">Padding above and to the left.</param>
+    /// <param name="After">Padding below and to the right, so that every position is a whole window.</param>
+    /// <param name="Declared">The padding that counts as values where padding does: without what ceil_mode adds.</param>
     private sealed record SlidingWindow(
         long[] Kernel, long[] Stride, long[] Dilation, long[] Before, long[] After, (long[] Item1, long[] Item2) Declared);
 }

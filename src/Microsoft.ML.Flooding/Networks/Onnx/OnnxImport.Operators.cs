@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <content>The supported operators, which are those of image classifiers.</content>
+/// <content>Which operators are read: those that image classifiers are made of.</content>
 internal sealed partial class OnnxImport
 {
     private delegate OnnxValue[] Reader(OnnxImport import, GraphNode node);
@@ -29,8 +29,8 @@ internal sealed partial class OnnxImport
         ["Flatten"] = Single((import, node) => import.Flatten(node)),
         ["Floor"] = Single((import, node) => import.Known(node, x => x[0].floor())),
         ["Gather"] = Single((import, node) => import.Gather(node)),
-        ["Gelu"] = Single((import, node) => import.Activate(
-            node, node.Text("approximate", "none") == "tanh" ? new Activation(Function.GeluTanh) : Activation.Gelu)),
+        ["Gelu"] = Single((import, node) =>
+            import.Activate(node, node.Text("approximate", "none") == "tanh" ? new Activation(Function.GeluTanh) : Activation.Gelu)),
         ["Gemm"] = Single((import, node) => import.Gemm(node)),
         ["GlobalAveragePool"] = Single((import, node) => import.GlobalAveragePool(node)),
         ["GlobalMaxPool"] = Single((import, node) => import.GlobalMaxPool(node)),
@@ -76,9 +76,8 @@ internal sealed partial class OnnxImport
 
     private static Reader Single(Func<OnnxImport, GraphNode, OnnxValue> read) => (import, node) => [read(import, node)];
 
-    // The usual hard sigmoid has its own kernel. A slope of 1 / 6 in float32 is only near 1 / 6.
+    // The usual one has a kernel of its own; a float32 of 1 / 6 is near to a sixth.
     private static Activation HardSigmoid(double slope, double offset) =>
-        Math.Abs(slope - Activation.HardSigmoid.First) < 1e-6 && offset == Activation.HardSigmoid.Second
-            ? Activation.HardSigmoid
+        Math.Abs(slope - Activation.HardSigmoid.First) < 1e-6 && offset == Activation.HardSigmoid.Second ? Activation.HardSigmoid
             : new Activation(Function.HardSigmoid, slope, offset);
 }

@@ -4,16 +4,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>Reads tensors of an ONNX file. They are checked before memory is allocated.</summary>
+/// <summary>A tensor of an ONNX file, checked before any memory is taken for it.</summary>
 internal static class OnnxTensor
 {
     private const int MostAxes = 8;
 
-    /// <summary>The device of tensors that have only a shape.</summary>
+    /// <summary>The device of tensors whose shape alone is known.</summary>
     public static Device Nowhere { get; } = new(TorchSharp.DeviceType.META);
 
-    /// <summary>The tensor as float32, int64 or bool. It is on <see cref="Nowhere"/> if its values are stored elsewhere.</summary>
-    /// <exception cref="InvalidDataException">The number of values does not match the shape.</exception>
+    /// <summary>float32, int64 or bool. On <see cref="Nowhere"/> where the values are kept elsewhere.</summary>
+    /// <exception cref="InvalidDataException">The tensor does not hold what its shape says.</exception>
     public static Tensor Read(TensorProto proto)
     {
         var count = Count(proto);
@@ -36,22 +36,22 @@ internal static class OnnxTensor
     }
 
     /// <summary>The number of values.</summary>
-    /// <exception cref="InvalidDataException">The shape is invalid.</exception>
+    /// <exception cref="InvalidDataException">The shape is impossible.</exception>
     public static long Count(TensorProto proto)
     {
         if (proto.Dims.Count > MostAxes || proto.Dims.Any(size => size < 0))
-            throw Wrong(proto, "is not a valid shape");
+            throw Wrong(proto, "is no shape");
         try
         {
             return proto.Dims.Aggregate(1L, (product, size) => checked(product * size));
         }
         catch (OverflowException)
         {
-            throw Wrong(proto, "is too large");
+            throw Wrong(proto, "is more than any memory holds");
         }
     }
 
-    /// <exception cref="InvalidDataException">The number of values does not match the shape.</exception>
+    /// <exception cref="InvalidDataException">The tensor does not hold what its shape says.</exception>
     public static void Check(TensorProto proto)
     {
         var (count, held) = (Count(proto), proto.DataType switch
@@ -60,14 +60,14 @@ internal static class OnnxTensor
             TensorProto.Types.DataType.Float => proto.FloatData.Count,
             TensorProto.Types.DataType.Double => proto.DoubleData.Count,
             TensorProto.Types.DataType.Int64 => proto.Int64Data.Count,
-            // Narrow types share a field.
+            // Narrow types share one field.
             _ => proto.Int32Data.Count,
         });
         if (held != count || proto.RawData.Length % SizeOf(proto) != 0)
-            throw Wrong(proto, $"does not match the {held:N0} values in the file");
+            throw Wrong(proto, $"does not go with the {held:N0} values that the file has");
     }
 
-    /// <summary>The number of bytes of each value in a file.</summary>
+    /// <summary>Bytes of a value in a file.</summary>
     public static int SizeOf(TensorProto proto) => proto.DataType switch
     {
         TensorProto.Types.DataType.Double or TensorProto.Types.DataType.Int64 => 8,
@@ -78,16 +78,16 @@ internal static class OnnxTensor
 
     public static ScalarType TypeOf(TensorProto proto) => proto.DataType switch
     {
-        TensorProto.Types.DataType.Float or TensorProto.Types.DataType.Double or TensorProto.Types.DataType.Float16
-            or TensorProto.Types.DataType.Bfloat16 => ScalarType.Float32,
-        TensorProto.Types.DataType.Int64 or TensorProto.Types.DataType.Int32 or TensorProto.Types.DataType.Uint8
-            or TensorProto.Types.DataType.Int8 => ScalarType.Int64,
+        TensorProto.Types.DataType.Float or TensorProto.Types.DataType.Double => ScalarType.Float32,
+        TensorProto.Types.DataType.Float16 or TensorProto.Types.DataType.Bfloat16 => ScalarType.Float32,
+        TensorProto.Types.DataType.Int64 or TensorProto.Types.DataType.Int32 => ScalarType.Int64,
+        TensorProto.Types.DataType.Uint8 or TensorProto.Types.DataType.Int8 => ScalarType.Int64,
         TensorProto.Types.DataType.Bool => ScalarType.Bool,
-        var other => throw new InvalidDataException($"The tensor '{proto.Name}' has the unsupported type {other}."),
+        var other => throw new InvalidDataException($"The tensor '{proto.Name}' holds values of type {other}, which is not read."),
     };
 
-    private static Tensor Read<T>(TensorProto proto, long count, RepeatedField<T> listed, ScalarType type)
-        where T : unmanaged => proto.RawData.IsEmpty
+    private static Tensor Read<T>(TensorProto proto, long count, RepeatedField<T> listed, ScalarType type) where T : unmanaged =>
+        proto.RawData.IsEmpty
         ? Fill<T>(proto, count, [.. listed], type)
         : Fill(proto, count, MemoryMarshal.Cast<byte, T>(proto.RawData.Span), type);
 

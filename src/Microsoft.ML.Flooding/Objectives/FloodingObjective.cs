@@ -97,14 +97,14 @@ public abstract record FloodingObjective
     /// function.
     /// </param>
     /// <param name="function">
-    /// From the cross-entropy of each sample, float32 [N] on the device of the network, to the value to minimize, a float32 scalar. If images
-    /// have weights, each loss is multiplied by its weight, which is 1 on average over the training set. The function is called in every step.
-    /// Tensors that it creates are disposed of after the step. It must not change the losses in place. An exception that it throws ends the
-    /// training and reaches the caller of Fit.
+    /// From the cross-entropy of each sample, float32 [N] on the device of the network, to the value to minimize, a float32 scalar. If
+    /// images have weights, each loss is multiplied by its weight, which is 1 on average over the training set. The function is called in
+    /// every step. Tensors that it creates are disposed of after the step. It must not change the losses in place. An exception that it
+    /// throws ends the training and reaches the caller of Fit.
     /// </param>
     /// <param name="flooded">
-    /// Whether the value J is flooded: |J - b| + b is minimized, with b of <see cref="TrainingOptions.FloodLevel"/>; at a level of 0, J itself.
-    /// If false, J is minimized and <see cref="TrainingOptions.FloodLevel"/> is not used. Default: false.
+    /// Whether the value J is flooded: |J - b| + b is minimized, with b of <see cref="TrainingOptions.FloodLevel"/>; at a level of 0, J
+    /// itself. If false, J is minimized and <see cref="TrainingOptions.FloodLevel"/> is not used. Default: false.
     /// </param>
     /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>
     public static FloodingObjective FromFunction(string name, Func<torch.Tensor, torch.Tensor> function, bool flooded = false)
@@ -175,7 +175,8 @@ public abstract record FloodingObjective
         private protected override string Describe() => FormattableString.Invariant($"{nameof(AdaFlood)}(gamma: {Gamma}, folds: {Folds})");
     }
 
-    private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded) : FloodingObjective
+    private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded)
+        : FloodingObjective
     {
         internal override bool IsPlainAt(float floodLevel) => !Flooded || floodLevel == 0;
 

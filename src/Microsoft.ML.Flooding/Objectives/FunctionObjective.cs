@@ -14,8 +14,8 @@ internal sealed class FunctionObjective(string name, Func<Tensor, Tensor> functi
         var value = function(loss.Weigh(loss.PerSample));
         if (value is not { dtype: ScalarType.Float32, requires_grad: true } || value.dim() != 0)
             throw new InvalidOperationException(
-                $"The function of the objective '{name}' returned {Describe(value)}. It must return a float32 scalar that is computed from the "
-                + "losses with tensor operations, such as losses.mean().");
+                $"The function of the objective '{name}' returned {Describe(value)}. It must return a float32 scalar that is computed from "
+                + "the losses with tensor operations, such as losses.mean().");
         if (level is not { } b)
             return new(value);
         using var _ = no_grad();

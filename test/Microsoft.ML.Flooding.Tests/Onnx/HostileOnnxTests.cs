@@ -70,10 +70,10 @@ public sealed class HostileOnnxTests
         ["weights of other channels"] = ("5 channels", () => Graph((g, x) => g.Node("Conv", [x, g.Weights(4, 5, 3, 3)]))),
         ["weights without values"] = ("do not go together", () => Graph((g, x) => g.Node("Conv", [x, g.Floats([0, 3, 3, 3])]))),
         ["groups that do not divide"] = ("groups", () => Graph((g, x) => g.Node("Conv", [x, g.Weights(4, 1, 3, 3)], ("group", 3)))),
-        ["shapes that do not go together"] = ("do not broadcast", () => Graph((g, x) => g.Node("Add", [x, g.Weights(7)]))),
+        ["shapes that do not go together"] = ("cannot be broadcast", () => Graph((g, x) => g.Node("Add", [x, g.Weights(7)]))),
         ["an axis that is not there"] = ("no axis 9", () => Graph((g, x) => g.Node("Concat", [x, x], ("axis", 9)))),
-        ["a reshape of other values"] = ("cannot become", () => Graph((g, x) => g.Node("Reshape", [x, g.Integers(1, 7)]))),
-        ["an order that is none"] = ("no order", () => Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
+        ["a reshape of other values"] = ("cannot be reshaped", () => Graph((g, x) => g.Node("Reshape", [x, g.Integers(1, 7)]))),
+        ["an order that is none"] = ("not a permutation", () => Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
         ["images mixed"] = ("all images", () => Graph((g, x) => g.Node("ReduceMean", [x], ("axes", new long[] { 0 })))),
         ["a softmax over the images taken for classes"] =
             ("Its result is", () => Graph((g, x) => g.Node("Transpose", [g.Node("Flatten", [x])]))),

@@ -3,19 +3,19 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks.Onnx;
 
-/// <summary>One operator with all but the values it is applied to, for any interpreter.</summary>
+/// <summary>An operator with its settings, which is applied to values of any type.</summary>
 internal abstract record GraphOperation
 {
-    /// <summary>The layers it has parameters or buffers in.</summary>
+    /// <summary>The layers with its parameters and buffers.</summary>
     public virtual IEnumerable<nn.Module> Modules => [];
 
-    /// <summary>Whether its result may be overwritten when it is read once: it is no view, and its own gradient does not need it.</summary>
+    /// <summary>Whether a result that is read only once can be overwritten: it is not a view, and the gradient does not need it.</summary>
     public virtual bool MayBeOverwritten => false;
 
     public abstract T Apply<T>(IOperators<T> op, T[] x);
 }
 
-/// <summary>A convolution, with the normalization after it if there is one.</summary>
+/// <summary>A convolution, followed by a batch norm if there is one.</summary>
 internal sealed record ConvOperation(Conv2d Conv, BatchNorm2d? Norm = null) : GraphOperation
 {
     public override IEnumerable<nn.Module> Modules => Norm is null ? [Conv] : [Conv, Norm];
@@ -25,7 +25,7 @@ internal sealed record ConvOperation(Conv2d Conv, BatchNorm2d? Norm = null) : Gr
     public override T Apply<T>(IOperators<T> op, T[] x) => Norm is null ? op.Conv2d(Conv, x[0]) : op.ConvBatchNorm(Conv, Norm, x[0]);
 }
 
-/// <summary>A linear layer, with the normalization after it if there is one.</summary>
+/// <summary>A linear layer, followed by a batch norm if there is one.</summary>
 internal sealed record LinearOperation(Linear Linear, BatchNorm1d? Norm = null) : GraphOperation
 {
     public override IEnumerable<nn.Module> Modules => Norm is null ? [Linear] : [Linear, Norm];
@@ -59,7 +59,7 @@ internal sealed record ConstantOperation(GraphConstant Constant) : GraphOperatio
 }
 
 /// <param name="Activation">The function.</param>
-/// <param name="Overwrites">Whether nothing else reads its value.</param>
+/// <param name="Overwrites">Whether its input can be overwritten because nothing else reads it.</param>
 internal sealed record ActivateOperation(Activation Activation, bool Overwrites = false) : GraphOperation
 {
     public override T Apply<T>(IOperators<T> op, T[] x) => op.Activate(Activation, Overwrites ? x[0] : op.Copy(x[0]));
@@ -72,7 +72,7 @@ internal sealed record CombineOperation(BinaryOperator Combination) : GraphOpera
     public override T Apply<T>(IOperators<T> op, T[] x) => op.Combine(Combination, x[0], x[1]);
 }
 
-/// <summary>A sum of two values of one shape, the first of which nothing else reads.</summary>
+/// <summary>The sum of two values of the same shape. Nothing else reads the first one.</summary>
 internal sealed record AddOperation : GraphOperation
 {
     public override bool MayBeOverwritten => true;

@@ -191,7 +191,8 @@ internal sealed partial class OnnxImport
         if (x.Rank != 4 || kernel.Length != 2)
             throw node.Wrong("windows over height and width are read");
         if (node.Integers("kernel_shape") is { } declared && !declared.SequenceEqual(kernel))
-            throw node.Wrong($"its kernel_shape is {ShapeOperators.Describe(declared)}, that of its weights {ShapeOperators.Describe(kernel)}");
+            throw node.Wrong(
+                $"its kernel_shape is {ShapeOperators.Describe(declared)}, but that of its weights is {ShapeOperators.Describe(kernel)}");
         var (stride, dilation, pads) = (node.Pair("strides", 1), node.Pair("dilations", 1), node.Integers("pads") ?? [0, 0, 0, 0]);
         const long Most = 1 << 20;
         if (kernel.Concat(stride).Concat(dilation).Any(size => size is < 1 or > Most) || pads.Length != 4

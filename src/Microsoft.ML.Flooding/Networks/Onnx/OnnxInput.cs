@@ -107,7 +107,8 @@ public sealed record OnnxInput
             yield return $"layout {Layout}";
         yield return CenterCrop is { } share ? FormattableString.Invariant($"{share:0.###} of the shorter side") : "stretched as a whole";
 
-        static string List(IReadOnlyList<float> values) => string.Join(", ", values.Select(value => FormattableString.Invariant($"{value}")));
+        static string List(IReadOnlyList<float> values) =>
+            string.Join(", ", values.Select(value => FormattableString.Invariant($"{value}")));
     }
 }
 

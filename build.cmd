@@ -1,5 +1,5 @@
 @echo off
-rem Everything a contributor does with this repository, as one command with verbs. It only calls dotnet.
+rem The commands for work on this repository. The script only calls dotnet.
 setlocal
 cd /d "%~dp0"
 set "verb=%~1"
@@ -8,7 +8,7 @@ if /i "%verb%"=="help" goto help
 if "%verb%"=="--help" goto help
 if "%verb%"=="-h" goto help
 
-rem All arguments but the first, as they were typed.
+rem All arguments except the first, as typed.
 set "arguments="
 :collect
 shift
@@ -20,7 +20,7 @@ goto collect
 where dotnet >nul 2>nul || goto nosdk
 dotnet --version >nul || goto nosdk
 
-rem Waiting threads that spin take the cores from those that work.
+rem Threads that spin while they wait take CPU time from threads that work.
 if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
 
 if /i "%verb%"=="demo" goto demo
@@ -29,7 +29,7 @@ if /i "%verb%"=="bench" goto bench
 if /i "%verb%"=="pack" goto pack
 if /i "%verb%"=="format" goto format
 call :usage 1>&2
-echo There is no verb '%verb%'. 1>&2
+echo There is no verb '%verb%'. Use one of the verbs above. 1>&2
 exit /b 1
 
 :demo
@@ -54,7 +54,7 @@ exit /b %errorlevel%
 
 :nosdk
 for /f "tokens=2 delims=:, " %%v in ('findstr /c:"\"version\"" global.json') do set "version=%%~v"
-echo This repository needs the .NET SDK %version% or a later one of the same .NET: https://dotnet.microsoft.com/download 1>&2
+echo No suitable .NET SDK is installed. Install SDK %version% or a later SDK of the same .NET version: https://dotnet.microsoft.com/download 1>&2
 exit /b 1
 
 :help
@@ -64,9 +64,9 @@ exit /b 0
 :usage
 echo Usage: build VERB [ARGUMENTS]
 echo(
-echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: its options)
-echo   test     run the tests (arguments go to dotnet test)
-echo   bench    run the benchmarks (arguments go to them)
+echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
+echo   test     run the tests (ARGUMENTS are passed to dotnet test)
+echo   bench    run the benchmarks (ARGUMENTS: rows to run; --help: list them)
 echo   pack     write the NuGet packages to packages/
-echo   format   bring the source into the house style (--verify-no-changes: only check it)
+echo   format   format the source code (--verify-no-changes: only check it)
 exit /b 0

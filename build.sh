@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything a contributor does with this repository, as one command with verbs. It only prepares the machine and calls dotnet.
+# The commands for work on this repository. The script only prepares the machine and calls dotnet.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -7,11 +7,11 @@ usage() {
   cat <<'HELP'
 Usage: ./build.sh VERB [ARGUMENTS]
 
-  demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: its options)
-  test     run the tests (arguments go to dotnet test)
-  bench    run the benchmarks (arguments go to them)
+  demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
+  test     run the tests (ARGUMENTS are passed to dotnet test)
+  bench    run the benchmarks (ARGUMENTS: rows to run; --help: list them)
   pack     write the NuGet packages to packages/
-  format   bring the source into the house style (--verify-no-changes: only check it)
+  format   format the source code (--verify-no-changes: only check it)
 HELP
 }
 
@@ -24,13 +24,13 @@ require_sdk() {
   local version
   version=$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' global.json)
   command -v dotnet > /dev/null ||
-    fail "The .NET SDK is not installed, or dotnet is not on the PATH. This repository needs SDK $version or a later one of .NET ${version%%.*}:" \
+    fail "The .NET SDK is not installed, or dotnet is not on the PATH. Install SDK $version or a later SDK of .NET ${version%%.*}:" \
       "https://dotnet.microsoft.com/download"
-  # Run here, dotnet obeys global.json and lists the SDKs it found when none will do.
-  dotnet --version > /dev/null || fail "This repository needs .NET SDK $version or a later one of .NET ${version%%.*}."
+  # In this folder, dotnet applies global.json and lists the installed SDKs if none is suitable.
+  dotnet --version > /dev/null || fail "No suitable .NET SDK is installed. Install SDK $version or a later SDK of .NET ${version%%.*}."
 }
 
-# libtorch's Linux binary is built with GCC 13. Where the system's C++ runtime is older, nothing that uses TorchSharp can load it.
+# The Linux build of libtorch uses GCC 13. Programs that use TorchSharp cannot load it with an older C++ runtime.
 readonly cxx_version=GLIBCXX_3.4.32
 
 has_cxx_runtime() {
@@ -47,26 +47,26 @@ require_cxx_runtime() {
   case $ID in
     debian) install_cxx_runtime_from trixie ;;
     ubuntu) install_cxx_runtime_from noble ;;
-    *) fail "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13.2 or newer), which $PRETTY_NAME lacks." \
-         "Install a newer libstdc++, or use a distribution that has one: Debian 13, Ubuntu 24.04, Fedora 39 or later." ;;
+    *) fail "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13.2 or later), which $PRETTY_NAME lacks." \
+         "Install a newer libstdc++, or use Debian 13, Ubuntu 24.04, Fedora 39 or later." ;;
   esac
-  has_cxx_runtime || fail "libstdc++6 was installed, but $cxx_version is still missing."
+  has_cxx_runtime || fail "libstdc++6 is installed, but $cxx_version is still missing. Install a libstdc++6 that has it."
 }
 
-# The newer release is known to this one call of apt alone: its sources and package lists live in a folder that is deleted afterwards,
-# so that no later upgrade draws on it.
+# Only this call of apt uses the newer release: its sources and package lists are in a folder that is deleted afterwards, so later
+# upgrades do not use the release.
 install_cxx_runtime_from() {
   local release=$1 folder sudo=()
   printf '%s\n' "libtorch needs a libstdc++.so.6 with $cxx_version (GCC 13.2), which $PRETTY_NAME lacks." \
-    "Installing libstdc++6 of release '$release' and what it depends on (libc6 above all) from this machine's own apt mirror." \
-    "The machine's apt sources stay as they are."
+    "Installing libstdc++6 of release '$release' and its dependencies, such as libc6, from the apt mirror of this machine." \
+    "The apt sources of this machine do not change."
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo > /dev/null || fail "This needs root: run ./build.sh as root once, or install sudo."
+    command -v sudo > /dev/null || fail "The installation needs root. Run ./build.sh as root once, or install sudo."
     sudo=(sudo)
   fi
   folder=$(mktemp -d)
   trap "${sudo[*]} rm -rf '$folder'" EXIT
-  # apt drops to a user of its own to download.
+  # apt downloads as a user of its own, which must be able to read the folder.
   chmod 755 "$folder"
   mkdir -p "$folder/sources" "$folder/lists/partial"
   newer_sources "$VERSION_CODENAME" "$release" "$folder/sources"
@@ -77,8 +77,8 @@ install_cxx_runtime_from() {
   "${apt[@]}" install --no-install-recommends libstdc++6 < /dev/null
 }
 
-# Writes the machine's sources for suite $1, renamed to suite $2, to folder $3. Only entries of exactly that suite and of component main
-# are taken: other vendors' archives need not know the newer release.
+# Writes the machine's apt sources for suite $1 to folder $3, with the suite renamed to $2. Entries of other suites, or without the
+# component main, are left out: archives of other vendors may not have the newer release.
 newer_sources() {
   local from=$1 to=$2 folder=$3 files
   shopt -s nullglob
@@ -97,7 +97,7 @@ newer_sources() {
   files=(/etc/apt/sources.list /etc/apt/sources.list.d/*.list)
   cat "${files[@]}" 2> /dev/null | sed -En "s/^(deb +(\[[^]]*\] +)?[^ ]+ +)$from +(.* )?main( .*)?$/\1$to main/p" > "$folder/newer.list"
   [ -s "$folder/newer.list" ] ||
-    fail "No apt source of '$from' with component main was found, so there is none to take '$to' from. Install libstdc++6 of '$to' by hand."
+    fail "There is no apt source of '$from' with the component main from which to install '$to'. Install libstdc++6 of '$to' manually."
 }
 
 verb=${1:-help}
@@ -106,7 +106,7 @@ case $verb in
   demo | test | bench)
     require_sdk
     require_cxx_runtime
-    # Waiting threads that spin take the cores from those that work.
+    # Threads that spin while they wait take CPU time from threads that work.
     export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
     ;;
   pack | format) require_sdk ;;
@@ -120,6 +120,6 @@ case $verb in
   help | -h | --help) usage ;;
   *)
     usage >&2
-    fail "" "There is no verb '$verb'."
+    fail "" "There is no verb '$verb'. Use one of the verbs above."
     ;;
 esac

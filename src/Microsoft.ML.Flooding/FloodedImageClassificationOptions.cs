@@ -109,7 +109,7 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
         /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
-        /// those of <see cref="FloodingObjective.IFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
+        /// those of <see cref="FloodingObjective.IndividualFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
         /// too modest. One prediction in N + 2 of N validation images is taken to be wrong at least, so a set that is classified without
         /// an error gives a temperature as well; a warning tells of it. The temperature stays 1, with a warning, where the network is no
         /// better than chance. Default: false.
@@ -129,7 +129,7 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, every epoch decodes its images
         /// again and shuffles them only within blocks: these follow the order of the data, and each takes half of
-        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training. The order depends on the data,
+        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training; if it is not, a warning says so. The order depends on the data,
         /// the seed, this option and <see cref="MaxCacheBytes"/>, never on the free memory of the machine. Default: true.
         /// </summary>
         public bool CacheOnDisk { get; set; } = true;
@@ -159,7 +159,11 @@ public sealed partial class FloodedImageClassificationTrainer
             base.Validate();
             if (FloodLevels is not null && !Objective.UsesFloodLevel)
                 throw new ArgumentException($"There is no level to search for: {Objective} has levels of its own.", nameof(FloodLevels));
-            Require(FloodLevels is null || Enum.IsDefined(FloodLevels.Metric), "FloodLevels.Metric", FloodLevels?.Metric, "LogLoss or Accuracy");
+            Require(FloodLevels is null or { Metric: not null }, "FloodLevels.Metric", null, "a metric, not null");
+            if (FloodLevels?.Metric is { Function: not null } metric && base.OwnMetric is { } other && metric != other)
+                throw new ArgumentException(
+                    $"EarlyStopping.Metric is '{other}' and FloodLevels.Metric is '{metric}': a run computes one metric of your own. Use the same "
+                    + "object for both, or LogLoss or Accuracy for one of them.", nameof(FloodLevels));
             ArgumentException.ThrowIfNullOrWhiteSpace(LabelColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
@@ -185,6 +189,10 @@ public sealed partial class FloodedImageClassificationTrainer
             if (TensorBoardDirectory is not null)
                 ArgumentException.ThrowIfNullOrWhiteSpace(TensorBoardDirectory);
         }
+
+        /// <inheritdoc/>
+        internal override ValidationMetric? OwnMetric =>
+            base.OwnMetric ?? (FloodLevels?.Metric is { Function: not null } metric ? metric : null);
 
         /// <summary>A copy, so that later changes of the caller's object do not reach a trainer.</summary>
         internal Options Clone() => (Options)MemberwiseClone();

@@ -5,7 +5,6 @@ using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
 using Microsoft.ML.Flooding.Persistence.Onnx;
-using Microsoft.ML.Flooding.Reports;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Runtime;
@@ -16,16 +15,17 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
-/// A trained image classifier: adds the columns Score (Vector&lt;Single&gt;, the probability of each class) and PredictedLabel (a key with the
-/// label's values). Any number of threads may use it at once, by cursors and prediction engines of their own. It owns its network: dispose of
-/// it when done. Disposal lets predictions that are at it finish; later ones, by cursors and engines made before as well, throw
-/// <see cref="ObjectDisposedException"/>.
+/// A trained image classifier: adds the columns Score (Vector&lt;Single&gt;, the probability of each class) and PredictedLabel (a key with
+/// the label's values). It is thread-safe: each thread uses its own cursor or prediction engine. It owns its network: dispose of it when
+/// done. Predictions in progress finish first; later ones throw <see cref="ObjectDisposedException"/>, also from existing cursors and
+/// engines.
 /// </summary>
 /// <remarks>
-/// A PredictionEngine disposes of its model unless told otherwise: where several share one, create them with
+/// By default a PredictionEngine disposes of its model. If several engines share a model, create them with
 /// <c>new PredictionEngineOptions { OwnsTransformer = false }</c>.
 /// </remarks>
-public sealed class FloodedImageClassificationTransformer : ITransformer, IDisposable
+public sealed class FloodedImageClassificationTransformer
+    : ISingleFeaturePredictionTransformer<FloodedImageClassificationModelParameters>, IDisposable
 {
     private readonly IHostEnvironment _environment;
     private readonly ImageClassifier _classifier;
@@ -36,6 +36,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
         Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
+        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
     }
 
     // Called by ML.NET's Model.Load.
@@ -47,47 +48,62 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         var (description, network) = ModelFile.Load(channel, context);
         Architecture = Architecture.Load(description.Architecture, network.Content);
         _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
+        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
     }
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
     public float FloodLevel => Description.FloodLevel;
 
     /// <summary>
-    /// The runs of the search that the level was chosen by, in ascending order of the level; empty where it was given.
+    /// The runs of the search for the flood level, in ascending order of the level; empty without a search.
     /// </summary>
     public IReadOnlyList<FloodTrial> Trials => History.Trials;
 
-    /// <summary>What logits are divided by before they become probabilities; 1 unless it was fitted.</summary>
+    /// <summary>The temperature that logits are divided by before the softmax; 1 unless it was fitted.</summary>
     public float Temperature => Description.Temperature;
 
-    /// <summary>The course of the training.</summary>
+    /// <summary>The history of the training.</summary>
     public TrainingHistory History => Description.History;
 
     /// <summary>
-    /// What became of the weights of <see cref="TrainingOptions.PretrainedWeights"/>; null when training started from random weights or from a model.
+    /// What happened to the weights of <see cref="TrainingOptions.PretrainedWeights"/>; null if training started from random weights or a
+    /// model.
     /// </summary>
     public PretrainedWeightsReport? PretrainedWeights => Description.PretrainedWeights;
 
     /// <summary>The network that was trained, never <see cref="Architecture.Auto"/>.</summary>
     public Architecture Architecture { get; }
 
-    /// <summary>The values of the label, in the order of Score's slots; numbers from 1 where the label column had no key values.</summary>
+    /// <summary>The values of the label, in the order of Score's slots; numbers from 1 if the label column had no key values.</summary>
     public IReadOnlyList<string> Labels => Description.Labels.Names;
 
-    /// <summary>The number format that it scores in.</summary>
+    /// <summary>The number format of scoring.</summary>
     public Precision ScoringPrecision => Description.ScoringPrecision;
 
-    /// <summary>What it does with an image that cannot be read: an error, or NaN scores and a missing predicted label.</summary>
+    /// <summary>What happens if an image cannot be read: an error, or NaN scores and a missing predicted label.</summary>
     public OnInvalidImage OnInvalidImage => Description.OnInvalidImage;
 
-    /// <summary>Height in pixels that images are brought to.</summary>
+    /// <summary>The height in pixels that images are resized to.</summary>
     public int ImageHeight => Description.Shape.Height;
 
-    /// <summary>Width in pixels that images are brought to.</summary>
+    /// <summary>The width in pixels that images are resized to.</summary>
     public int ImageWidth => Description.Shape.Width;
 
-    /// <summary>Channels of an image: 3 for colour, 1 for grey.</summary>
+    /// <summary>Channels of an image: 3 for color, 1 for gray.</summary>
     public int Channels => Description.Shape.Channels;
+
+    /// <summary>The parameters of the trained network. They can be read until the transformer is disposed of.</summary>
+    public FloodedImageClassificationModelParameters Model { get; }
+
+    /// <summary>The column that images are read from.</summary>
+    public string FeatureColumnName => Description.FeatureColumn;
+
+    /// <summary>
+    /// The type of the image column that the model was trained on; a vector of pixels has the dimensions [height, width, channels]. The
+    /// model also scores columns of the other image types. A model file that does not record the type gives Vector&lt;Byte&gt;, an encoded
+    /// image.
+    /// </summary>
+    public DataViewType FeatureColumnType => ImageColumn.TypeOf(Description.FeatureKind, Description.Shape);
 
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => true;
@@ -95,7 +111,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     internal ModelDescription Description => _classifier.Description;
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">The image column is missing or of a type that images cannot be read from.</exception>
+    /// <exception cref="ArgumentException">The image column is missing or has a type that images cannot be read from.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
@@ -103,7 +119,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
     }
 
     /// <summary>Adds the scored columns; nothing is computed until rows are read.</summary>
-    /// <exception cref="ArgumentException">The image column is missing or of a type that images cannot be read from.</exception>
+    /// <exception cref="ArgumentException">The image column is missing or has a type that images cannot be read from.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public IDataView Transform(IDataView input)
     {
@@ -128,26 +144,28 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         _classifier.Read(network => ModelFile.Save(ctx, Description, network));
     }
 
-    /// <summary>The same model, computing in another number format. It has a network of its own: dispose of both when done.</summary>
-    /// <param name="precision"><see cref="Precision.Auto"/> is <see cref="Precision.BFloat16"/> where the device computes it natively.</param>
+    /// <summary>A copy of the model that computes in another number format. It has its own network: dispose of both when done.</summary>
+    /// <param name="precision"><see cref="Precision.Auto"/> is <see cref="Precision.BFloat16"/> if the device computes it natively.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="precision"/> is not a defined value.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public FloodedImageClassificationTransformer WithScoringPrecision(Precision precision)
     {
         if (!Enum.IsDefined(precision))
-            throw new ArgumentOutOfRangeException(nameof(precision), precision, "Not a precision.");
+            throw new ArgumentOutOfRangeException(nameof(precision), precision, "This is not a precision. Use Float32, BFloat16 or Auto.");
         var description = Description with { ScoringPrecision = precision };
         return new FloodedImageClassificationTransformer(_environment, CopyNetwork(), description);
     }
 
-    /// <summary>The transformer within a model: the model itself, or one in a chain of any depth.</summary>
+    /// <summary>Finds the transformer in a model: the model itself, or one in a chain of any depth.</summary>
     /// <exception cref="ArgumentException">There is none, or more than one.</exception>
     internal static FloodedImageClassificationTransformer In(ITransformer model)
     {
         var found = Find(model).ToArray();
         return found.Length == 1
             ? found[0]
-            : throw new ArgumentException($"The model has {(found.Length == 0 ? "no" : "more than one")} {nameof(FloodedImageClassificationTransformer)} in it.", nameof(model));
+            : throw new ArgumentException(
+                $"The model has {(found.Length == 0 ? "no" : "more than one")} {nameof(FloodedImageClassificationTransformer)} in it.",
+                nameof(model));
 
         static IEnumerable<FloodedImageClassificationTransformer> Find(ITransformer model) => model switch
         {
@@ -157,7 +175,7 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         };
     }
 
-    /// <summary>A network with the same weights that belongs to the caller, on the CPU.</summary>
+    /// <summary>A network with the same weights, on the CPU. It belongs to the caller.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     internal Network CopyNetwork()
     {
@@ -174,67 +192,79 @@ public sealed class FloodedImageClassificationTransformer : ITransformer, IDispo
         }
     }
 
-    /// <summary>Scores at most so many images in one pass from here on; by default as many as suit the device.</summary>
-    internal FloodedImageClassificationTransformer WithBatchSize(int batchSize)
+    /// <summary>The most images that are scored in one pass; by default it depends on the device.</summary>
+    internal int BatchSize
     {
-        _classifier.BatchSize = batchSize;
-        return this;
+        get => _classifier.BatchSize;
+        set => _classifier.BatchSize = value;
     }
 
     /// <summary>
-    /// The loss around the trained weights along random directions, and how sharply it rises: flooding is said to lead to flat minima.
+    /// Computes the loss around the trained weights along random directions, and how sharply it rises. Flooding is said to find flat
+    /// minima.
     /// </summary>
-    /// <param name="data">With the image column that the model was trained on and a label with the same keys; of a training or a test set.</param>
+    /// <param name="data">Training or test data with the image column that the model was trained on and a label with the same keys.</param>
     /// <param name="labelColumnName">The label column, a key.</param>
-    /// <param name="options">How it is taken; a line of 21 points if not given.</param>
-    /// <exception cref="ArgumentException">A column is missing or of the wrong type.</exception>
+    /// <param name="options">The points to compute; by default a line of 21 points.</param>
+    /// <exception cref="ArgumentException">A column is missing or has the wrong type.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public LossLandscape LossLandscape(IDataView data, string labelColumnName = "Label", LossLandscapeOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(data);
         options ??= new LossLandscapeOptions();
+        TorchSettings.RequireDefaults();
         options.Validate();
         ImageColumn.ThrowIfCachedAway(data, Description.FeatureColumn);
-        var label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ArgumentException($"The data has no column '{labelColumnName}'.", nameof(labelColumnName));
-        var feature = data.Schema.GetColumnOrNull(Description.FeatureColumn) ?? throw new ArgumentException($"The data has no column '{Description.FeatureColumn}'.", nameof(data));
+        var label = data.Schema.GetColumnOrNull(labelColumnName)
+            ?? throw new ArgumentException($"The data has no column '{labelColumnName}'.", nameof(labelColumnName));
+        var feature = data.Schema.GetColumnOrNull(Description.FeatureColumn)
+            ?? throw new ArgumentException($"The data has no column '{Description.FeatureColumn}'.", nameof(data));
         if (label.Type is not KeyDataViewType || !LabelKeys.Of(label).Equals(Description.Labels))
-            throw new ArgumentException($"Column '{labelColumnName}' does not have the keys that the model was trained with.", nameof(labelColumnName));
+            throw new ArgumentException(
+                $"Column '{labelColumnName}' does not have the keys that the model was trained with.", nameof(labelColumnName));
         var host = _environment.Register(nameof(LossLandscape));
         void CheckAlive() => HostSettings.ThrowIfCanceled(host);
         using var channel = host.Start(nameof(LossLandscape));
-        var column = ImageColumn.Create(feature, ImageWidth, ImageHeight, data, Description.MaxPixels) with { CenterCrop = Description.CenterCrop };
-        using var images = ImageSet.Load(host, data, Description.FeatureColumn, labelColumnName, column, new ImageSetOptions(), CheckAlive);
+        var column = ImageColumn.Create(feature, ImageWidth, ImageHeight, data, Description.MaxPixels);
+        column = column with { CenterCrop = Description.CenterCrop };
+        using var images = ImageSet.Load(
+            host, data, Description.FeatureColumn, labelColumnName, column, new ImageSetOptions(), CheckAlive);
         using var copy = CopyNetwork();
         copy.ToChannelsLast();
-        return LandscapeSurvey.Of(copy, images, Description.Normalization, DeviceSelection.Choose(_environment, channel), options, CheckAlive);
+        var device = DeviceSelection.Choose(_environment, channel);
+        return Flooding.LossLandscape.Measure(copy, images, Description.Normalization, device, options, CheckAlive);
     }
 
     /// <summary>
-    /// Saves the network as an ONNX file (opset 17), for ONNX Runtime or ApplyOnnxModel: from the input "image", float32 [N, C, H, W] with N free, to
-    /// the output "probabilities", float32 [N, classes]. Batch norm is folded in, the softmax and <see cref="Temperature"/> are inside. The metadata
-    /// has the <see cref="Labels"/> as a JSON array named "labels".
+    /// Saves the network as an ONNX file (opset 17), for ONNX Runtime or ApplyOnnxModel. The input "image" is float32 [N, C, H, W] with any
+    /// N; the output "probabilities" is float32 [N, classes]. The file includes the softmax and the <see cref="Temperature"/>; batch norm
+    /// is folded into the convolutions. The metadata has the <see cref="Labels"/> as a JSON array named "labels".
     /// </summary>
-    /// <param name="path">Where to; an existing file is replaced once the new one is whole.</param>
+    /// <param name="path">The path of the file. An existing file is replaced when the new one is complete.</param>
     /// <param name="includeNormalization">
-    /// Whether the input is pixels, 0 to 255 (red first), or is to be normalized already, by the "mean" and "deviation" of the metadata.
+    /// Whether the file includes the normalization. If true, the input is pixels, 0 to 255 (red first). If false, the caller normalizes
+    /// the input with the "mean" and "deviation" of the metadata.
     /// </param>
-    /// <exception cref="NotSupportedException">The network came from a factory or from TorchScript: nothing is known of its layers.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The network came from a factory or from TorchScript, so its layers are not known.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public void SaveAsOnnx(string path, bool includeNormalization = true) =>
         _classifier.Read(network => AtomicFile.Write(path, stream => OnnxModel.Save(stream, network, Description, includeNormalization)));
 
     /// <summary>
-    /// Saves the weights as a safetensors file in torchvision's names, float32: for Python, or as <see cref="TrainingOptions.PretrainedWeights"/>, for
-    /// which the file says how images are prepared. Labels and options are not in it.
+    /// Saves the weights as a safetensors file with torchvision's names, float32, for Python or as
+    /// <see cref="TrainingOptions.PretrainedWeights"/>. The file also says how images are prepared. It has no labels and no options.
     /// </summary>
-    /// <param name="path">Where to; an existing file is replaced once the new one is whole.</param>
+    /// <param name="path">The path of the file. An existing file is replaced when the new one is complete.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public void SaveAsSafetensors(string path) =>
-        _classifier.Read(network => AtomicFile.Write(path, stream => Safetensors.Write(stream, network.State(), WeightsOrigin.Describe(Description))));
+        _classifier.Read(network =>
+            AtomicFile.Write(path, stream => Safetensors.Write(stream, network.State(), WeightsOrigin.Describe(Description))));
 
-    /// <summary>Releases the network, once the predictions that are at it have finished.</summary>
+    /// <summary>Disposes of the network when the predictions in progress have finished.</summary>
     public void Dispose() => _classifier.Dispose();
 }

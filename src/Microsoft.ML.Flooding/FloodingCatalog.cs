@@ -8,8 +8,8 @@ namespace Microsoft.ML;
 public static class FloodingCatalog
 {
     /// <summary>Trains an image classifier on |J - b| + b in place of the loss J, so that it does not overfit (Ishida et al., ICML 2020).</summary>
-    /// <param name="catalog">The transforms catalog.</param>
-    /// <param name="b">The flood level, finite and at least 0; 0 is plain training.</param>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="b">The flood level, finite and at least 0; 0 is plain training. Default: 0.03, as <see cref="TrainingOptions.FloodLevel"/>.</param>
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
     /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
@@ -20,8 +20,8 @@ public static class FloodingCatalog
     /// <param name="validationSet">Data to validate on after each epoch; when null, a tenth of the training data is set aside.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="b"/> is negative or not finite.</exception>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
-        this TransformsCatalog catalog, float b, string labelColumnName = "Label", string featureColumnName = "Features",
-        string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
+        this TransformsCatalog catalog, float b = TrainingOptions.DefaultFloodLevel, string labelColumnName = "Label",
+        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
@@ -31,7 +31,7 @@ public static class FloodingCatalog
     /// Trains an image classifier at each of several flood levels and keeps the one that the validation set prefers. What the runs have in common
     /// is trained once.
     /// </summary>
-    /// <param name="catalog">The transforms catalog.</param>
+    /// <param name="catalog">The catalog.</param>
     /// <param name="levels">The levels to choose from; plain training, b = 0, is always among them.</param>
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
@@ -52,7 +52,7 @@ public static class FloodingCatalog
     }
 
     /// <summary>Trains an image classifier with every option at hand.</summary>
-    /// <param name="catalog">The transforms catalog.</param>
+    /// <param name="catalog">The catalog.</param>
     /// <param name="options">The options; a copy is taken.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
@@ -62,41 +62,17 @@ public static class FloodingCatalog
         return new FloodedImageClassificationTrainer(HostSettings.Of(catalog), options);
     }
 
-    /// <summary>Trains an image classifier on |J - b| + b in place of the loss J, so that it does not overfit (Ishida et al., ICML 2020).</summary>
-    /// <param name="catalog">The multiclass trainers' catalog.</param>
-    /// <param name="b">The flood level, finite and at least 0; 0 is plain training.</param>
-    /// <param name="labelColumnName">The label column, a key.</param>
-    /// <param name="featureColumnName">
-    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
-    /// </param>
-    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
-    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
-    /// <param name="validationSet">Data to validate on after each epoch; when null, a tenth of the training data is set aside.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="b"/> is negative or not finite.</exception>
+    /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, float, string, string, string, string, IDataView)"/>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
-        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, float b, string labelColumnName = "Label",
-        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
-        IDataView? validationSet = null)
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, float b = TrainingOptions.DefaultFloodLevel,
+        string labelColumnName = "Label", string featureColumnName = "Features", string scoreColumnName = "Score",
+        string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
     }
 
-    /// <summary>
-    /// Trains an image classifier at each of several flood levels and keeps the one that the validation set prefers. What the runs have in common
-    /// is trained once.
-    /// </summary>
-    /// <param name="catalog">The multiclass trainers' catalog.</param>
-    /// <param name="levels">The levels to choose from; plain training, b = 0, is always among them.</param>
-    /// <param name="labelColumnName">The label column, a key.</param>
-    /// <param name="featureColumnName">
-    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
-    /// </param>
-    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
-    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
-    /// <param name="validationSet">Data to choose by; when null, a tenth of the training data is set aside.</param>
+    /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, FloodLevels, string, string, string, string, IDataView)"/>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
         this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, FloodLevels levels, string labelColumnName = "Label",
         string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
@@ -107,10 +83,7 @@ public static class FloodingCatalog
         return Create(HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet, levels);
     }
 
-    /// <summary>Trains an image classifier with every option at hand.</summary>
-    /// <param name="catalog">The multiclass trainers' catalog.</param>
-    /// <param name="options">The options; a copy is taken.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, FloodedImageClassificationTrainer.Options)"/>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
         this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, FloodedImageClassificationTrainer.Options options)
     {

@@ -5,7 +5,9 @@ using Microsoft.ML.Flooding.Scoring;
 
 namespace Microsoft.ML.Flooding;
 
-/// <summary>What a run starts from, and what follows from that: random weights, those of a file, or a trained model.</summary>
+/// <summary>
+/// What training starts from: random weights, the weights of a file, or a trained model. It decides how images are prepared.
+/// </summary>
 internal sealed class StartingPoint : IDisposable
 {
     private readonly ImagePreparation? _preparation;
@@ -20,48 +22,57 @@ internal sealed class StartingPoint : IDisposable
         _keepsSize = keepsSize;
     }
 
-    /// <summary>The network to train.</summary>
+    /// <summary>The architecture to train.</summary>
     public Architecture Architecture { get; }
 
     /// <summary>The classes of the new model.</summary>
     public LabelKeys Labels { get; }
 
-    /// <summary>The width that images must have; null where that is open.</summary>
+    /// <summary>The width of images in pixels; null if the starting point does not fix it.</summary>
     public int? Width => _keepsSize ? _preparation?.Shape.Width : null;
 
-    /// <summary>The height that images must have; null where that is open.</summary>
+    /// <summary>The height of images in pixels; null if the starting point does not fix it.</summary>
     public int? Height => _keepsSize ? _preparation?.Shape.Height : null;
 
     /// <summary><see cref="Images.ImageColumn.CenterCrop"/>.</summary>
     public double? CenterCrop => _preparation?.CenterCrop;
 
-    /// <summary>Gives a network its first weights; null: they are random.</summary>
+    /// <summary>Gives a network its initial weights; null if they are random.</summary>
     public Action<Network>? Load { get; private set; }
 
-    /// <summary>What became of the weights of a file; null before <see cref="Load"/> and without a file.</summary>
+    /// <summary>What happened to the weights of a file; null before <see cref="Load"/> and without a file.</summary>
     public PretrainedWeightsReport? Report { get; private set; }
 
-    /// <summary>From pixels to the network's input; null where it follows from the training images.</summary>
+    /// <summary>The normalization of pixels; null if it is computed from the training images.</summary>
     public Normalization? NormalizationFor(int channels) => _preparation?.NormalizationFor(channels);
 
-    /// <summary>Random weights, or those of <see cref="TrainingOptions.PretrainedWeights"/>.</summary>
-    /// <param name="labels">Of the data.</param>
-    /// <param name="resizes">Whether images of any size can be brought to another one, as vectors of pixels cannot.</param>
-    /// <param name="options">Checked already.</param>
-    public static StartingPoint Of(LabelKeys labels, bool resizes, FloodedImageClassificationTrainer.Options options)
+    /// <summary>Starts from random weights or from <see cref="TrainingOptions.PretrainedWeights"/>.</summary>
+    /// <param name="options">Valid options.</param>
+    /// <param name="labels">The classes of the data.</param>
+    /// <param name="resizes">Whether images can be resized; vectors of pixels cannot.</param>
+    /// <exception cref="ArgumentException"><see cref="TrainingOptions.PretrainedWeights"/> needs an architecture.</exception>
+    /// <exception cref="FileNotFoundException">The file of weights does not exist.</exception>
+    public static StartingPoint FromOptions(FloodedImageClassificationTrainer.Options options, LabelKeys labels, bool resizes)
     {
         var architecture = options.Architecture;
         if (options.PretrainedWeights is not { } path)
         {
-            // A script comes with weights, and so with a preparation.
-            var scripted = architecture.Content is not null && architecture.Preprocessing is { } known ? ImagePreparation.Of(known) : null;
+            // A script has trained weights, and so it fixes how images are prepared.
+            var scripted = architecture.Content is not null && architecture.Preprocessing is { } known
+                ? ImagePreparation.Of(known)
+                : null;
             return new StartingPoint(architecture, labels, scripted, keepsSize: options.ImageWidth is null);
         }
         if (architecture.Equals(Architecture.Auto))
             throw new ArgumentException(
-                $"{nameof(TrainingOptions.PretrainedWeights)} is set: name the network that they are of in {nameof(TrainingOptions.Architecture)}.", nameof(options));
+                $"{nameof(options.PretrainedWeights)} is set, but {nameof(options.Architecture)} is not. "
+                + $"Set {nameof(options.Architecture)} to the network that the weights belong to.", nameof(options));
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{nameof(TrainingOptions.PretrainedWeights)}: there is no file '{path}'.", path);
+        {
+            throw new FileNotFoundException(Directory.Exists(path)
+                ? $"{nameof(options.PretrainedWeights)}: '{path}' is a folder. Give the weights file in it."
+                : $"{nameof(options.PretrainedWeights)}: there is no file '{path}'.", path);
+        }
         var start = new StartingPoint(
             PretrainedWeights.WithStemOf(architecture, path), labels, WeightsOrigin.PreparationOf(path, architecture),
             keepsSize: resizes && options.ImageWidth is null);
@@ -69,23 +80,27 @@ internal sealed class StartingPoint : IDisposable
         return start;
     }
 
-    /// <summary>A trained model, whose network is copied.</summary>
-    /// <exception cref="ArgumentException">The options or labels do not go with the model.</exception>
-    public static StartingPoint Of(FloodedImageClassificationTransformer model, LabelKeys labels, FloodedImageClassificationTrainer.Options options)
+    /// <summary>Starts from a copy of a trained model.</summary>
+    /// <exception cref="ArgumentException">The options or labels do not fit the model.</exception>
+    public static StartingPoint FromModel(
+        FloodedImageClassificationTransformer model, LabelKeys labels, FloodedImageClassificationTrainer.Options options)
     {
         if (options.PretrainedWeights is not null)
-            throw new ArgumentException($"A run starts from a model or from {nameof(TrainingOptions.PretrainedWeights)}, not from both.", nameof(options));
+            throw new ArgumentException(
+                $"Training starts from a model or from {nameof(options.PretrainedWeights)}, not from both. Unset one.", nameof(options));
         if (!options.Architecture.Equals(Architecture.Auto) && !options.Architecture.Equals(model.Architecture))
             throw new ArgumentException(
-                $"The pretrained model is a {model.Architecture}, {nameof(TrainingOptions.Architecture)} is {options.Architecture}. Leave it unset: the model's is kept.", nameof(options));
+                $"The pretrained model is a {model.Architecture}, {nameof(options.Architecture)} is {options.Architecture}. "
+                + "Leave it unset: the model's is kept.", nameof(options));
         var shape = model.Description.Shape;
         if (options.ImageWidth is { } width && options.ImageHeight is { } height && (width, height) != (shape.Width, shape.Height))
             throw new ArgumentException(
-                $"The pretrained model takes images of {shape.Width} x {shape.Height} pixels, ImageWidth and ImageHeight are {width} and {height}. Leave them unset: the model's size is kept.",
-                nameof(options));
+                $"The pretrained model takes images of {shape.Width} x {shape.Height} pixels, ImageWidth and ImageHeight are {width} and "
+                + $"{height}. Leave them unset: the model's size is kept.", nameof(options));
         var (union, origins) = labels.With(model.Description.Labels);
         var start = new StartingPoint(
-            model.Architecture, union, new ImagePreparation(shape, model.Description.CenterCrop, model.Description.Normalization), keepsSize: true)
+            model.Architecture, union,
+            new ImagePreparation(shape, model.Description.CenterCrop, model.Description.Normalization), keepsSize: true)
         {
             _trained = model.CopyNetwork(),
         };

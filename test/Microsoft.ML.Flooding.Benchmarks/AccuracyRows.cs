@@ -2,14 +2,16 @@ using System.Globalization;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>What speed must not cost.</summary>
+/// <summary>Rows that check that reduced precision does not cost accuracy.</summary>
 internal static class AccuracyRows
 {
     private const int Seeds = 3;
 
     public static IEnumerable<Row> All =>
     [
-        new Row("bfloat16-accuracy", "Test accuracy on the sample, Float32 minus BFloat16, points (MLP, mean of 3 seeds)", 0.5, false, BFloat16),
+        new Row(
+            "bfloat16-accuracy", "Test accuracy on the sample, Float32 minus BFloat16, points (MLP, mean of 3 seeds)", 0.5, false,
+            BFloat16),
     ];
 
     private static Figure BFloat16()

@@ -2,12 +2,12 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>Times several actions in turn, so that what disturbs the machine disturbs them all.</summary>
+/// <summary>Times several actions in turn, so that disturbances of the machine affect all of them.</summary>
 internal static class Alternation
 {
-    /// <summary>The seconds of every round, an array an action.</summary>
-    /// <param name="rounds">Rounds that count; one more before them warms up.</param>
-    /// <param name="actions">Each is one measured unit.</param>
+    /// <summary>Returns the seconds of every round, one array for each action.</summary>
+    /// <param name="rounds">The number of timed rounds. One more round before them warms up.</param>
+    /// <param name="actions">The actions. Each is one measured unit.</param>
     public static double[][] Time(int rounds, params Action[] actions) => Time(rounds, [.. actions.Select(a => new Contender(a))]);
 
     /// <inheritdoc cref="Time(int, Action[])"/>
@@ -15,7 +15,7 @@ internal static class Alternation
     {
         var seconds = actions.Select(_ => new double[rounds]).ToArray();
         for (var round = -1; round < rounds; round++)
-            // The order turns round, so that none always follows the same other.
+            // The order alternates, so that no action always follows the same other one.
             for (var i = 0; i < actions.Length; i++)
             {
                 var action = round % 2 == 0 ? i : actions.Length - 1 - i;
@@ -28,7 +28,7 @@ internal static class Alternation
         return seconds;
     }
 
-    /// <summary>The seconds of each action, without a round that warms up.</summary>
+    /// <summary>Returns the seconds of each action, without a warm-up round.</summary>
     public static double[] TimeOnce(params Action[] actions) => Array.ConvertAll(actions, action =>
     {
         var start = Stopwatch.GetTimestamp();
@@ -42,11 +42,13 @@ internal static class Alternation
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 
-    /// <summary>The median of the rounds' ratios: within a round both saw the same machine.</summary>
+    /// <summary>Returns the median of the ratios of the rounds. Within a round, both actions run under the same conditions.</summary>
     public static double MedianRatio(double[] numerator, double[] denominator) => numerator.Zip(denominator, (n, d) => n / d).Median();
 }
 
-/// <summary>What is timed.</summary>
-/// <param name="Run">One measured unit.</param>
-/// <param name="Prepare">Called before, off the clock: brings about the conditions that a long run works under, for as long as its result lives.</param>
+/// <summary>An action to time.</summary>
+/// <param name="Run">Runs one measured unit.</param>
+/// <param name="Prepare">
+/// Called before <paramref name="Run"/>, untimed. Creates the conditions of a long run, which last until the result is disposed of.
+/// </param>
 internal sealed record Contender(Action Run, Func<IDisposable?>? Prepare = null);

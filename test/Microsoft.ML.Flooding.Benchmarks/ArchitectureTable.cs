@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>The table of docs/transfer.md: what each architecture costs at its usual size. It has no bounds and is measured on request only.</summary>
+/// <summary>The table of docs/transfer.md: the cost of each architecture at its usual size. It runs only on request.</summary>
 internal static class ArchitectureTable
 {
     private const int Batch = 4;
@@ -19,7 +19,7 @@ internal static class ArchitectureTable
     private static readonly ImageShape Digit = new(28, 28, 1);
     private static readonly ImageShape Photo = new(224, 224, 3);
 
-    /// <summary>Writes the table as Markdown, row by row as they are measured.</summary>
+    /// <summary>Writes the table as Markdown, each row as soon as it is measured.</summary>
     public static void Print(TextWriter output)
     {
         output.WriteLine("| Architecture | Images | Parameters | Multiply-adds, millions | Training, images/s | Scoring, images/s |");
@@ -27,28 +27,30 @@ internal static class ArchitectureTable
         foreach (var architecture in Architecture.All.Where(a => !a.Equals(Architecture.Auto)))
         {
             var isSmall = architecture.Preprocessing is null;
-            output.WriteLine(isSmall ? Measure(architecture, Digit, classes: 10, SmallBatch) : Measure(architecture, Photo, classes: 1000, Batch));
+            output.WriteLine(isSmall
+                ? Measure(architecture, Digit, classes: 10, SmallBatch)
+                : Measure(architecture, Photo, classes: 1000, Batch));
         }
     }
 
     private static string Measure(Architecture architecture, ImageShape shape, int classes, int batch)
     {
-        // Within a Fit, and past its first steps.
+        // The conditions within a Fit, after its first steps.
         using var heap = HeapRetention.ForTraining();
         using var images = DrawImages(shape, classes, batch);
         using var rows = arange(batch);
         using var network = CreateNetwork(architecture, shape, classes);
         var complexity = Complexity.Of(network, shape);
         using var run = new TrainingRun(
-            network, Flood.At(0.03f), new TrainingOptions { BatchSize = batch, Epochs = 1_000_000 }, new TrainingData(images, rows, null, null),
-            NormalizationOf(shape), CPU, ScalarType.Float32, 1, () => { });
+            network, Flood.At(0.03f), new TrainingOptions { BatchSize = batch, Epochs = 1_000_000 },
+            new TrainingData(images, rows, null, null), NormalizationOf(shape), CPU, ScalarType.Float32, 1, () => { });
         using var classifier = CreateClassifier(architecture, shape, classes);
         using var pixels = randint(0, 256, [batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte);
         var scores = new float[batch * classes];
         var times = Alternation.Time(Rounds, () => run.TrainEpoch(), () => classifier.Score(pixels, scores));
         return string.Create(CultureInfo.InvariantCulture,
-            $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} | {complexity.MultiplyAdds / 1e6:N1} " +
-            $"| {batch / times[0].Median():N1} | {batch / times[1].Median():N1} |");
+            $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} "
+            + $"| {complexity.MultiplyAdds / 1e6:N1} | {batch / times[0].Median():N1} | {batch / times[1].Median():N1} |");
     }
 
     private static ImageClassifier CreateClassifier(Architecture architecture, ImageShape shape, int classes) =>

@@ -2,12 +2,12 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>JPEG files of drawn images: edges and areas as photos have them, which noise has not.</summary>
+/// <summary>JPEG files of drawn images. Like photos, and unlike noise, they have edges and even areas.</summary>
 internal static class Drawings
 {
     private const int Different = 100;
 
-    /// <summary>Encoded images, a hundred different ones again and again.</summary>
+    /// <summary>Returns encoded images that repeat a hundred different ones.</summary>
     public static IEnumerable<byte[]> Jpeg(int count, int side)
     {
         var random = new Random(1);

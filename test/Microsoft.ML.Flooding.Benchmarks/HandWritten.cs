@@ -5,7 +5,7 @@ using Module = TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, TorchSharp.to
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>The library's networks as a user of TorchSharp writes them: its own modules, one after another.</summary>
+/// <summary>The library's networks as a user of TorchSharp writes them, with the modules of TorchSharp.</summary>
 internal static class HandWritten
 {
     public static Module Mlp(int inputs, int classes) => Sequential(

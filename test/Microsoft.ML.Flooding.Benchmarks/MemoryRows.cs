@@ -7,25 +7,27 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>Reading images into a set, and what stays in memory.</summary>
+/// <summary>Rows for reading images into a set and for memory use.</summary>
 internal static class MemoryRows
 {
     private const int Files = 10_000;
     private const int Fits = 20;
     private static readonly Architecture Network = Architecture.Mlp.WithHiddenSizes(16);
 
-    // Small photos, brought to the size that a small network takes.
+    // Small photos, resized to the input size of a small network.
     private const int FileSide = 256;
     private const int Side = 64;
 
-    // Half a gigabyte, beside which the five megabytes that .NET's heap and the decoders take again are no longer most of the difference.
+    // Half a gigabyte in total, so that the five megabytes of .NET's heap and the decoders are not most of the difference.
     private const int SideInMemory = 128;
 
     public static IEnumerable<Row> All =>
     [
         new Row("read-jpeg", "Reading 10,000 JPEG files, 256 x 256, into the image set / one after another", 1.8, true, ReadJpeg),
         new Row("set-memory", "Peak memory of the image set, 128 x 128, / its raw bytes", 1.05, false, SetMemory),
-        new Row("live-tensors", "Live tensors after 20 Fits minus after one (baseline: what TorchSharp counts for 38 networks)", 0, false, LiveTensors),
+        new Row(
+            "live-tensors", "Live tensors after 20 Fits minus after one (baseline: what TorchSharp counts for 38 networks)", 0, false,
+            LiveTensors),
     ];
 
     private static Figure ReadJpeg()
@@ -35,7 +37,8 @@ internal static class MemoryRows
         var data = folder.Load(context);
         var column = ImageColumn.Create(data.Schema["Image"], Side, Side, data);
         var times = Alternation.Time(3, ByHand, () => Read(context, data, column).Dispose(), OneAfterAnother);
-        return new Figure(Alternation.MedianRatio(times[0], times[1]), FilesPerSecond(times[1]), FilesPerSecond(times[0]), FilesPerSecond(times[2]));
+        return new Figure(
+            Alternation.MedianRatio(times[0], times[1]), FilesPerSecond(times[1]), FilesPerSecond(times[0]), FilesPerSecond(times[2]));
 
         // What a user of SkiaSharp writes.
         void ByHand()
@@ -52,13 +55,16 @@ internal static class MemoryRows
             }
         }
 
-        // The library's decoder on one core: what parallel reading is worth by itself.
+        // The library's decoder on one core, to show what parallel reading gains.
         void OneAfterAnother()
         {
             var pixels = new byte[column.Shape.Length];
             foreach (var path in folder.Paths)
-                if (!EncodedImage.TryDecode(File.ReadAllBytes(path), column.Shape, null, ImageColumn.DefaultMaxPixels, pixels, out var problem))
+            {
+                var file = File.ReadAllBytes(path);
+                if (!EncodedImage.TryDecode(file, column.Shape, null, ImageColumn.DefaultMaxPixels, pixels, out var problem))
                     throw new InvalidOperationException(problem);
+            }
         }
     }
 
@@ -68,9 +74,11 @@ internal static class MemoryRows
         var context = new MLContext();
         var data = folder.Load(context);
         var column = ImageColumn.Create(data.Schema["Image"], SideInMemory, SideInMemory, data);
-        // Once, so that code and pools are in memory already.
+
+        // Loads code and pools into memory.
         Read(context, context.Data.TakeRows(data, 500), column).Dispose();
-        // Both give back what they hold free: it would be taken again without being counted.
+
+        // Both release free memory: the set could take it without an increase of the resident memory.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         HeapRetention.ForTraining().Dispose();
         var before = ResidentMemory.Now();
@@ -84,7 +92,8 @@ internal static class MemoryRows
     private static Figure LiveTensors()
     {
         var context = new MLContext(seed: 1);
-        var rows = Enumerable.Range(0, 200).Select(i => new Pixels { Features = [.. Enumerable.Range(0, 64).Select(j => (float)((i * j) % 255))], Class = $"{i % 3}" });
+        var rows = Enumerable.Range(0, 200).Select(i =>
+            new Pixels { Features = [.. Enumerable.Range(0, 64).Select(j => (float)((i * j) % 255))], Class = $"{i % 3}" });
         var view = context.Data.LoadFromEnumerable(rows);
         var data = context.Transforms.Conversion.MapValueToKey("Label", nameof(Pixels.Class)).Fit(view).Transform(view);
         Fit();
@@ -92,8 +101,9 @@ internal static class MemoryRows
         for (var i = 1; i < Fits; i++)
             Fit();
         var after20 = Tensor.TotalCount;
-        // TorchSharp's counter never gives back the tensors that its own modules make their parameters of: a network made and disposed of leaves as
-        // many behind as it has parameters. A Fit makes two, the one that is trained and the one of the model.
+
+        // TorchSharp's counter never subtracts the tensors from which its modules make their parameters: each network that is created and
+        // disposed of adds as many as it has parameters. A Fit creates two networks, the trained one and that of the model.
         var before = Tensor.TotalCount;
         for (var i = 1; i < Fits; i++)
             for (var network = 0; network < 2; network++)
@@ -118,7 +128,8 @@ internal static class MemoryRows
     private static ImageSet Read(MLContext context, IDataView data, ImageColumn column) =>
         ImageSet.Load(context, data, "Image", "Label", column, new ImageSetOptions(), () => { });
 
-    private static string FilesPerSecond(double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{Files / seconds.Median():n0} files/s");
+    private static string FilesPerSecond(double[] seconds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Files / seconds.Median():n0} files/s");
 
     private static string Megabytes(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:0.0} MB");
 

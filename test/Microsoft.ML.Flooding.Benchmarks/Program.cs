@@ -13,14 +13,15 @@ IReadOnlyList<Row> rows = [.. TrainingRows.All, .. AccuracyRows.All, .. SearchRo
 var names = string.Join(", ", rows.Select(r => r.Name));
 if (args.Contains("--help"))
 {
-    Console.WriteLine($"bench: the whole table. bench ROW...: single rows. bench architectures: what each network costs. The rows: {names}.");
+    Console.WriteLine("bench: measure all rows. bench ROW...: measure some rows. bench architectures: measure the cost of each network.");
+    Console.WriteLine($"The rows: {names}.");
     return 0;
 }
 
 var chosen = args.Length == 0 ? rows : [.. rows.Where(r => args.Contains(r.Name))];
 if (chosen.Count < Math.Max(args.Length, 1))
 {
-    Console.Error.WriteLine($"There is no row {string.Join(", ", args.Except(rows.Select(r => r.Name)))}. The rows: {names}.");
+    Console.Error.WriteLine($"There is no row {string.Join(", ", args.Except(rows.Select(r => r.Name)))}. Choose from {names}.");
     return 2;
 }
 

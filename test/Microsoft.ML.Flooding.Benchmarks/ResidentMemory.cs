@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>Resident memory of this process, as Linux counts it.</summary>
+/// <summary>The resident memory of this process, in bytes, as Linux reports it.</summary>
 internal static class ResidentMemory
 {
     public static double Now() => Read("VmRSS:");
 
-    /// <summary>The highest since <see cref="ResetPeak"/>.</summary>
+    /// <summary>Returns the peak since the last call of <see cref="ResetPeak"/>.</summary>
     public static double Peak() => Read("VmHWM:");
 
     public static void ResetPeak() => File.WriteAllText("/proc/self/clear_refs", "5");

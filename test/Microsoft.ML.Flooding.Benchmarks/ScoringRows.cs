@@ -7,26 +7,32 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>Scoring against bare forward passes and against a loop of Predict. Weights are as drawn: their values cost the same.</summary>
+/// <summary>
+/// Rows that compare scoring with bare forward passes and with a loop of Predict. The weights are random: their values do not affect the
+/// cost.
+/// </summary>
 internal static class ScoringRows
 {
     private const int Rounds = 7;
     private static readonly ImageShape Shape = new(32, 32, 3);
 
-    // That of the training rows' ConvNet.
+    // The shape of the training rows with a ConvNet.
     private static readonly ImageShape SmallShape = new(28, 28, 1);
 
     public static IEnumerable<Row> All =>
     [
         new Row("transform-loop", "ConvNet, 28x28x1, BFloat16: Transform / a loop of Predict, images/s", 4, true, ConvNetAgainstPredict),
-        new Row("transform-loop-bf16", "ResNet-18, 32x32x3, BFloat16: Transform / a loop of Predict, images/s", 3, true, () => TransformAgainstPredict(Architecture.ResNet18, Shape, Precision.BFloat16, 256)),
-        new Row("transform-pixels", "ConvNet, pixel vectors: Transform / bare batched forward, images/s", 0.9, true, TransformAgainstForward),
+        new Row(
+            "transform-loop-bf16", "ResNet-18, 32x32x3, BFloat16: Transform / a loop of Predict, images/s", 3, true,
+            () => TransformAgainstPredict(Architecture.ResNet18, Shape, Precision.BFloat16, 256)),
+        new Row(
+            "transform-pixels", "ConvNet, pixel vectors: Transform / bare batched forward, images/s", 0.9, true, TransformAgainstForward),
         new Row("transform-jpeg", "ResNet-18, JPEG: Transform / the slower of decoding and forward, images/s", 0.9, true, TransformJpeg),
         new Row("predict", "ConvNet: median of Predict / bare forward of one image", 1.15, false, PredictAgainstForward),
         new Row("load", "ResNet-18: loading the .zip / reading its entries", 2, false, Load),
     ];
 
-    /// <summary>Held to the bound in BFloat16; Float32 is shown beside it.</summary>
+    /// <summary>The bound applies to BFloat16. The table also shows Float32.</summary>
     private static Figure ConvNetAgainstPredict()
     {
         var single = TransformAgainstPredict(Architecture.ConvNet, SmallShape, Precision.Float32, 1024);
@@ -69,7 +75,9 @@ internal static class ScoringRows
         var view = model.Transform(context.Data.LoadFromEnumerable(files));
         var times = Alternation.Time(Rounds, () => Consume(view), () => forward.Run(files.Length / 128), Decode);
         var slower = times[1].Zip(times[2], Math.Max).ToArray();
-        return new Figure(Alternation.MedianRatio(slower, times[0]), Rate(files.Length, times[0]), Rate(files.Length, slower), Rate(files.Length, times[1]));
+        return new Figure(
+            Alternation.MedianRatio(slower, times[0]),
+            Rate(files.Length, times[0]), Rate(files.Length, slower), Rate(files.Length, times[1]));
 
         void Decode() => Parallel.ForEach(files, () => new byte[Shape.Length], (file, _, pixels) =>
         {
@@ -100,7 +108,7 @@ internal static class ScoringRows
         var times = Alternation.Time(Rounds, new Contender(LoadModel, Collect), new Contender(ReadEntries, Collect));
         return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0].Median()), Milliseconds(times[1].Median()));
 
-        // Half a hundred megabytes of garbage from the one before are not to be paid by the next.
+        // Collects the fifty megabytes of garbage of the previous action, so that the next one does not pay for it.
         static IDisposable? Collect()
         {
             GC.Collect();
@@ -125,7 +133,8 @@ internal static class ScoringRows
         }
     }
 
-    private static FloodedImageClassificationTransformer Create(MLContext context, Architecture architecture, Precision precision, ImageShape shape)
+    private static FloodedImageClassificationTransformer Create(
+        MLContext context, Architecture architecture, Precision precision, ImageShape shape)
     {
         using var generator = new Generator(1);
         return new(context, architecture.Create(shape, 10, generator), new ModelDescription
@@ -144,7 +153,8 @@ internal static class ScoringRows
     }
 
     private static PredictionEngine<PixelRow, Scores> CreateEngine(MLContext context, ITransformer model, ImageShape shape) =>
-        context.Model.CreatePredictionEngine<PixelRow, Scores>(model, new PredictionEngineOptions { OwnsTransformer = false, InputSchemaDefinition = PixelRow.Of(shape) });
+        context.Model.CreatePredictionEngine<PixelRow, Scores>(
+            model, new PredictionEngineOptions { OwnsTransformer = false, InputSchemaDefinition = PixelRow.Of(shape) });
 
     private static void Consume(IDataView view)
     {
@@ -164,11 +174,12 @@ internal static class ScoringRows
         })];
     }
 
-    private static string Rate(int images, double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{images / seconds.Median():N0} images/s");
+    private static string Rate(int images, double[] seconds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{images / seconds.Median():N0} images/s");
 
     private static string Milliseconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1000:0.000} ms");
 
-    /// <summary>The plan on a tensor that is ready: the least that scoring can cost.</summary>
+    /// <summary>Runs the inference plan on a ready tensor: the lowest possible cost of scoring.</summary>
     private sealed class BareForward : IDisposable
     {
         private readonly InferencePlan _plan;
@@ -206,7 +217,8 @@ internal static class ScoringRows
         public static SchemaDefinition Of(ImageShape shape)
         {
             var schema = SchemaDefinition.Create(typeof(PixelRow));
-            schema[nameof(Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Byte, shape.Height, shape.Width, shape.Channels);
+            schema[nameof(Features)].ColumnType =
+                new VectorDataViewType(NumberDataViewType.Byte, shape.Height, shape.Width, shape.Channels);
             return schema;
         }
     }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>A search for the flood level beside the runs that it stands for.</summary>
+/// <summary>A row that compares a search for the flood level with the runs that it replaces.</summary>
 internal static class SearchRows
 {
     private static readonly float[] Levels = [.. Enumerable.Range(0, 11).Select(i => i / 100f)];
@@ -18,14 +18,15 @@ internal static class SearchRows
         var data = Sample.Load(context, "train");
         IReadOnlyList<FloodTrial> trials = [];
         TrainingHistory[] separate = [];
-        // Each is a minute's work: one run warms up for both.
+
+        // Each takes about a minute, so one short run warms up for both.
         Fit(o => o.Epochs = 1);
         var times = Alternation.TimeOnce(
-            () => trials = Fit(o => o.FloodLevels = FloodLevels.Of(Levels)).Trials,
+            () => trials = Fit(o => o.FloodLevels = FloodLevels.Create(Levels)).Trials,
             () => separate = [.. Levels.Select(level => Fit(o => o.FloodLevel = level))]);
         foreach (var (trial, run) in trials.Zip(separate))
             if (!trial.History.Epochs.Select(Comparable).SequenceEqual(run.Epochs.Select(Comparable)))
-                throw new InvalidOperationException($"The trial at {trial.FloodLevel} is not its separate run.");
+                throw new InvalidOperationException($"The trial at {trial.FloodLevel} differs from its separate run.");
         var shared = trials.Sum(t => t.SharedEpochs);
         var all = trials.Sum(t => t.History.Epochs.Count);
         return new Figure(times[0] / times[1], Seconds(times[0], $", {all - shared} epochs"), Seconds(times[1], $", {all} epochs"));
@@ -45,7 +46,7 @@ internal static class SearchRows
         }
     }
 
-    /// <summary>An epoch without what differs from run to run.</summary>
+    /// <summary>Returns the epoch without its speed, which differs from run to run.</summary>
     private static EpochMetrics Comparable(EpochMetrics epoch) => epoch with { ImagesPerSecond = 0 };
 
     private static string Seconds(double seconds, string remark) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s{remark}");

@@ -4,10 +4,10 @@ using Microsoft.ML.Flooding.Runtime;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>Training throughput beside the hand-written loop.</summary>
+/// <summary>Rows that compare training throughput with a hand-written loop.</summary>
 internal static class TrainingRows
 {
-    // Fewer than an epoch of MNIST has; what an epoch costs besides its steps is shared out among them.
+    // Fewer than in an epoch of MNIST. The steps share the other costs of an epoch.
     private const int StepsPerEpoch = 100;
 
     public static IEnumerable<Row> All =>
@@ -29,13 +29,15 @@ internal static class TrainingRows
             using var work = create();
             var times = Alternation.Time(rounds, work.ByHand(), work.Ours(precision), work.Bare(precision));
             var rates = times.Select(t => work.Images / t.Median()).ToArray();
-            return new Figure(Alternation.MedianRatio(times[0], times[1]), ImagesPerSecond(rates[1]), ImagesPerSecond(rates[0]), ImagesPerSecond(rates[2]));
+            return new Figure(
+                Alternation.MedianRatio(times[0], times[1]),
+                ImagesPerSecond(rates[1]), ImagesPerSecond(rates[0]), ImagesPerSecond(rates[2]));
         });
 
-    /// <summary>A bare step before every step of an epoch: a machine whose speed changes from second to second changes it for both.</summary>
     /// <summary>
-    /// A bare step before each step of an epoch, whose last one ends with the epoch's own work: the machine's speed, which changes within tenths of a
-    /// second, is that of both. Where the tensors of each come to lie counts too: they are laid out anew, in turn the one and the other first.
+    /// Runs a bare step before each step of an epoch, so that changes of the machine's speed within tenths of a second affect both. The
+    /// last step includes the work at the end of the epoch. The positions of the tensors in memory also matter, so each layout creates
+    /// them anew, and the order in which the two create theirs alternates.
     /// </summary>
     private static Figure Step()
     {
@@ -64,10 +66,14 @@ internal static class TrainingRows
                 bare.Add(watch.Elapsed.TotalSeconds);
             }
         }
-        return new Figure(Alternation.MedianRatio([.. ours], [.. bare]), Milliseconds(ours, StepsPerEpoch), Milliseconds(bare, StepsPerEpoch));
+        return new Figure(
+            Alternation.MedianRatio([.. ours], [.. bare]), Milliseconds(ours, StepsPerEpoch), Milliseconds(bare, StepsPerEpoch));
     }
 
-    /// <summary>Epochs of one step and batches that are short beside the machine's disturbances, so that the median passes those over.</summary>
+    /// <summary>
+    /// Compares epochs of one step with small batches. They are short compared with disturbances of the machine, so the median ignores
+    /// the disturbances.
+    /// </summary>
     private static Figure FloodedAgainstPlain()
     {
         const int Layouts = 16, Rounds = 32;
@@ -87,5 +93,6 @@ internal static class TrainingRows
 
     private static string ImagesPerSecond(double rate) => string.Create(CultureInfo.InvariantCulture, $"{rate:n0} images/s");
 
-    private static string Milliseconds(IEnumerable<double> seconds, int steps) => string.Create(CultureInfo.InvariantCulture, $"{seconds.Median() / steps * 1e3:0.00} ms");
+    private static string Milliseconds(IEnumerable<double> seconds, int steps) =>
+        string.Create(CultureInfo.InvariantCulture, $"{seconds.Median() / steps * 1e3:0.00} ms");
 }

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;
 
-/// <summary>A network, images for it, and three ways to train it: by hand, by the library, and by the bare libtorch calls.</summary>
+/// <summary>A network, images for it, and three ways to train it: by hand, with the library, and with bare libtorch calls.</summary>
 internal sealed class Workload : IDisposable
 {
     private const int Classes = 10;
@@ -22,7 +22,9 @@ internal sealed class Workload : IDisposable
     private readonly Tensor _rows;
     private readonly List<IDisposable> _owned = [];
 
-    private Workload(Architecture architecture, Func<nn.Module<Tensor, Tensor>> byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd, int batch = 128)
+    private Workload(
+        Architecture architecture, Func<nn.Module<Tensor, Tensor>> byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd,
+        int batch = 128)
     {
         _architecture = architecture;
         _byHand = byHand;
@@ -33,26 +35,30 @@ internal sealed class Workload : IDisposable
         using var generator = new Generator(1);
         _set = new MemoryImageSet(
             shape,
-            randint(0, 256, [Images, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator).DetachFromDisposeScope(),
+            randint(0, 256, [Images, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte, generator: generator)
+                .DetachFromDisposeScope(),
             randint(0, Classes, [Images], dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope(),
             arange(Images).DetachFromDisposeScope(),
             zeros(Images, ScalarType.Int64).DetachFromDisposeScope());
         _rows = arange(Images).DetachFromDisposeScope();
     }
 
-    public static Workload ResNet18(int steps) => new(Architecture.ResNet18, () => HandWritten.ResNet18(3, Classes), new ImageShape(32, 32, 3), steps);
+    public static Workload ResNet18(int steps) =>
+        new(Architecture.ResNet18, () => HandWritten.ResNet18(3, Classes), new ImageShape(32, 32, 3), steps);
 
     public static Workload ConvNet(int steps, int batch = 128) =>
         new(Architecture.ConvNet, () => HandWritten.ConvNet(1, Classes), new ImageShape(28, 28, 1), steps, batch: batch);
 
     public static Workload Mlp(int steps, Optimizer optimizer = Optimizer.Sgd) =>
-        new(Architecture.Mlp.WithHiddenSizes(1000, 1000), () => HandWritten.Mlp(28 * 28, Classes), new ImageShape(28, 28, 1), steps, optimizer);
+        new(
+            Architecture.Mlp.WithHiddenSizes(1000, 1000), () => HandWritten.Mlp(28 * 28, Classes), new ImageShape(28, 28, 1), steps,
+            optimizer);
 
     public int Images => _steps * _batch;
 
     /// <summary>
-    /// The loop that a TorchSharp user writes: a module, cross_entropy, backward, an optimizer of torch.optim, loss.item() each step; float32
-    /// images that were normalised before, [N, C, H, W] in memory.
+    /// The loop that a TorchSharp user writes: a module, cross_entropy, backward, an optimizer of torch.optim, and loss.item() in each
+    /// step, on float32 images [N, C, H, W] that are normalized in advance.
     /// </summary>
     public Contender ByHand()
     {
@@ -71,7 +77,8 @@ internal sealed class Workload : IDisposable
             {
                 using var scope = NewDisposeScope();
                 optimizer.zero_grad();
-                var loss = nn.functional.cross_entropy(network.forward(images.narrow(0, i * _batch, _batch)), labels.narrow(0, i * _batch, _batch));
+                var logits = network.forward(images.narrow(0, i * _batch, _batch));
+                var loss = nn.functional.cross_entropy(logits, labels.narrow(0, i * _batch, _batch));
                 loss.backward();
                 optimizer.step();
                 total += loss.item<float>();
@@ -79,21 +86,21 @@ internal sealed class Workload : IDisposable
         });
     }
 
-    /// <summary>One epoch of the library's own run: gathering, normalisation, the step, its bookkeeping.</summary>
-    /// <param name="precision">What it computes in.</param>
-    /// <param name="floodLevel">Of its objective.</param>
+    /// <summary>One epoch of the library: gathering, normalization, the steps, and their bookkeeping.</summary>
+    /// <param name="precision">The precision of the computation.</param>
+    /// <param name="floodLevel">The flood level of the objective.</param>
     /// <param name="beforeStep">Called before each step.</param>
     public Contender Ours(Precision precision, float floodLevel = 0, Action? beforeStep = null)
     {
         var options = Options();
         options.FloodLevel = floodLevel;
         var run = Own(new TrainingRun(
-            Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU, TypeOf(precision), 1,
-            beforeStep ?? (() => { })));
+            Own(CreateNetwork()), Flood.At(floodLevel), options, new TrainingData(_set, _rows, null, null), Normalization(), CPU,
+            TypeOf(precision), 1, beforeStep ?? (() => { })));
         return InFit(() => run.TrainEpoch());
     }
 
-    /// <summary>The floor, as many steps as <see cref="Ours"/> takes.</summary>
+    /// <summary>The bare steps of the floor, as many as <see cref="Ours"/> takes.</summary>
     public Contender Bare(Precision precision)
     {
         var step = BareStep(precision);
@@ -104,7 +111,7 @@ internal sealed class Workload : IDisposable
         });
     }
 
-    /// <summary>A step of the floor: forward, backward and the fused update on tensors that lie ready; nothing else can be cheaper with this libtorch.</summary>
+    /// <summary>A step of the floor: forward, backward and fused update on ready tensors. With this libtorch, no step is cheaper.</summary>
     public Action BareStep(Precision precision)
     {
         var weights = Own(new WorkingWeights(Own(CreateNetwork()), CPU, TypeOf(precision)));
@@ -134,7 +141,7 @@ internal sealed class Workload : IDisposable
         _set.Dispose();
     }
 
-    /// <summary>As in a Fit that has begun: memory is retained, and what a step needs has been taken once.</summary>
+    /// <summary>Runs under the conditions within a Fit: memory is retained, and a first run has allocated what a step needs.</summary>
     private static Contender InFit(Action run) => new(run, () =>
     {
         var heap = HeapRetention.ForTraining();

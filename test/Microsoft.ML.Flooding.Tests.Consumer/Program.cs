@@ -1,8 +1,8 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-// Usage: consumer model.zip image... Prints, an image a line, the predicted class and the bits of the scores; first of all rows at
-// once, then of a prediction engine.
+// Usage: consumer model.zip image...
+// Prints one line per image with the predicted class and the bits of the scores, first for all rows at once, then for a prediction engine.
 var context = new MLContext();
 var model = context.Model.Load(args[0], out _);
 var rows = args[1..].Select(path => new Row { ImagePath = path, Image = File.ReadAllBytes(path) }).ToArray();
@@ -18,7 +18,8 @@ foreach (var row in rows)
     Print(engine.Predict(row));
 
 void Print(Prediction prediction) => Console.WriteLine(
-    $"{names.GetItemOrDefault((int)prediction.PredictedLabel - 1)} {string.Join(' ', prediction.Score.Select(BitConverter.SingleToUInt32Bits))}");
+    $"{names.GetItemOrDefault((int)prediction.PredictedLabel - 1)} "
+    + string.Join(' ', prediction.Score.Select(BitConverter.SingleToUInt32Bits)));
 
 internal sealed class Row
 {

@@ -1,7 +1,14 @@
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
 
-// A process for tests to kill: trains with checkpoints, says when an epoch is done, saves the model when it gets to the end.
+// Or: script model.pt, which needs a libtorch.
+if (args is ["script", var script])
+{
+    Console.WriteLine(Architecture.FromTorchScript(script, inputSize: 2));
+    return;
+}
+
+// A process that tests kill: it trains with checkpoints, reports each epoch, and saves the model at the end.
 var (images, labels, checkpoints, output, epochs) = (args[0], args[1], args[2], args[3], int.Parse(args[4], null));
 var context = new MLContext(seed: 1);
 var data = context.Data.LoadFromIdx(images, labels);

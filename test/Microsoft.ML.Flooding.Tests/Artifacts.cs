@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Flooding.Tests;
 
-/// <summary>What tests leave behind to be looked at.</summary>
+/// <summary>The files that tests leave behind for people to look at.</summary>
 internal static class Artifacts
 {
     public static string Repository { get; } = FindRepository();

@@ -24,10 +24,11 @@ internal sealed class Browser : IAsyncDisposable
         _profile = profile;
     }
 
-    /// <summary>The Chromium of this machine; null where there is none.</summary>
+    /// <summary>The Chromium of this machine. Null if there is none.</summary>
     public static string? Executable { get; } =
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .SelectMany(d => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(n => Path.Combine(d, n))).FirstOrDefault(File.Exists);
+            .SelectMany(d => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(n => Path.Combine(d, n)))
+            .FirstOrDefault(File.Exists);
 
     /// <summary>Errors and warnings of the page's console so far.</summary>
     public IReadOnlyCollection<string> Complaints => _complaints;
@@ -70,7 +71,7 @@ internal sealed class Browser : IAsyncDisposable
     public Task PreferAsync(string colorScheme) =>
         CallAsync("Emulation.setEmulatedMedia", new { features = new[] { new { name = "prefers-color-scheme", value = colorScheme } } });
 
-    /// <summary>The value of an expression, or what its promise comes to.</summary>
+    /// <summary>The value of an expression, or the result of its promise.</summary>
     public async Task<JsonElement> EvaluateAsync(string expression)
     {
         var answer = await CallAsync("Runtime.evaluate", new { expression, awaitPromise = true, returnByValue = true });
@@ -85,7 +86,7 @@ internal sealed class Browser : IAsyncDisposable
             Assert.IsLessThan(Patience, watch.Elapsed, $"The page never had: {condition}");
     }
 
-    /// <summary>Chooses a file as a visitor would in the dialogue.</summary>
+    /// <summary>Chooses a file, as a visitor does in the dialog.</summary>
     public async Task ChooseFileAsync(string selector, string path)
     {
         var root = (await CallAsync("DOM.getDocument", new { })).GetProperty("root").GetProperty("nodeId").GetInt32();
@@ -103,7 +104,7 @@ internal sealed class Browser : IAsyncDisposable
         await _process.WaitForExitAsync();
         _process.Dispose();
 
-        // Its children may write for a moment longer.
+        // The child processes may still write for a moment.
         for (var tries = 0; tries < 20 && _profile.Exists; tries++)
         {
             try
@@ -133,7 +134,9 @@ internal sealed class Browser : IAsyncDisposable
     {
         var id = Interlocked.Increment(ref _lastCall);
         var answer = _calls[id] = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _socket.SendAsync(JsonSerializer.SerializeToUtf8Bytes(new { id, method, @params = parameters }), WebSocketMessageType.Text, true, CancellationToken.None);
+        await _socket.SendAsync(
+            JsonSerializer.SerializeToUtf8Bytes(new { id, method, @params = parameters }),
+            WebSocketMessageType.Text, true, CancellationToken.None);
         return await answer.Task.WaitAsync(Patience);
     }
 

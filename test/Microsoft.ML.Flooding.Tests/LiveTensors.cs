@@ -4,7 +4,7 @@ namespace Microsoft.ML.Flooding.Tests;
 
 internal static class LiveTensors
 {
-    /// <summary>TorchSharp's count, once the tensors that tests before left to their finalizers are gone.</summary>
+    /// <summary>TorchSharp's count, after the finalizers of the tensors of earlier tests have run.</summary>
     public static long Count()
     {
         GC.Collect();

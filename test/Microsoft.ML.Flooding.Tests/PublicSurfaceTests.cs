@@ -15,7 +15,7 @@ public sealed class PublicSurfaceTests
         CollectionAssert.AreEqual(new[] { "Microsoft.ML", "Microsoft.ML.Flooding" }, namespaces);
     }
 
-    /// <summary>The compiler asks for a comment; that it says something, it cannot ask.</summary>
+    /// <summary>The compiler requires a comment, but not that it has content.</summary>
     [TestMethod]
     public void No_comment_is_empty()
     {

@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 
 namespace Microsoft.ML.Flooding.Tests;
 
-/// <summary>What a public record prints is for people: no type names, whatever its members are.</summary>
+/// <summary>The text of a public record is for people: it contains no type names, whatever the members are.</summary>
 [TestClass]
 public sealed class RecordTextTests
 {
@@ -12,23 +12,33 @@ public sealed class RecordTextTests
     {
         var context = new MLContext(seed: 1);
         var data = FashionMnistData.Train(context, 200);
-        using var model = ShortRun.Fit(context, data, o => (o.FloodLevels, o.Epochs) = (FloodLevels.Of(0.1f), 6));
+        using var model = ShortRun.Fit(context, data, o => (o.FloodLevels, o.Epochs) = (FloodLevels.Create(0.1f), 6));
         var scored = model.Transform(data);
         var calibration = context.MulticlassClassification.EvaluateCalibration(scored);
         object[] examples =
         [
-            Augmentation.Photo, new EarlyStopping(), WeightAveraging.Exponential, new WeightAveraging { Decay = 0.5 }, model.History.Stages, new EpochRange(1, 2),
+            Augmentation.Photo, new EarlyStopping(), WeightAveraging.Exponential, new WeightAveraging { Decay = 0.5 },
+            model.History.Stages, new EpochRange(1, 2),
             LearningRateSchedule.Constant, LearningRateSchedule.Cosine with { WarmUpEpochs = 2.5 }, LearningRateSchedule.Paper,
-            FloodLevels.Adaptive, FloodLevels.Of(0.02f, 0.05f) with { Pruning = true }, model.Trials[1], model.Trials[1] with { Pruned = true },
+            FloodLevels.Adaptive, FloodLevels.Create(0.02f, 0.05f) with { Pruning = true },
+            model.Trials[1], model.Trials[1] with { Pruned = true },
             model.History, model.History.Epochs[0], new PretrainedWeightsReport(["a"], [], []), calibration, calibration.Bins[^1],
-            model.LossLandscape(data), model.LossLandscape(data, options: new LossLandscapeOptions { Dimensions = 2, Points = 3 }), new LossLandscapeOptions(),
+            model.LossLandscape(data), model.LossLandscape(data, options: new LossLandscapeOptions { Dimensions = 2, Points = 3 }),
+            new LossLandscapeOptions(),
             new ReportOptions(),
-            new ReportOptions { Calibration = calibration, ConfusionMatrix = context.MulticlassClassification.Evaluate(scored).ConfusionMatrix, Labels = model.Labels },
-            FloodingObjective.Flood, FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(),
+            new ReportOptions
+            {
+                Calibration = calibration,
+                ConfusionMatrix = context.MulticlassClassification.Evaluate(scored).ConfusionMatrix,
+                Labels = model.Labels,
+            },
+            FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5),
+            FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(),
             FloodingObjective.ClassWise(0.1f, 0.2f),
+            FloodingObjective.FromFunction("mean", losses => losses.mean(), flooded: true),
+            LearningRateSchedule.FromFunction("linear", progress => progress), OnnxInput.ImageNet,
             new SkippedImage(3, new Dictionary<string, string> { ["Path"] = "a.jpg" }, "it is empty"),
-            ClassWeights.None, ClassWeights.Balanced,
-            OnnxInput.ImageNet, OnnxInput.Caffe with { CenterCrop = null, Layout = OnnxLayout.ChannelsLast, MeanImage = [1], PreprocessingGraph = "a.onnx" },
+            ClassWeights.None, ClassWeights.Balanced, PretrainedModels.ResNet18,
         ];
         foreach (var example in examples)
         {
@@ -48,9 +58,12 @@ public sealed class RecordTextTests
     {
         Assert.AreEqual("Step(0.1, 0.5, 0.8)", LearningRateSchedule.Paper.ToString());
         Assert.AreEqual("Cosine after a warm-up of 2.5 epochs", (LearningRateSchedule.Cosine with { WarmUpEpochs = 2.5 }).ToString());
-        Assert.AreEqual("0, 0.02, 0.05; by Accuracy, with pruning", (FloodLevels.Of(0.02f, 0.05f) with { Metric = FloodLevelMetric.Accuracy, Pruning = true }).ToString());
+        Assert.AreEqual(
+            "0, 0.02, 0.05; by Accuracy, with pruning",
+            (FloodLevels.Create(0.02f, 0.05f) with { Metric = ValidationMetric.Accuracy, Pruning = true }).ToString());
         Assert.AreEqual("Adaptive; by LogLoss", FloodLevels.Adaptive.ToString());
-        Assert.AreEqual("0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
+        Assert.AreEqual(
+            "0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
     }
 
     [TestMethod]

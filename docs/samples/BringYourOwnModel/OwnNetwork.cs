@@ -4,7 +4,7 @@ using static TorchSharp.torch.nn;
 
 namespace BringYourOwnModel;
 
-/// <summary>A network that the library does not have: two branches that look at the image at two scales.</summary>
+/// <summary>A network that is not part of the library: two branches with kernels of two sizes see the image at two scales.</summary>
 internal sealed class OwnNetwork : Module<Tensor, Tensor>
 {
     private readonly Sequential _fine;

@@ -1,28 +1,31 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Common;
 using FashionMnist;
 using Microsoft.ML;
 using Spectre.Console;
 
 var epochs = new Option<int>("--epochs") { Description = "Passes over the training images in each run.", DefaultValueFactory = _ => 60 };
-var seeds = new Option<int>("--seeds") { Description = "Runs of each kind; their mean and spread are shown.", DefaultValueFactory = _ => 3 };
+var seeds = new Option<int>("--seeds")
+{
+    Description = "Runs of each method. The tables show their mean and standard deviation.",
+    DefaultValueFactory = _ => 3,
+};
 var output = new Option<DirectoryInfo>("--output")
 {
-    Description = "Where the model and the flipped labels are written.",
+    Description = "The folder for the model and the flipped labels.",
     DefaultValueFactory = _ => new DirectoryInfo("artifacts/fashion-mnist"),
 };
-foreach (var option in new[] { epochs, seeds })
-    option.Validators.Add(result =>
-    {
-        if (result.GetValueOrDefault<int>() < 1)
-            result.AddError($"{result.Option.Name} must be at least 1.");
-    });
+epochs.AcceptAtLeast(1);
+seeds.AcceptAtLeast(1);
 
-var command = new RootCommand("Trains an image classifier on Fashion-MNIST with and without flooding, saves it, loads it and predicts.")
+var command = new RootCommand(
+    "Trains an image classifier on Fashion-MNIST with and without flooding, saves the model, loads it, and predicts.")
 {
     epochs, seeds, output,
 };
-command.SetAction(arguments => Run(arguments.GetRequiredValue(epochs), arguments.GetRequiredValue(seeds), arguments.GetRequiredValue(output)));
+command.SetAction(arguments =>
+    Run(arguments.GetRequiredValue(epochs), arguments.GetRequiredValue(seeds), arguments.GetRequiredValue(output)));
 return command.Parse(args).Invoke();
 
 static void Run(int epochs, int seeds, DirectoryInfo output)
@@ -36,22 +39,22 @@ static void Run(int epochs, int seeds, DirectoryInfo output)
     var flipped = Images.Load(context, flippedLabels);
 
     AnsiConsole.MarkupLine(
-        "Fashion-MNIST: 1,800 images to train on, 200 held out for early stopping, 1,000 to test on. " +
-        $"A perceptron (784-500-500-10), {epochs} epochs, {seeds} seed{(seeds == 1 ? "" : "s")} of each run.");
+        "Fashion-MNIST: 1,800 images for training, 200 for early stopping, 1,000 for testing. "
+        + $"A perceptron (784-500-500-10), {epochs} epochs, {seeds} seed{(seeds == 1 ? "" : "s")} for each method.");
     var comparison = new Comparison(epochs, seeds);
     Setting[] settings =
     [
         new("clean labels", clean, FloodLevel: 0.2f),
         new("20 % of the training labels flipped", flipped, FloodLevel: 0.5f),
     ];
-    comparison.Run(settings);
-    foreach (var setting in settings)
-        AnsiConsole.Write(comparison.ToTable(setting));
+    foreach (var table in comparison.Run(settings))
+        AnsiConsole.Write(table);
 
     var file = Path.Combine(output.FullName, "model.zip");
     SavedModel.Train(settings[0], epochs, file);
     SavedModel.Predict(file, clean.Test);
     AnsiConsole.MarkupLineInterpolated($"[bold]The model:[/]          {file}");
     AnsiConsole.MarkupLineInterpolated($"[bold]The flipped labels:[/] {flippedLabels}");
-    AnsiConsole.MarkupLineInterpolated($"Done in {watch.Elapsed.TotalSeconds:0} seconds; training ran at {comparison.ImagesPerSecond:N0} images a second.");
+    AnsiConsole.MarkupLineInterpolated(
+        $"Done in {watch.Elapsed.TotalSeconds:0} seconds. Training processed {comparison.ImagesPerSecond:N0} images per second.");
 }

@@ -4,10 +4,10 @@ using Spectre.Console;
 
 namespace FashionMnist;
 
-/// <summary>What an application does: train a pipeline and save it; load it elsewhere and predict.</summary>
+/// <summary>Does what an application does: trains and saves a pipeline, then loads it and predicts.</summary>
 internal static class SavedModel
 {
-    /// <summary>Trains a flooded pipeline and saves it.</summary>
+    /// <summary>Trains a pipeline with flooding and saves it.</summary>
     public static void Train(Setting setting, int epochs, string file)
     {
         var context = new MLContext(seed: 1);
@@ -25,7 +25,7 @@ internal static class SavedModel
         context.Model.Save(model, setting.Images.Train.Schema, file);
     }
 
-    /// <summary>Loads a saved model in a new context and predicts the first ten test images.</summary>
+    /// <summary>Loads a saved model into a new context and predicts the first ten test images.</summary>
     public static void Predict(string file, IDataView test)
     {
         var context = new MLContext();
@@ -37,7 +37,8 @@ internal static class SavedModel
         foreach (var row in context.Data.CreateEnumerable<Prediction>(predictions, reuseRowObject: false))
             table.AddRow(row.TrueClass, row.PredictedClass, $"{row.Score.Max():P0}", row.TrueClass == row.PredictedClass ? "" : "wrong");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"{Path.GetFileName(file)}, loaded again: test accuracy {metrics.MicroAccuracy:P1}, log-loss {metrics.LogLoss:0.000}");
+        AnsiConsole.MarkupLineInterpolated(
+            $"{Path.GetFileName(file)}, loaded again: test accuracy {metrics.MicroAccuracy:P1}, log-loss {metrics.LogLoss:0.000}");
         (model as IDisposable)?.Dispose();
     }
 

@@ -2,7 +2,7 @@ using Microsoft.ML;
 
 namespace ImageFolder;
 
-/// <summary>A saved model at work, an image at a time. Not for several threads at once: give each its own.</summary>
+/// <summary>Predicts with a saved model, one image at a time. It is not thread-safe: create one for each thread.</summary>
 internal sealed class ConsumeModel : IDisposable
 {
     private readonly PredictionEngine<ModelInput, ModelOutput> _engine;

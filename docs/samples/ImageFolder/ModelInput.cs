@@ -1,6 +1,6 @@
 namespace ImageFolder;
 
-/// <summary>A row of the data: an encoded image and its class.</summary>
+/// <summary>The model's input: the bytes of an image file and its class.</summary>
 internal sealed class ModelInput
 {
     public string Label { get; set; } = "";

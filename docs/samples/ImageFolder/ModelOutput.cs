@@ -1,6 +1,6 @@
 namespace ImageFolder;
 
-/// <summary>What the model says of an image.</summary>
+/// <summary>The model's prediction for an image.</summary>
 internal sealed class ModelOutput
 {
     public string Class { get; set; } = "";

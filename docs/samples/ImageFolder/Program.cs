@@ -1,23 +1,37 @@
 using System.CommandLine;
+using Common;
 using ImageFolder;
 using Microsoft.ML.Flooding;
 
-var data = new Option<DirectoryInfo>("--data") { Description = "A folder with a sub-folder of JPEG or PNG files for each class.", Required = true };
+var data = new Option<DirectoryInfo>("--data")
+{
+    Description = "A folder that has a subfolder of JPEG or PNG files for each class.",
+    Required = true,
+};
 var level = new Option<float>("--b") { Description = "The flood level.", DefaultValueFactory = _ => 0.03f };
 var epochs = new Option<int>("--epochs") { Description = "Passes over the training images.", DefaultValueFactory = _ => 60 };
 var invalid = new Option<OnInvalidImage>("--on-invalid-image")
 {
-    Description = "Throw: a file that cannot be read ends training; Skip: it is left out and named.",
+    Description = "What to do with a file that cannot be read. Throw: stop with an error. Skip: leave the file out and list it.",
 };
-var model = new Option<FileInfo>("--model") { Description = "The model's .zip.", DefaultValueFactory = _ => new FileInfo("model.zip"), Recursive = true };
-var image = new Argument<FileInfo>("FILE") { Description = "An image." };
+var model = new Option<FileInfo>("--model")
+{
+    Description = "The .zip file of the model.",
+    DefaultValueFactory = _ => new FileInfo("model.zip"),
+    Recursive = true,
+};
+var image = new Argument<FileInfo>("FILE") { Description = "An image file." };
 data.AcceptExistingOnly();
+epochs.AcceptAtLeast(1);
 image.AcceptExistingOnly();
 
-var predict = new Command("predict", "Predicts the class of an image with a model trained before.") { image };
+var predict = new Command("predict", "Predicts the class of an image with a saved model.") { image };
 predict.SetAction(arguments => Predict(arguments.GetRequiredValue(image), arguments.GetRequiredValue(model)));
 
-var command = new RootCommand("Trains a flooded image classifier on a folder of images.") { data, level, epochs, invalid, model, predict };
+var command = new RootCommand("Trains an image classifier with flooding on a folder of images.")
+{
+    data, level, epochs, invalid, model, predict,
+};
 command.SetAction(arguments => TrainModel.Run(
     arguments.GetRequiredValue(data), arguments.GetRequiredValue(level), arguments.GetRequiredValue(epochs), arguments.GetValue(invalid),
     arguments.GetRequiredValue(model)));

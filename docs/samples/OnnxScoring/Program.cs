@@ -5,7 +5,9 @@ using OnnxScoring;
 
 if (args.Length is not (1 or 2))
 {
-    Console.Error.WriteLine("Usage: OnnxScoring MODEL.onnx [FOLDER with t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz]");
+    Console.Error.WriteLine("Usage: OnnxScoring MODEL.onnx [FOLDER]");
+    Console.Error.WriteLine("FOLDER has t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz.");
+    Console.Error.WriteLine("Default: 1,000 test images of Fashion-MNIST.");
     return 2;
 }
 
@@ -18,11 +20,12 @@ var (count, height, width) = (images.Sizes[0], images.Sizes[1], images.Sizes[2])
 
 using var session = new InferenceSession(args[0]);
 var labels = JsonSerializer.Deserialize<string[]>(session.ModelMetadata.CustomMetadataMap["labels"])!;
-var right = 0;
+var correct = 0;
 for (var start = 0; start < count; start += BatchSize)
 {
     var rows = Math.Min(BatchSize, count - start);
-    // Pixels as they are, 0 to 255: the model normalises them itself.
+
+    // Pixels are 0 to 255. The model normalizes them.
     var pixels = images.Values.AsSpan(start * height * width, rows * height * width).ToArray();
     var input = new DenseTensor<float>(Array.ConvertAll(pixels, value => (float)value), [rows, 1, height, width]);
     using var results = session.Run([NamedOnnxValue.CreateFromTensor("image", input)]);
@@ -31,8 +34,8 @@ for (var start = 0; start < count; start += BatchSize)
         var label = labels[Array.IndexOf(probabilities, probabilities.Max())];
         Console.WriteLine(label);
         if (label == classes[truth[start + row]])
-            right++;
+            correct++;
     }
 }
-Console.WriteLine($"{right} of {count} are right: {(double)right / count:P1}");
+Console.WriteLine($"{correct} of {count} are correct: {(double)correct / count:P1}");
 return 0;

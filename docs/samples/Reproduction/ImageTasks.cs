@@ -1,100 +1,79 @@
-using System.IO.Compression;
+using Common;
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
+using Microsoft.ML.Transforms;
 
 namespace Reproduction;
 
-/// <summary>Sets in MNIST's format, and CIFAR-10.</summary>
+/// <summary>Tasks on data sets in the format of MNIST, and on CIFAR-10.</summary>
 internal static class ImageTasks
 {
-    private const int LabelHeaderLength = 8;
+    /// <summary>Creates a task on a data set in the format of MNIST. A fifth of the training set is held out for validation.</summary>
+    /// <param name="name">The name of the data set.</param>
+    /// <param name="folder">The data set.</param>
+    /// <param name="noise">The share of the training labels to flip, those held out included. 0 keeps all labels.</param>
+    /// <param name="scratch">A folder for the files with flipped labels.</param>
+    /// <param name="scale">The size of the runs.</param>
+    public static Task Idx(string name, IdxFolder folder, double noise, DirectoryInfo scratch, Scale scale) => new(
+        $"{name}, {(noise == 0 ? "clean labels" : FormattableString.Invariant($"{100 * noise:0} % of the labels flipped"))}",
+        noise == 0 ? scale.CleanLevels : scale.NoisyLevels,
+        o =>
+        {
+            scale.Configure(o);
+            o.Architecture = scale.Perceptron;
+            o.ValidationSetFraction = 0.2;
+        },
+        seed =>
+        {
+            var context = new MLContext();
+            var labels = noise == 0 ? null : Flip(folder, noise, seed, scratch);
+            return new Sets(folder.LoadTrainingSet(context, labels), null, folder.LoadTestSet(context));
+        });
 
-    /// <summary>A set in MNIST's format, a fifth of the training set held out, with clean labels or with some flipped.</summary>
-    /// <param name="name">Of the set.</param>
-    /// <param name="folder">With train-images-idx3-ubyte.gz and the three others.</param>
-    /// <param name="noise">The share of labels that is flipped, in the held-out part as well.</param>
-    /// <param name="scratch">A folder for files of flipped labels.</param>
-    /// <param name="scale">How large the runs are.</param>
-    public static Task Idx(string name, string folder, double noise, DirectoryInfo scratch, Scale scale)
-    {
-        string File(string file) => Path.Combine(folder, file);
-        return new Task(
-            $"{name}, {(noise == 0 ? "clean labels" : FormattableString.Invariant($"{100 * noise:0} % of the labels flipped"))}",
-            noise == 0 ? scale.CleanLevels : scale.NoisyLevels,
-            o =>
-            {
-                o.Architecture = scale.Perceptron;
-                o.Epochs = scale.Epochs;
-                o.Schedule = scale.Schedule;
-                o.BatchSize = scale.BatchSize;
-                o.LearningRate = scale.LearningRate;
-                o.ValidationSetFraction = 0.2;
-            },
-            seed =>
-            {
-                var data = new MLContext().Data;
-                var labels = File("train-labels-idx1-ubyte.gz");
-                return new Sets(
-                    data.LoadFromIdx(File("train-images-idx3-ubyte.gz"), noise == 0 ? labels : Flip(labels, noise, seed, scratch)), null,
-                    data.LoadFromIdx(File("t10k-images-idx3-ubyte.gz"), File("t10k-labels-idx1-ubyte.gz")));
-            });
-    }
-
-    /// <summary>CIFAR-10 from JPEG files, a folder a class; 15 % held out, as the paper has it where it augments.</summary>
-    /// <param name="folder">With the folders train and test.</param>
-    /// <param name="scale">How large the runs are.</param>
+    /// <summary>Creates a task on CIFAR-10. 15 % of the training set is held out, as in the paper's runs with augmentation.</summary>
+    /// <param name="folder">A folder with JPEG files in train/CLASS and test/CLASS.</param>
+    /// <param name="scale">The size of the runs.</param>
     public static Task Cifar10(string folder, Scale scale)
     {
         var context = new MLContext();
-        var keys = context.Transforms.Conversion.MapValueToKey("Label", nameof(ImageFile.Class), keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
-            .Append(context.Transforms.LoadRawImageBytes("Features", null, nameof(ImageFile.Path)))
+        var pipeline = context.Transforms.Conversion
+            .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Append(context.Transforms.LoadRawImageBytes("Features", null, nameof(ImageFile.ImagePath)))
             .Fit(context.Data.LoadFromEnumerable(Files("train", 0)));
-        IDataView View(IEnumerable<ImageFile> rows) => keys.Transform(context.Data.LoadFromEnumerable(rows));
         return new Task(
-            $"CIFAR-10, {scale.CifarImages:n0} images", scale.CleanLevels,
+            $"CIFAR-10, {scale.CifarImages:n0} images",
+            scale.CleanLevels,
             o =>
             {
+                scale.Configure(o);
                 o.Architecture = scale.CifarNetwork;
-                o.Epochs = scale.Epochs;
-                o.Schedule = scale.Schedule;
-                o.BatchSize = scale.BatchSize;
-                o.LearningRate = scale.LearningRate;
                 o.Augmentation = Augmentation.Small;
                 o.ValidationSetFraction = 0.15;
                 (o.ImageWidth, o.ImageHeight) = (32, 32);
             },
-            seed => new Sets(View(Files("train", seed)[..scale.CifarImages]), null, View(Files("test", seed))));
+            seed => new Sets(View(Files("train", seed).Take(scale.CifarImages)), null, View(Files("test", seed))));
 
         ImageFile[] Files(string part, int seed)
         {
-            var found = Directory.GetFiles(Path.Combine(folder, part), "*.jpg", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
-                .Select(f => new ImageFile { Path = f, Class = System.IO.Path.GetFileName(System.IO.Path.GetDirectoryName(f))! }).ToArray();
-            new Random(seed).Shuffle(found);
-            return found;
+            ImageFile[] files = [.. ImageFile.FindAll(new DirectoryInfo(Path.Combine(folder, part)))];
+            new Random(seed).Shuffle(files);
+            return files;
         }
+
+        IDataView View(IEnumerable<ImageFile> files) => pipeline.Transform(context.Data.LoadFromEnumerable(files));
     }
 
-    /// <summary>A file of labels with a share replaced by another class, each other class being as likely.</summary>
-    private static string Flip(string labelsFile, double share, int seed, DirectoryInfo scratch)
+    /// <summary>Writes a file of labels with a share of them changed to another class. Every other class is equally likely.</summary>
+    private static string Flip(IdxFolder folder, double share, int seed, DirectoryInfo scratch)
     {
-        using var gzip = new GZipStream(File.OpenRead(labelsFile), CompressionMode.Decompress);
-        using var memory = new MemoryStream();
-        gzip.CopyTo(memory);
-        var bytes = memory.ToArray();
-        var labels = bytes.AsSpan(LabelHeaderLength);
-        var random = new Random(seed);
-        foreach (ref var label in labels)
-            if (random.NextDouble() < share)
-                label = (byte)((label + random.Next(1, 10)) % 10);
         var path = Path.Combine(scratch.FullName, $"labels-of-seed-{seed}");
-        File.WriteAllBytes(path, bytes);
+        folder.WriteTrainingLabels(path, labels =>
+        {
+            var random = new Random(seed);
+            foreach (ref var label in labels)
+                if (random.NextDouble() < share)
+                    label = (byte)((label + random.Next(1, 10)) % 10);
+        });
         return path;
-    }
-
-    private sealed class ImageFile
-    {
-        public string Path { get; set; } = "";
-
-        public string Class { get; set; } = "";
     }
 }

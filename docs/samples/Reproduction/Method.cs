@@ -2,10 +2,10 @@ using Microsoft.ML.Flooding;
 
 namespace Reproduction;
 
-/// <summary>A way of regularising, with and without the flood.</summary>
+/// <summary>A combination of regularizers, compared with and without flooding.</summary>
 internal sealed record Method(string Name, Action<FloodedImageClassificationTrainer.Options> Configure)
 {
-    /// <summary>Weight decay, early stopping and averaging (EMA) in all combinations, as the paper's table has the first two.</summary>
+    /// <summary>All combinations of weight decay, early stopping and averaging (EMA). The paper combines the first two.</summary>
     public static IReadOnlyList<Method> All { get; } =
     [
         .. from decay in new[] { false, true }
@@ -14,18 +14,20 @@ internal sealed record Method(string Name, Action<FloodedImageClassificationTrai
            select Combine(decay, stopping, averaging)
     ];
 
-    /// <summary>None of them, and each on its own.</summary>
+    /// <summary>No regularizer, and each on its own.</summary>
     public static IReadOnlyList<Method> Single { get; } =
         [Combine(false, false, false), Combine(true, false, false), Combine(false, true, false), Combine(false, false, true)];
 
     private static Method Combine(bool decay, bool stopping, bool averaging)
     {
-        string[] parts = [.. new[] { decay ? "weight decay" : "", stopping ? "early stopping" : "", averaging ? "EMA" : "" }.Where(p => p.Length > 0)];
-        return new Method(parts.Length == 0 ? "plain" : string.Join(" + ", parts), o =>
+        string?[] names = [decay ? "weight decay" : null, stopping ? "early stopping" : null, averaging ? "EMA" : null];
+        var name = string.Join(" + ", names.Where(part => part is not null));
+        return new Method(name.Length == 0 ? "plain" : name, o =>
         {
             o.WeightDecay = decay ? 1e-3 : 0;
-            // Patience without end: the best epoch is taken, as in the paper's early stopping, and every epoch is trained.
-            o.EarlyStopping = stopping ? new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = int.MaxValue } : null;
+
+            // As in the paper, every epoch is trained and the best one is chosen: patience has no limit.
+            o.EarlyStopping = stopping ? new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue } : null;
             o.WeightAveraging = averaging ? WeightAveraging.Exponential : WeightAveraging.None;
         });
     }

@@ -2,49 +2,49 @@ using Microsoft.ML.Flooding;
 
 namespace Reproduction;
 
-/// <summary>How large the runs are.</summary>
+/// <summary>The size of the runs.</summary>
 internal sealed record Scale
 {
-    /// <summary>What is compared.</summary>
+    /// <summary>The methods to compare.</summary>
     public required IReadOnlyList<Method> Methods { get; init; }
 
-    /// <summary>Epochs of image runs.</summary>
+    /// <summary>The epochs of runs on images.</summary>
     public required int Epochs { get; init; }
 
-    /// <summary>Images of a mini-batch.</summary>
+    /// <summary>The images in a mini-batch.</summary>
     public required int BatchSize { get; init; }
 
-    /// <summary>The learning rate of image runs.</summary>
+    /// <summary>The initial learning rate of runs on images.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>Of the learning rate of image runs.</summary>
+    /// <summary>The learning rate schedule of runs on images.</summary>
     public required LearningRateSchedule Schedule { get; init; }
 
-    /// <summary>For Fashion-MNIST and its like.</summary>
+    /// <summary>The network for data sets in the format of MNIST.</summary>
     public required Architecture Perceptron { get; init; }
 
-    /// <summary>Levels that are tried on images with clean labels.</summary>
+    /// <summary>The flood levels to try on images with clean labels.</summary>
     public required FloodLevels CleanLevels { get; init; }
 
-    /// <summary>Levels that are tried on images with flipped labels.</summary>
+    /// <summary>The flood levels to try on images with flipped labels.</summary>
     public required FloodLevels NoisyLevels { get; init; }
 
-    /// <summary>Epochs on the synthetic sets.</summary>
+    /// <summary>The epochs of runs on the synthetic sets.</summary>
     public required int SyntheticEpochs { get; init; }
 
-    /// <summary>Shares of labels that are flipped in the sinusoid and the spiral.</summary>
+    /// <summary>The shares of labels to flip in the sinusoid and the spiral.</summary>
     public required IReadOnlyList<double> SyntheticNoise { get; init; }
 
-    /// <summary>Levels that are tried on the synthetic sets.</summary>
+    /// <summary>The flood levels to try on the synthetic sets.</summary>
     public required FloodLevels SyntheticLevels { get; init; }
 
-    /// <summary>Training images of CIFAR-10, validation included.</summary>
+    /// <summary>The training images of CIFAR-10, including those for validation.</summary>
     public required int CifarImages { get; init; }
 
-    /// <summary>For CIFAR-10.</summary>
+    /// <summary>The network for CIFAR-10.</summary>
     public required Architecture CifarNetwork { get; init; }
 
-    /// <summary>What two cores do in some minutes.</summary>
+    /// <summary>Settings that take a few minutes on two cores.</summary>
     public static Scale Small { get; } = new()
     {
         Methods = Method.Single,
@@ -53,16 +53,16 @@ internal sealed record Scale
         LearningRate = 0.01,
         Schedule = LearningRateSchedule.Constant,
         Perceptron = Architecture.Mlp,
-        CleanLevels = ByAccuracy(FloodLevels.Of(0.05f, 0.2f)),
-        NoisyLevels = ByAccuracy(FloodLevels.Of(0.3f, 0.8f)),
+        CleanLevels = ByAccuracy(FloodLevels.Create(0.05f, 0.2f)),
+        NoisyLevels = ByAccuracy(FloodLevels.Create(0.3f, 0.8f)),
         SyntheticEpochs = 100,
         SyntheticNoise = [0.05],
-        SyntheticLevels = ByAccuracy(FloodLevels.Of(0.05f, 0.1f, 0.2f, 0.3f)),
+        SyntheticLevels = ByAccuracy(FloodLevels.Create(0.05f, 0.1f, 0.2f, 0.3f)),
         CifarImages = 5000,
         CifarNetwork = Architecture.ConvNet,
     };
 
-    /// <summary>The paper's settings; docs/reproduction.md lists what still differs.</summary>
+    /// <summary>The paper's settings. docs/reproduction.md lists the remaining differences.</summary>
     public static Scale Full { get; } = new()
     {
         Methods = Method.All,
@@ -80,5 +80,14 @@ internal sealed record Scale
         CifarNetwork = Architecture.ResNet18,
     };
 
-    private static FloodLevels ByAccuracy(FloodLevels levels) => levels with { Metric = FloodLevelMetric.Accuracy };
+    /// <summary>Sets the options that all runs on images share.</summary>
+    public void Configure(FloodedImageClassificationTrainer.Options options)
+    {
+        options.Epochs = Epochs;
+        options.Schedule = Schedule;
+        options.BatchSize = BatchSize;
+        options.LearningRate = LearningRate;
+    }
+
+    private static FloodLevels ByAccuracy(FloodLevels levels) => levels with { Metric = ValidationMetric.Accuracy };
 }

@@ -1,25 +1,25 @@
 namespace Reproduction;
 
 /// <summary>
-/// Points of two classes, drawn as the demo code of Ishida et al. (ICML 2020) draws them (github.com/takashiishida/flooding).
-/// The features are as drawn, not scaled.
+/// Points of two classes, drawn as in the demo code of Ishida et al. (ICML 2020), github.com/takashiishida/flooding.
+/// The features are not scaled.
 /// </summary>
-/// <param name="Features">A vector for each point.</param>
-/// <param name="Labels">Whether a point is of the positive class.</param>
+/// <param name="Features">The vector of each point.</param>
+/// <param name="Labels">Whether each point belongs to the positive class.</param>
 internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnlyList<bool> Labels)
 {
     /// <summary>
-    /// Ten dimensions, unit variance: the positive class has mean 0 in each dimension, the negative class mean 1.
-    /// Half of the points are positive.
+    /// Draws points of ten dimensions with unit variance. In each dimension, the mean is 0 for the positive class and 1 for the
+    /// negative class. Half of the points are positive.
     /// </summary>
-    /// <param name="random">Where the points come from.</param>
-    /// <param name="count">Of points, even.</param>
+    /// <param name="random">The source of random numbers.</param>
+    /// <param name="count">The number of points, an even number.</param>
     public static SyntheticPoints Gaussians(Random random, int count) => Halves(count, (positive, _) =>
         [.. Enumerable.Range(0, 10).Select(_ => (float)(Gaussian(random) + (positive ? 0 : 1)))]);
 
-    /// <summary>Two dimensions, mean 0, deviation 2: a point is positive where x0 + sin(x1) is.</summary>
-    /// <param name="random">Where the points come from.</param>
-    /// <param name="count">Of points.</param>
+    /// <summary>Draws points of two dimensions with mean 0 and standard deviation 2. A point is positive if x0 + sin(x1) is.</summary>
+    /// <param name="random">The source of random numbers.</param>
+    /// <param name="count">The number of points.</param>
     public static SyntheticPoints Sinusoid(Random random, int count)
     {
         float[][] points =
@@ -28,11 +28,11 @@ internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnl
     }
 
     /// <summary>
-    /// Two arms of a spiral, each with half of the points at equally spaced angles from 0 to 4 pi. The radius is the angle on the
-    /// positive arm and pi more on the negative one. Noise of deviation 1 is added to both coordinates.
+    /// Draws the two arms of a spiral, each with half of the points at equally spaced angles from 0 to 4 pi. The radius is the
+    /// angle on the positive arm and the angle plus pi on the negative arm. Both coordinates get noise with standard deviation 1.
     /// </summary>
-    /// <param name="random">Where the noise comes from.</param>
-    /// <param name="count">Of points, even and at least 4.</param>
+    /// <param name="random">The source of random numbers.</param>
+    /// <param name="count">The number of points, an even number of at least 4.</param>
     public static SyntheticPoints Spiral(Random random, int count) => Halves(count, (positive, i) =>
     {
         var angle = 4 * Math.PI * i / ((count / 2) - 1);
@@ -40,9 +40,9 @@ internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnl
         return [(float)((radius * Math.Cos(angle)) + Gaussian(random)), (float)((radius * Math.Sin(angle)) + Gaussian(random))];
     });
 
-    /// <summary>The same points with the labels of a share of them, rounded down, replaced by the other class.</summary>
-    /// <param name="share">In [0, 1].</param>
-    /// <param name="random">Chooses them.</param>
+    /// <summary>Returns the same points with a share of the labels flipped. The number of flips is rounded down.</summary>
+    /// <param name="share">The share, in [0, 1].</param>
+    /// <param name="random">The source of random numbers.</param>
     public SyntheticPoints Flip(double share, Random random)
     {
         var order = Enumerable.Range(0, Labels.Count).ToArray();
@@ -61,7 +61,7 @@ internal sealed record SyntheticPoints(IReadOnlyList<float[]> Features, IReadOnl
             [.. Enumerable.Range(0, 2 * half).Select(i => i < half)]);
     }
 
-    /// <summary>Box and Muller's transform of two uniform numbers to a standard normal one.</summary>
+    /// <summary>Draws a standard normal number: the Box-Muller transform of two uniform numbers.</summary>
     private static double Gaussian(Random random) =>
         Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

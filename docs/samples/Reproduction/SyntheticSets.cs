@@ -5,8 +5,8 @@ using Microsoft.ML.Flooding;
 namespace Reproduction;
 
 /// <summary>
-/// The synthetic sets of Ishida et al. (ICML 2020): two Gaussians, a sinusoid and a spiral, 100 points to train on, 100 to
-/// validate on and 20,000 to test on. In the last two, labels of the training points are flipped. A point is an image of one row.
+/// Tasks on the synthetic sets of Ishida et al. (ICML 2020): two Gaussians, a sinusoid and a spiral, with 100 points for training,
+/// 100 for validation and 20,000 for testing. In the sinusoid and the spiral, training labels are flipped. A point is an image of one row.
 /// </summary>
 internal static class SyntheticSets
 {
@@ -47,9 +47,9 @@ internal static class SyntheticSets
         var schema = SchemaDefinition.Create(typeof(Sample));
         schema[nameof(Sample.Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, dimensions);
         schema[nameof(Sample.Label)].ColumnType = new KeyDataViewType(typeof(uint), 2);
-        return new MLContext().Data.LoadFromEnumerable(
-            points.Features.Zip(points.Labels, (features, positive) => new Sample { Features = features, Label = positive ? 1u : 0u }).ToArray(),
-            schema);
+        Sample[] samples =
+            [.. points.Features.Zip(points.Labels, (features, positive) => new Sample { Features = features, Label = positive ? 1u : 0u })];
+        return new MLContext().Data.LoadFromEnumerable(samples, schema);
     }
 
     private sealed class Sample

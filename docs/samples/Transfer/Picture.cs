@@ -1,6 +1,6 @@
 namespace Transfer;
 
-/// <summary>An image and its class.</summary>
+/// <summary>An image, as pixels or as the bytes of a file, and its class.</summary>
 internal sealed class Picture
 {
     public string Class { get; set; } = "";

@@ -6,8 +6,8 @@ using Microsoft.ML.Flooding;
 namespace WebApi;
 
 /// <summary>
-/// A model and the prediction engines over it. An engine is for one thread at a time, the model for all of them: so engines are lent out, and
-/// no more of them than there are cores.
+/// A model and a pool of its prediction engines. All threads share the model. An engine serves one thread at a time, so callers borrow
+/// engines; there is at most one engine for each core.
 /// </summary>
 internal sealed class Classifier : IDisposable
 {
@@ -20,17 +20,18 @@ internal sealed class Classifier : IDisposable
     private readonly FloodedImageClassificationTransformer _network;
     private readonly SchemaDefinition _columns = SchemaDefinition.Create(typeof(Image));
 
-    /// <param name="path">A saved model: the classifier alone, or in a chain.</param>
-    /// <param name="column">The name of its image column.</param>
+    /// <param name="path">The file of a saved model: the classifier alone, or a chain that has one classifier.</param>
+    /// <param name="column">The name of the model's image column.</param>
     public Classifier(string path, string column)
     {
         _model = _context.Model.LoadSafely(path, out _);
-        // Uploads have no label and want none: what stands around the network in a chain is left out.
+
+        // Uploads have no label, so the other transformers of a chain are not used.
         _network = _model as FloodedImageClassificationTransformer
             ?? ((IEnumerable<ITransformer>)_model).OfType<FloodedImageClassificationTransformer>().Single();
         _columns[nameof(Image.File)].ColumnName = column;
 
-        // A model that does not take files fails here, not when the first visitor comes.
+        // A model that does not take image files fails here, not at the first request.
         _engines.Add(CreateEngine());
     }
 
@@ -38,7 +39,7 @@ internal sealed class Classifier : IDisposable
 
     public string Architecture => _network.Architecture.Name;
 
-    /// <summary>Waits for an engine; to be disposed of, which gives it back.</summary>
+    /// <summary>Waits for an engine. Disposing it returns it to the pool.</summary>
     public async Task<BorrowedEngine> BorrowAsync(CancellationToken cancellation)
     {
         await _free.WaitAsync(cancellation);
@@ -58,7 +59,7 @@ internal sealed class Classifier : IDisposable
 
     internal sealed class BorrowedEngine(Classifier classifier, PredictionEngine<Image, Scores> engine) : IDisposable
     {
-        /// <summary>The most probable classes, best first; null when the image cannot be read.</summary>
+        /// <summary>Returns the most probable classes, most probable first. Null: the image cannot be read.</summary>
         public IReadOnlyList<Prediction>? Predict(byte[] file)
         {
             float[] scores;
@@ -72,7 +73,12 @@ internal sealed class Classifier : IDisposable
             }
             return float.IsNaN(scores[0])
                 ? null
-                : [.. scores.Zip(classifier.Labels, (score, label) => new Prediction(label, score)).OrderByDescending(p => p.Probability).Take(Shown)];
+                :
+                [
+                    .. scores.Zip(classifier.Labels, (score, label) => new Prediction(label, score))
+                        .OrderByDescending(p => p.Probability)
+                        .Take(Shown),
+                ];
         }
 
         public void Dispose()

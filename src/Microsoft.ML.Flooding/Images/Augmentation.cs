@@ -5,11 +5,11 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
-/// Random changes to the training images, drawn anew for every image and epoch; scoring never sees them. Start from a preset and
-/// change single settings: <c>Augmentation.Small with { ErasingProbability = 0.25 }</c>.
+/// Random changes to the training images, drawn again for each image and epoch. Scoring does not use them. Start from a preset and change
+/// single settings: <c>Augmentation.Small with { ErasingProbability = 0.25 }</c>.
 /// </summary>
 /// <remarks>
-/// In the order of the properties. They work on pixels as they are, before normalisation, so that padding is black where 0 is.
+/// The changes are applied in the order of the properties, to pixels before normalization: padding is black if 0 is black.
 /// </remarks>
 public sealed record Augmentation
 {
@@ -28,13 +28,13 @@ public sealed record Augmentation
     private readonly double _erasingProbability;
     private readonly double _mixupAlpha;
 
-    /// <summary>Images as they are.</summary>
+    /// <summary>No augmentation.</summary>
     public static Augmentation None { get; } = new();
 
     /// <summary>For small images such as CIFAR's 32 x 32: crop with padding 4, horizontal flip.</summary>
     public static Augmentation Small { get; } = new() { CropPadding = 4, FlipProbability = 0.5 };
 
-    /// <summary>For photographs of about 224 x 224: crop with padding 28, horizontal flip, colour jitter, random erasing.</summary>
+    /// <summary>For photographs of about 224 x 224: crop with padding 28, horizontal flip, color jitter, random erasing.</summary>
     public static Augmentation Photo { get; } = new()
     {
         CropPadding = 28,
@@ -45,42 +45,56 @@ public sealed record Augmentation
         ErasingProbability = 0.25,
     };
 
-    /// <summary>Pads every side by this many zero pixels, at most 512, then crops the original size at a random place; 0 for none.</summary>
+    /// <summary>
+    /// Pads each side with this many zero pixels, from 0 to 512, then crops the original size at a random position. Default: 0, no crop.
+    /// </summary>
     public int CropPadding
     {
         get => _cropPadding;
-        init => _cropPadding = value is >= 0 and <= MaxCropPadding ? value : throw OutOfRange(nameof(CropPadding), value, $"from 0 to {MaxCropPadding}");
+        init => _cropPadding = value is >= 0 and <= MaxCropPadding
+            ? value
+            : throw OutOfRange(nameof(CropPadding), value, $"from 0 to {MaxCropPadding}");
     }
 
-    /// <summary>How probably an image is mirrored left to right. Leave at 0 where left and right matter, as for digits.</summary>
+    /// <summary>
+    /// The probability that an image is flipped horizontally, in [0, 1]. Keep the default of 0 if left and right matter, as they do for
+    /// digits.
+    /// </summary>
     public double FlipProbability
     {
         get => _flipProbability;
         init => _flipProbability = InUnitRange(nameof(FlipProbability), value);
     }
 
-    /// <summary>Multiplies an image by a factor from [1 - x, 1 + x].</summary>
+    /// <summary>Multiplies each image by a random factor in [1 - x, 1 + x]; x is in [0, 1]. Default: 0.</summary>
     public double Brightness
     {
         get => _brightness;
         init => _brightness = InUnitRange(nameof(Brightness), value);
     }
 
-    /// <summary>Multiplies an image's distance from its mean grey by a factor from [1 - x, 1 + x].</summary>
+    /// <summary>
+    /// Multiplies the difference between an image and its mean gray by a random factor in [1 - x, 1 + x]; x is in [0, 1]. Default: 0.
+    /// </summary>
     public double Contrast
     {
         get => _contrast;
         init => _contrast = InUnitRange(nameof(Contrast), value);
     }
 
-    /// <summary>Multiplies every pixel's distance from its own grey by a factor from [1 - x, 1 + x]; nothing happens to one channel.</summary>
+    /// <summary>
+    /// Multiplies the difference between each pixel and its gray by a random factor in [1 - x, 1 + x]; x is in [0, 1]. Images with one
+    /// channel do not change. Default: 0.
+    /// </summary>
     public double Saturation
     {
         get => _saturation;
         init => _saturation = InUnitRange(nameof(Saturation), value);
     }
 
-    /// <summary>How probably a rectangle of 2 % to 33 % of the image is replaced by the image's mean colour.</summary>
+    /// <summary>
+    /// The probability that a rectangle of 2 % to 33 % of the image is replaced with the image's mean color, in [0, 1]. Default: 0.
+    /// </summary>
     public double ErasingProbability
     {
         get => _erasingProbability;
@@ -88,30 +102,35 @@ public sealed record Augmentation
     }
 
     /// <summary>
-    /// Mixes every image with another one of its mini-batch, by a share from Beta(x, x), x from 0.001 to 1000; 0 for none. Mixed losses are mixed
-    /// alike.
+    /// Mixes each image with another image of its mini-batch, with a share drawn from Beta(x, x); their losses are mixed with the same
+    /// share. x is from 0.001 to 1000, or 0 for no mixup. Default: 0.
     /// </summary>
     public double MixupAlpha
     {
         get => _mixupAlpha;
-        init => _mixupAlpha = value is 0 or (>= 0.001 and <= 1000) ? value : throw OutOfRange(nameof(MixupAlpha), value, "0, or from 0.001 to 1000");
+        init => _mixupAlpha = value is 0 or (>= 0.001 and <= 1000)
+            ? value
+            : throw OutOfRange(nameof(MixupAlpha), value, "0, or from 0.001 to 1000");
     }
 
-    /// <summary>Changes float32 images [N, C, H, W] in pixel units; the result is channels_last. All but mixup, which concerns labels.</summary>
+    /// <summary>
+    /// Changes float32 images [N, C, H, W] in pixel units; the result is channels_last. Mixup is separate, because it also changes the
+    /// loss.
+    /// </summary>
     /// <param name="images">The images.</param>
-    /// <param name="generator">Where every draw comes from; of the CPU.</param>
+    /// <param name="generator">A CPU generator for all draws.</param>
     internal Tensor Apply(Tensor images, Generator generator)
     {
         using var scope = NewDisposeScope();
         var x = CropAndFlip(images, generator);
-        x = JitterColours(x, generator);
+        x = JitterColors(x, generator);
         x = Erase(x, generator);
         return (ReferenceEquals(x, images) ? images.alias() : x).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Draws how a mini-batch is mixed; null without mixup.</summary>
+    /// <summary>Draws how a mini-batch is mixed; returns null if mixup is off.</summary>
     /// <param name="images">The mini-batch, [N, C, H, W].</param>
-    /// <param name="generator">Where every draw comes from; of the CPU.</param>
+    /// <param name="generator">A CPU generator for all draws.</param>
     internal Mixup? DrawMixup(Tensor images, Generator generator) =>
         MixupAlpha > 0 ? Mixup.Draw(images.shape[0], MixupAlpha, images.device, generator) : null;
 
@@ -124,11 +143,11 @@ public sealed record Augmentation
     private static Tensor Uniform(Tensor like, double low, double high, Generator generator) =>
         rand([like.shape[0], 1, 1, 1], ScalarType.Float32, generator: generator).to(like.device).Times(high - low).Plus(low);
 
-    private static Tensor Grey(Tensor x) => x.shape[1] == 3
+    private static Tensor Gray(Tensor x) => x.shape[1] == 3
         ? x.narrow(1, 0, 1).Times(0.299).Plus(x.narrow(1, 1, 1).Times(0.587)).Plus(x.narrow(1, 2, 1).Times(0.114))
         : x.mean([1], keepdim: true);
 
-    /// <summary>One gather for both: the mirrored image is the padded one read backwards.</summary>
+    /// <summary>One gather for both: a flipped image is the padded image read backwards.</summary>
     private Tensor CropAndFlip(Tensor images, Generator generator)
     {
         if (CropPadding == 0 && FlipProbability == 0)
@@ -142,7 +161,6 @@ public sealed record Augmentation
             var isFlipped = rand([count, 1, 1], ScalarType.Float32, generator: generator).to(device).IsBelow(FlipProbability);
             columns = where(isFlipped, columns.neg().Plus(width - 1), columns);
         }
-
         var x = images.permute(0, 2, 3, 1);
         if (CropPadding > 0)
         {
@@ -151,19 +169,18 @@ public sealed record Augmentation
             columns = columns.Plus(randint(places, [count, 1, 1], ScalarType.Int64, generator: generator).to(device));
             x = nn.functional.pad(x, [0, 0, CropPadding, CropPadding, CropPadding, CropPadding]);
         }
-
         var samples = arange(count, ScalarType.Int64, device).view(count, 1, 1);
         return x.index(samples, rows, columns).permute(0, 3, 1, 2);
     }
 
-    private Tensor JitterColours(Tensor x, Generator generator)
+    private Tensor JitterColors(Tensor x, Generator generator)
     {
         if (Brightness > 0)
             x = x * Uniform(x, 1 - Brightness, 1 + Brightness, generator);
         if (Contrast > 0)
-            x = lerp(Grey(x).mean([2, 3], keepdim: true), x, Uniform(x, 1 - Contrast, 1 + Contrast, generator));
+            x = lerp(Gray(x).mean([2, 3], keepdim: true), x, Uniform(x, 1 - Contrast, 1 + Contrast, generator));
         if (Saturation > 0 && x.shape[1] > 1)
-            x = lerp(Grey(x), x, Uniform(x, 1 - Saturation, 1 + Saturation, generator));
+            x = lerp(Gray(x), x, Uniform(x, 1 - Saturation, 1 + Saturation, generator));
         return x;
     }
 
@@ -175,7 +192,8 @@ public sealed record Augmentation
         var (height, width) = (x.shape[2], x.shape[3]);
         var area = Uniform(x, MinErasedArea, MaxErasedArea, generator).Times(height * width);
 
-        // An aspect ratio (height / width) between those at which the rectangle is as wide and as high as the image always fits.
+        // The rectangle fits if its aspect ratio (height / width) lies between the one that makes it as wide as the image and the one that
+        // makes it as high.
         var logAspect = Uniform(x, -Math.Log(MaxErasedAspect), Math.Log(MaxErasedAspect), generator);
         var aspect = minimum(maximum(logAspect.exp(), area.Over(width * width)), area.reciprocal().Times(height * height));
         var rectangleHeight = (area * aspect).sqrt().round().Within(1, height);

@@ -4,13 +4,13 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Decodes image files to RGB of a given size. Colour profiles are not applied, alpha is dropped.</summary>
+/// <summary>Decodes image files to RGB of a given size. It ignores color profiles and drops alpha.</summary>
 internal static unsafe class EncodedImage
 {
-    // Scaled JPEG decoding averages whole blocks; the resampler's filter has the last word as long as there is twice the target left.
+    // Scaled JPEG decoding averages whole blocks. Keeping at least twice the target size leaves the final filtering to the resampler.
     private const int ScaledDecodeMargin = 2;
 
-    /// <summary>The size of the upright image, from the header.</summary>
+    /// <summary>Reads the size of the upright image from the header.</summary>
     public static bool TryReadSize(
         ReadOnlySpan<byte> file, long maxPixels, out (int Width, int Height) size, [NotNullWhen(false)] out string? problem)
     {
@@ -27,9 +27,10 @@ internal static unsafe class EncodedImage
         }
     }
 
-    /// <summary>Decodes, turns upright, and resizes the <see cref="SourceArea"/> to <paramref name="shape"/>.</summary>
+    /// <summary>Decodes the image, turns it upright and resizes its <see cref="SourceArea"/> to <paramref name="shape"/>.</summary>
     public static bool TryDecode(
-        ReadOnlySpan<byte> file, ImageShape shape, double? centerCrop, long maxPixels, Span<byte> rgb, [NotNullWhen(false)] out string? problem)
+        ReadOnlySpan<byte> file, ImageShape shape, double? centerCrop, long maxPixels, Span<byte> rgb,
+        [NotNullWhen(false)] out string? problem)
     {
         fixed (byte* start = file)
         {
@@ -38,8 +39,7 @@ internal static unsafe class EncodedImage
                 return false;
 
             using var closing = codec;
-
-            // As stored, an image lying on its side has the target's sides swapped.
+            // An image stored on its side has the target's width and height swapped.
             var origin = codec.EncodedOrigin;
             var (width, height) = Orientation.IsSwapped(origin) ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
             var size = DecodedSize(codec, stored, centerCrop, width, height);
@@ -54,10 +54,9 @@ internal static unsafe class EncodedImage
                 var result = codec.GetPixels(info, (nint)rgba);
                 if (result != SKCodecResult.Success)
                 {
-                    problem = result == SKCodecResult.IncompleteInput ? "the file is cut short" : $"it cannot be decoded ({result})";
+                    problem = result == SKCodecResult.IncompleteInput ? "the file is truncated" : $"it cannot be decoded ({result})";
                     return false;
                 }
-
                 Orientation.ResizeUpright(rgba, size.Width, size.Height, origin, centerCrop, isBgra: false, rgb, shape);
                 return true;
             }
@@ -73,11 +72,11 @@ internal static unsafe class EncodedImage
         SKData data, int length, long maxPixels, [NotNullWhen(true)] out SKCodec? codec, out SKImageInfo stored,
         [NotNullWhen(false)] out string? problem)
     {
-        // SKCodec.Info is worth asking once: every call looks the colour space up in a table that all threads share.
+        // Read SKCodec.Info once: each call looks up the color space in a table that all threads share.
         codec = length == 0 ? null : SKCodec.Create(data);
         stored = codec?.Info ?? default;
-        problem = length == 0 ? "it is empty (no file, or an empty one)"
-            : codec is null ? "it is no JPEG, PNG, WebP, GIF or BMP file, or a broken one"
+        problem = length == 0 ? "it is empty (there is no file, or the file is empty)"
+            : codec is null ? ForeignImage.Describe(data.AsSpan())
             : (long)stored.Width * stored.Height > maxPixels
                 ? $"it has {stored.Width} x {stored.Height} pixels, more than MaxPixels = {maxPixels}"
             : null;
@@ -86,7 +85,6 @@ internal static unsafe class EncodedImage
             codec?.Dispose();
             codec = null;
         }
-
         return problem is null;
     }
 
@@ -97,7 +95,6 @@ internal static unsafe class EncodedImage
             var area = SourceArea.Of(size.Width, size.Height, centerCrop, width, height);
             return area.Width >= ScaledDecodeMargin * width && area.Height >= ScaledDecodeMargin * height;
         }
-
         if (IsEnough(stored.Size) && codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
         {
             for (var eighths = 1; eighths < 8; eighths++)
@@ -107,7 +104,47 @@ internal static unsafe class EncodedImage
                     return size;
             }
         }
-
         return stored.Size;
+    }
+}
+
+/// <summary>
+/// Limits the memory of the images that are decoded at the same time: an image at the default pixel limit takes 400 MB, and each core
+/// decodes one. An image that does not fit waits for the others; an image larger than the limit is decoded alone.
+/// </summary>
+internal sealed class DecodingMemory(long bytes)
+{
+    // Smaller images are not counted: one for each core takes little memory, and a lock would cost more than it saves.
+    private const long Small = 1 << 20;
+
+    private readonly object _gate = new();
+    private long _taken;
+
+    /// <summary>The limit of this process: an eighth of the available memory, but at least 512 MiB.</summary>
+    public static DecodingMemory Shared { get; } = new(Math.Max(512L << 20, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8));
+
+    /// <summary>Waits until an image of <paramref name="length"/> bytes fits, and reserves its memory.</summary>
+    public void Take(long length)
+    {
+        if (length <= Small)
+            return;
+        lock (_gate)
+        {
+            while (_taken > 0 && _taken + length > bytes)
+                Monitor.Wait(_gate);
+            _taken += length;
+        }
+    }
+
+    /// <summary>Releases what <see cref="Take"/> reserved.</summary>
+    public void Release(long length)
+    {
+        if (length <= Small)
+            return;
+        lock (_gate)
+        {
+            _taken -= length;
+            Monitor.PulseAll(_gate);
+        }
     }
 }

@@ -5,7 +5,76 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>A set whose pixels are in a file. Batches are gathered on other threads, a few ahead of the one in use.</summary>
+/// <summary>
+/// Keeps pixels in a temporary file, for sets larger than the memory limit. The file is read and written, not mapped: mapped pages would
+/// count as memory of the process, and the operating system caches the file anyway.
+/// </summary>
+internal sealed class FileStore(ImageShape shape, long count, string? folder) : PixelStore(shape, count)
+{
+    private const int WideningBlock = 1 << 20;
+
+    private SafeFileHandle? _file = Create(folder, shape.Length * count);
+
+    /// <inheritdoc/>
+    public override Span<byte> Place(long place, byte[] scratch) => scratch.AsSpan(0, PlaceLength);
+
+    /// <inheritdoc/>
+    public override void Commit(long place, ReadOnlySpan<byte> pixels) => RandomAccess.Write(_file!, pixels, place * PlaceLength);
+
+    /// <inheritdoc/>
+    public override void Widen(long places)
+    {
+        using var narrow = _file!;
+        _file = Create(folder, Shape.Length * Count * sizeof(float));
+        PixelType = ScalarType.Float32;
+        var length = Shape.Length * places;
+        var bytes = new byte[WideningBlock];
+        var floats = new float[WideningBlock];
+        for (var done = 0L; done < length;)
+        {
+            var block = RandomAccess.Read(narrow, bytes.AsSpan(0, (int)Math.Min(WideningBlock, length - done)), done);
+            for (var i = 0; i < block; i++)
+                floats[i] = bytes[i];
+            RandomAccess.Write(_file, MemoryMarshal.AsBytes(floats.AsSpan(0, block)), done * sizeof(float));
+            done += block;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ImageSet ToSet(Tensor labels, Tensor places, Tensor digests, IReadOnlySet<long> leftOut)
+    {
+        var set = new FileImageSet(Shape, PixelType, _file!, labels, places, digests);
+        _file = null;
+        return set;
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => _file?.Dispose();
+
+    private static SafeFileHandle Create(string? folder, long length)
+    {
+        var path = Path.Combine(folder ?? Path.GetTempPath(), $"flooding-{Guid.NewGuid():N}.pixels");
+        try
+        {
+            var file = File.OpenHandle(
+                path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.DeleteOnClose, preallocationSize: length);
+
+            // Deleting the open file removes it even if the process is killed. On Windows, DeleteOnClose does so.
+            if (!OperatingSystem.IsWindows())
+                File.Delete(path);
+            RandomAccess.SetLength(file, length);
+            return file;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException(
+                $"The images take {length >> 20} MiB, more than MaxCacheBytes, and the file '{path}' for them cannot be created: "
+                + $"{e.Message} Raise MaxCacheBytes, free disk space, or set CacheOnDisk to false.", e);
+        }
+    }
+}
+
+/// <summary>A set whose pixels are in a file. Other threads read a few batches ahead of the one in use.</summary>
 internal sealed class FileImageSet(
     ImageShape shape, ScalarType pixelType, SafeFileHandle file, Tensor labels, Tensor places, Tensor digests)
     : ImageSet(shape, labels, places, digests)
@@ -37,12 +106,10 @@ internal sealed class FileImageSet(
             for (var done = 0; done < length;)
             {
                 var read = RandomAccess.Read(file, new Span<byte>(target + done, length - done), (place * length) + done);
-                done += read > 0 ? read : throw new EndOfStreamException("The file of cached images is shorter than it was.");
+                done += read > 0 ? read : throw new EndOfStreamException("The file of cached images is shorter than what was written.");
             }
-
             target += length;
         }
-
         return pixels;
     }
 
@@ -88,12 +155,11 @@ internal sealed class FileImageSet(
         {
             foreach (var gathering in _ahead)
             {
-                // What went wrong with a batch that nobody will ask for is nobody's concern.
+                // Ignore the failure of a batch that nobody will read.
                 ((IAsyncResult)gathering).AsyncWaitHandle.WaitOne();
                 if (gathering.IsCompletedSuccessfully)
                     gathering.Result.Dispose();
             }
-
             _ahead.Clear();
             _rows.Dispose();
         }

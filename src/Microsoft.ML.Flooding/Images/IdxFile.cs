@@ -3,12 +3,12 @@ using System.IO.Compression;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>An IDX file of unsigned bytes, MNIST's format, gzip-compressed or not.</summary>
+/// <summary>An IDX file of unsigned bytes (the format of MNIST), gzip-compressed or not.</summary>
 internal sealed record IdxFile(int[] Dimensions, byte[] Values)
 {
     private const byte UnsignedByte = 0x08;
 
-    /// <summary>Reads a whole file, which must have this many dimensions.</summary>
+    /// <summary>Reads a whole file, whose number of dimensions must be one of <paramref name="ranks"/>.</summary>
     public static IdxFile Read(string path, params ReadOnlySpan<int> ranks)
     {
         using var file = File.OpenRead(path);
@@ -19,11 +19,11 @@ internal sealed record IdxFile(int[] Dimensions, byte[] Values)
         }
         catch (EndOfStreamException e)
         {
-            throw new InvalidDataException($"'{path}' is cut short: it ends before the last value.", e);
+            throw new InvalidDataException($"'{path}' is truncated: it ends before the last value.", e);
         }
         catch (InvalidDataException e) when (stream is GZipStream && e.Source == typeof(GZipStream).Assembly.GetName().Name)
         {
-            throw new InvalidDataException($"'{path}' is a broken gzip file: {e.Message}", e);
+            throw new InvalidDataException($"'{path}' is a damaged gzip file: {e.Message}", e);
         }
     }
 
@@ -41,7 +41,8 @@ internal sealed record IdxFile(int[] Dimensions, byte[] Values)
         if (magic[0] != 0 || magic[1] != 0 || magic[2] != UnsignedByte || !ranks.Contains(magic[3]))
             throw new InvalidDataException(
                 $"'{path}' starts with 0x{Convert.ToHexString(magic)}; an IDX file of bytes with {string.Join(" or ", ranks.ToArray())} "
-                + $"dimensions starts with 0x0000{UnsignedByte:X2}{ranks[0]:X2}. Are the image and the label file exchanged?");
+                + $"dimensions starts with 0x0000{UnsignedByte:X2}{ranks[0]:X2}. "
+                + "Check that the paths of the image file and the label file are not swapped.");
 
         var dimensions = new int[magic[3]];
         var size = new byte[4];
@@ -51,16 +52,18 @@ internal sealed record IdxFile(int[] Dimensions, byte[] Values)
             stream.ReadExactly(size);
             dimensions[i] = BinaryPrimitives.ReadInt32BigEndian(size);
             if (dimensions[i] < 1 || (length *= dimensions[i]) > Array.MaxLength)
-                throw new InvalidDataException($"'{path}' has the dimensions {string.Join(" x ", dimensions[..(i + 1)])}, which cannot be.");
+                throw new InvalidDataException(
+                    $"'{path}' has invalid dimensions: {string.Join(" x ", dimensions[..(i + 1)])}. Each must be positive, "
+                    + $"and their product at most {Array.MaxLength}.");
         }
-
         var values = ReadValues(stream, length);
         return stream.ReadByte() < 0
             ? new IdxFile(dimensions, values)
-            : throw new InvalidDataException($"'{path}' goes on after the {length} values of its dimensions {string.Join(" x ", dimensions)}.");
+            : throw new InvalidDataException(
+                $"'{path}' has more than the {length} values of its dimensions {string.Join(" x ", dimensions)}.");
     }
 
-    /// <summary>Grows with what is there: a broken header must not allocate gigabytes.</summary>
+    /// <summary>Grows the array as the file is read, so that a damaged header cannot allocate gigabytes.</summary>
     private static byte[] ReadValues(Stream stream, long length)
     {
         const int step = 1 << 24;
@@ -71,7 +74,6 @@ internal sealed record IdxFile(int[] Dimensions, byte[] Values)
             Array.Resize(ref values, (int)Math.Min(length, 2L * read));
             stream.ReadExactly(values.AsSpan(read));
         }
-
         return values;
     }
 }

@@ -9,54 +9,66 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// How one row's value of the feature column becomes pixels of one shape, in training and in scoring alike. The name, the shape
-/// and the pixel limit are all there is to save: the form of the column follows from its type wherever it is read.
+/// Turns a row's value of the feature column into pixels of one shape, in training and in scoring. The form of the column follows from its
+/// type, so a model does not save it.
 /// </summary>
 /// <param name="Name">The column's name.</param>
-/// <param name="Shape">The shape every image is brought to.</param>
+/// <param name="Shape">The shape that each image is resized to.</param>
 internal sealed record ImageColumn(string Name, ImageShape Shape)
 {
-    /// <summary>A larger encoded image is refused before it is decoded.</summary>
+    /// <summary>The default of <see cref="MaxPixels"/>.</summary>
     public const long DefaultMaxPixels = 100_000_000;
 
     private const string Accepted = "a known-size Vector<Single> or Vector<Byte> of pixels (height x width x channels), "
         + "a variable-length Vector<Byte> of an encoded image (LoadRawImageBytes) or an MLImage (LoadImages)";
 
-    /// <summary>Encoded images of more pixels than this are invalid.</summary>
+    /// <summary>Encoded images with more pixels than this are invalid; they are not decoded. At least 1. Default: 100,000,000.</summary>
     public long MaxPixels { get; init; } = DefaultMaxPixels;
 
-    /// <summary>The share of an image's shorter side that is cut from its middle, in (0, 1]; null where images are stretched as a whole.</summary>
+    /// <summary>
+    /// The share of an image's shorter side that the crop from its center keeps, in (0, 1]; null to stretch the whole image.
+    /// </summary>
     public double? CenterCrop { get; init; }
 
     /// <summary>
-    /// Works out the shape: from the type, from the size asked for, or from the first images of <paramref name="data"/>, of which the log
-    /// is told.
+    /// Determines the shape from the type, from the requested size, or from the first images of <paramref name="data"/>; the last is
+    /// logged.
     /// </summary>
     public static ImageColumn Create(
         DataViewSchema.Column column, int? imageWidth, int? imageHeight, IDataView data, long maxPixels = DefaultMaxPixels,
         IChannel? channel = null)
     {
         if (imageWidth is null != imageHeight is null)
-            throw new ArgumentException("ImageWidth and ImageHeight go together: set both or neither.");
+            throw new ArgumentException("ImageWidth and ImageHeight go together: set both, or neither.");
         if (imageWidth < 1 || imageHeight < 1)
             throw new ArgumentException($"ImageWidth and ImageHeight must be positive; they are {imageWidth} and {imageHeight}.");
         if (maxPixels < 1)
             throw new ArgumentException($"MaxPixels must be positive; it is {maxPixels}.");
 
-        (int Width, int Height)? asked = imageWidth is { } w && imageHeight is { } h ? (w, h) : null;
+        (int Width, int Height)? requested = imageWidth is { } w && imageHeight is { } h ? (w, h) : null;
         var shape = KindOf(column.Name, column.Type) is ImageKind.Bytes or ImageKind.Values
-            ? PixelVector.ShapeOf(column.Name, (VectorDataViewType)column.Type, asked)
-            : asked is { } size ? new ImageShape(size.Height, size.Width, 3)
+            ? PixelVector.ShapeOf(column.Name, (VectorDataViewType)column.Type, requested)
+            : requested is { } size ? new ImageShape(size.Height, size.Width, 3)
             : MedianSize.Of(data, column, maxPixels, channel);
         return shape.IsPossible
             ? new ImageColumn(column.Name, shape) { MaxPixels = maxPixels }
             : throw new ArgumentException(
-                $"Column '{column.Name}' would be images of {shape} (height x width x channels). A side has at most "
-                + $"{ImageShape.LongestSide:N0} pixels, an image at most {ImageShape.MostValues:N0} values: set ImageWidth and ImageHeight.");
+                $"Column '{column.Name}' would have images of {shape} (height x width x channels). A side has at most "
+                + $"{ImageShape.LongestSide:N0} pixels, and an image at most {ImageShape.MostValues:N0} values. "
+                + "Set ImageWidth and ImageHeight.");
     }
 
-    /// <summary>Whether images of the column are brought to any size, as vectors of pixels are not.</summary>
+    /// <summary>Whether images of the column can be resized. Vectors of pixels cannot.</summary>
     public static bool Resizes(DataViewSchema.Column column) => KindOf(column.Name, column.Type) is ImageKind.Encoded or ImageKind.Bitmap;
+
+    /// <summary>The type of a column that holds images of this kind and shape.</summary>
+    public static DataViewType TypeOf(ImageKind kind, ImageShape shape) => kind switch
+    {
+        ImageKind.Encoded => new VectorDataViewType(NumberDataViewType.Byte),
+        ImageKind.Bitmap => new ImageDataViewType(),
+        _ => new VectorDataViewType(
+            kind == ImageKind.Bytes ? NumberDataViewType.Byte : NumberDataViewType.Single, shape.Height, shape.Width, shape.Channels),
+    };
 
     /// <summary>Throws unless images can be read from a column of this type.</summary>
     public static void CheckType(string columnName, DataViewType type) => KindOf(columnName, type);
@@ -74,30 +86,32 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
             throw WrongType(column.Name, $"{column.Kind} of {column.ItemType}");
     }
 
-    /// <summary>What images lose on the way through a column of MLImage, and what to do about it.</summary>
+    /// <summary>A log message: what images lose in a column of MLImage, and what to do about it.</summary>
     public static string LossOfBitmaps(string columnName) =>
-        $"Column '{columnName}' holds MLImage, which keeps neither the EXIF orientation of a photo nor the colours under full transparency. "
-        + "LoadImages names the file, from which the orientation is read again; images from elsewhere are taken as they are stored. "
-        + "LoadRawImageBytes loses nothing. Train and predict with the same kind of column.";
+        $"Column '{columnName}' holds MLImage, which does not keep the EXIF orientation of a photo or the colors of fully "
+        + "transparent pixels. "
+        + "For images from LoadImages, the orientation is read from the file; other images are used as they are stored. "
+        + "LoadRawImageBytes keeps everything. Use the same kind of column for training and prediction.";
 
-    /// <summary>Throws where a cache has taken the column away.</summary>
-    /// <exception cref="ArgumentException">The data has no such column, and an ML.NET cache is before it.</exception>
+    /// <summary>Throws if an ML.NET cache has dropped the column.</summary>
+    /// <exception cref="ArgumentException">The data has no such column, and comes from an ML.NET cache.</exception>
     public static void ThrowIfCachedAway(IDataView data, string columnName)
     {
         if (data.Schema.GetColumnOrNull(columnName) is null && HostViews.IsCached(data))
             throw new ArgumentException(
                 $"The data has no column '{columnName}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}. "
-                + "It comes through a cache of ML.NET (AppendCacheCheckpoint or Data.Cache), which leaves out columns of MLImage. "
-                + "Remove the cache: training reads the images once and keeps them. Or load them with LoadRawImageBytes, whose columns a cache holds.");
+                + "The data comes from an ML.NET cache (AppendCacheCheckpoint or Data.Cache), which drops columns of MLImage. "
+                + "Remove the cache: training reads the images once and keeps them. Or load the images with LoadRawImageBytes, which a "
+                + "cache keeps.");
     }
 
-    /// <summary>The type of the pixels a column of this type gives: bytes, or floats where it holds floats.</summary>
+    /// <summary>The type of the pixels in a column of this type: float32 if it holds floats, uint8 otherwise.</summary>
     public static ScalarType PixelTypeOf(DataViewType type) =>
         type is VectorDataViewType { ItemType: var item } && item == NumberDataViewType.Single ? ScalarType.Float32 : ScalarType.Byte;
 
     /// <summary>
-    /// A function that reads the cursor's current row, to be called on the cursor's thread. What stands in the way (LoadImages throws at a
-    /// broken file) is the row's problem, not the data's: it is returned; null where there is none.
+    /// Creates a function that reads the current row of the cursor. Call it on the cursor's thread. It returns null, or the problem if the
+    /// row cannot be read (LoadImages throws for a damaged file): other rows may still be good.
     /// </summary>
     public Func<RawImage, string?> CreateGetter(DataViewRow row)
     {
@@ -106,11 +120,12 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
         if (KindOf(Name, column.Type) is ImageKind.Bytes or ImageKind.Values)
             isPlanar = PixelVector.IsPlanar(Name, (VectorDataViewType)column.Type, Shape);
         else if (Shape.Channels != 3)
-            throw new ArgumentException($"Column '{Name}' holds {column.Type}, which is read as 3 channels; {Shape} is expected.");
+            throw new ArgumentException(
+                $"Column '{Name}' holds {column.Type}, whose images have 3 channels, but images of {Shape} are expected.");
         return CreateGetter(row, column, isPlanar);
     }
 
-    /// <summary>As <see cref="CreateGetter(DataViewRow)"/>, whatever the shape.</summary>
+    /// <summary>Same as <see cref="CreateGetter(DataViewRow)"/>, for any shape.</summary>
     internal static Func<RawImage, string?> CreateGetter(DataViewRow row, DataViewSchema.Column column, bool isPlanar)
     {
         var read = CreateReader(row, column, isPlanar);
@@ -128,8 +143,10 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
         };
     }
 
-    /// <summary>Writes the pixels of one image, bytes or floats by <see cref="PixelTypeOf"/>; false with the reason where there are none.</summary>
-    /// <remarks>Thread-safe, and a function of the value alone.</remarks>
+    /// <summary>
+    /// Writes the pixels of one image, in the type that <see cref="PixelTypeOf"/> gives; returns false and the problem if it cannot.
+    /// </summary>
+    /// <remarks>Thread-safe. The result depends on the value only.</remarks>
     public bool TryDecode(RawImage raw, Span<byte> pixels, [NotNullWhen(false)] out string? problem)
     {
         problem = null;
@@ -153,7 +170,6 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                     problem = "it holds NaN or infinite values";
                 break;
         }
-
         return problem is null;
     }
 
@@ -173,14 +189,13 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
             if (!float.IsFinite(value))
                 return false;
         }
-
         return true;
     }
 
     private static bool IsPixel(DataViewType type) => type == NumberDataViewType.Byte || type == NumberDataViewType.Single;
 
     private static ArgumentException WrongType(string columnName, string type) =>
-        new($"Column '{columnName}' is {type}; images are read from {Accepted}.");
+        new($"Column '{columnName}' is {type}, which cannot be read as images. Use {Accepted}.");
 
     private unsafe void ResizeBitmap(RawImage raw, Span<byte> pixels)
     {
@@ -193,7 +208,7 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
         if (source.Length != Shape.Length)
             return $"it has {source.Length} values instead of {Shape.Length}";
         if (isPlanar)
-            Planes.Interleave(source, Shape.Channels, pixels);
+            PixelVector.Interleave(source, Shape.Channels, pixels);
         else
             source.CopyTo(pixels);
         return null;
@@ -208,7 +223,7 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                 var bitmap = row.GetGetter<MLImage>(column);
                 return raw =>
                 {
-                    // The getter disposes what it is handed, and a collection's own image must outlive the row: hand it none.
+                    // The getter disposes of the image that it is given, which may belong to the user's collection: give it none.
                     MLImage image = null!;
                     bitmap(ref image);
                     raw.ReadBitmap(image);
@@ -221,4 +236,20 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                 return raw => raw.ReadBytes(kind, isPlanar, bytes);
         }
     }
+}
+
+/// <summary>The forms of images in a column.</summary>
+internal enum ImageKind
+{
+    /// <summary>Variable-length Vector&lt;Byte&gt;: a JPEG, PNG, WebP, GIF or BMP file.</summary>
+    Encoded,
+
+    /// <summary><see cref="Data.MLImage"/>.</summary>
+    Bitmap,
+
+    /// <summary>Known-size Vector&lt;Byte&gt;: pixels, height x width x channels.</summary>
+    Bytes,
+
+    /// <summary>Known-size Vector&lt;Single&gt;: pixels, height x width x channels.</summary>
+    Values,
 }

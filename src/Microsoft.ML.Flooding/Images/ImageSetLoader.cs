@@ -10,14 +10,14 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Reads a view into a set. The view is asked for as many parallel cursors as there are cores, so that its own work (reading files,
-/// LoadImages) is shared out with ours; every core reads a row, decodes it, and puts it in the next free place of the store. Which
-/// place that is depends on the race, but the rows' numbers do not: they follow from the cursors' batches.
+/// Reads a view into a set. It requests as many parallel cursors as there are cores, so that the view's own work (reading files,
+/// LoadImages) runs in parallel too. Each core reads a row, decodes it, and writes it to the next free place of the store. The place
+/// depends on thread timing; the row number does not, because it follows from the cursors' batches.
 /// </summary>
 internal sealed class ImageSetLoader : IDisposable
 {
     /// <summary>
-    /// What a streamed set may take where no limit is given. It decides the order of the images, so it is the same on every machine.
+    /// The memory limit of a streamed set if none is given. It determines the order of the images, so it is the same on every machine.
     /// </summary>
     internal const long DefaultStreamBytes = 1L << 30;
 
@@ -82,7 +82,6 @@ internal sealed class ImageSetLoader : IDisposable
                 others[i] = Task.Factory.StartNew(
                     () => Read(source, checkAlive), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             }
-
             Read(sources[0], checkAlive);
             Task.WaitAll(others);
         }
@@ -91,7 +90,6 @@ internal sealed class ImageSetLoader : IDisposable
             foreach (var cursor in cursors)
                 cursor.Dispose();
         }
-
         if (_failure is not null)
             ExceptionDispatchInfo.Throw(_failure);
         if (_onInvalidImage == OnInvalidImage.Throw && _firstInvalid is { } first)
@@ -161,13 +159,16 @@ internal sealed class ImageSetLoader : IDisposable
         return BinaryPrimitives.ReadInt64LittleEndian(hash);
     }
 
-    /// <summary>Floats are kept as bytes for as long as they are bytes. Where a place is may be asked under the lock only: widening moves them all.</summary>
+    /// <summary>
+    /// Stores floats as bytes as long as all of them are integers from 0 to 255. Widening moves all places, so get a place only under the
+    /// lock.
+    /// </summary>
     private bool TryWriteValues(long place, Worker worker, [NotNullWhen(false)] out string? problem)
     {
         if (!_column.TryDecode(worker.Raw, worker.Values, out problem))
             return false;
 
-        // Of the floats: whether a row is stored as bytes first depends on the race.
+        // The digest is of the floats, because thread timing determines whether a row is stored as bytes first.
         _digests[place] = Digest(worker.Values);
         _widening.EnterReadLock();
         try
@@ -179,7 +180,6 @@ internal sealed class ImageSetLoader : IDisposable
         {
             _widening.ExitReadLock();
         }
-
         _widening.EnterWriteLock();
         try
         {
@@ -194,13 +194,13 @@ internal sealed class ImageSetLoader : IDisposable
         }
     }
 
-    /// <summary>False if the store is of bytes and the values are not.</summary>
+    /// <summary>Returns false if the store holds bytes and a value is not one.</summary>
     private bool TryStore(long place, Worker worker)
     {
         var pixels = _store.Place(place, worker.Scratch);
         if (_store.PixelType != ScalarType.Byte)
             worker.Values.CopyTo(pixels);
-        else if (!FloatPixels.TryNarrow(MemoryMarshal.Cast<byte, float>(worker.Values), pixels))
+        else if (!PixelVector.TryNarrow(MemoryMarshal.Cast<byte, float>(worker.Values), pixels))
             return false;
         _store.Commit(place, pixels);
         return true;
@@ -216,7 +216,9 @@ internal sealed class ImageSetLoader : IDisposable
         }
     }
 
-    /// <summary>Rows before an invalid one are still read: one of them may be invalid too, and their number makes the row's.</summary>
+    /// <summary>
+    /// Rows before an invalid row are still read: one of them may be invalid too, and counting them gives the row number.
+    /// </summary>
     private bool IsBeyondInvalid(RowKey key)
     {
         if (_onInvalidImage == OnInvalidImage.Skip)
@@ -236,7 +238,7 @@ internal sealed class ImageSetLoader : IDisposable
 
     private ImageSet ToSet(IHostEnvironment env, IDataView data, RowValues rows, Action<SkippedImage>? skipped)
     {
-        // Written in place: at 28 x 28 bytes an image, arrays on the way would be several percent of the set.
+        // Write to the tensors directly: with images of 28 x 28 bytes, temporary arrays would take several percent of the set.
         var places = empty(_store.Count, ScalarType.Int64).DetachFromDisposeScope();
         var order = Values(places);
         for (var place = 0; place < order.Length; place++)
@@ -250,7 +252,6 @@ internal sealed class ImageSetLoader : IDisposable
             places = tensor(order.ToArray().Where(place => !_invalid.ContainsKey(place)).ToArray()).DetachFromDisposeScope();
             order = Values(places);
         }
-
         var labels = empty(order.Length, ScalarType.Int64).DetachFromDisposeScope();
         var values = Values(labels);
         var digests = empty(order.Length, ScalarType.Int64).DetachFromDisposeScope();
@@ -265,9 +266,8 @@ internal sealed class ImageSetLoader : IDisposable
             channel.Info(MessageSensitivity.None,
                 $"The {set.Count} images take more memory than MaxCacheBytes allows, and CacheOnDisk is false: each epoch decodes them "
                 + $"again and shuffles them within blocks of {set.BlockLength}. "
-                + "To shuffle all together, raise MaxCacheBytes or set CacheOnDisk.");
+                + "To shuffle all of them together, raise MaxCacheBytes or set CacheOnDisk to true.");
         }
-
         return set;
     }
 
@@ -277,7 +277,7 @@ internal sealed class ImageSetLoader : IDisposable
     {
         if (_invalid.Count == places.Length)
             throw new InvalidOperationException(
-                $"Column '{_column.Name}': no image can be read; the first one's reason: {_invalid[places[0]]}.");
+                $"Column '{_column.Name}': no image can be read. The problem of the first image: {_invalid[places[0]]}.");
 
         var (rows, problems) = (new List<long>(), new List<string>());
         for (var row = 0; row < places.Length; row++)
@@ -287,26 +287,24 @@ internal sealed class ImageSetLoader : IDisposable
             rows.Add(row);
             problems.Add(problem);
         }
-
         SkippedImage[] images = [.. RowDescription.TextsOf(data, rows).Select((texts, i) => new SkippedImage(rows[i], texts, problems[i]))];
         using var channel = env.Start("Reading images");
         channel.Warning(MessageSensitivity.UserData,
             $"{images.Length} of {places.Length} images cannot be read and are left out. The first one: {images[0]}. "
-            + "History.SkippedImages has them all.");
+            + "History.SkippedImages lists all of them.");
         foreach (var image in images)
         {
             channel.Info(MessageSensitivity.UserData, $"Left out: {image}.");
             skipped?.Invoke(image);
         }
-
         return [.. rows];
     }
 
     private InvalidOperationException DifferentRows() => new(
-        $"The data gave other rows when it was read again: {_store.Count} the first time. "
-        + "It must give the same rows every time: give random steps a seed, or cache it.");
+        $"The data gave other rows when it was read again. The first time, there were {_store.Count} rows. "
+        + "It must give the same rows each time: set a seed for random steps, or cache the data.");
 
-    /// <summary>What a thread reuses from row to row.</summary>
+    /// <summary>The buffers that a thread reuses for each row.</summary>
     private sealed class Worker(ImageShape shape)
     {
         public RawImage Raw { get; } = new();

@@ -6,13 +6,13 @@ namespace Microsoft.ML.Flooding.Images;
 /// <summary>Reads a key column as class indices.</summary>
 internal static class LabelReader
 {
-    /// <summary>A function that reads the class index of the cursor's current row; -1 where the label is missing.</summary>
+    /// <summary>Creates a function that reads the class index of the cursor's current row; -1 if the label is missing.</summary>
     public static Func<long> CreateGetter(DataViewRow row, string labelColumn)
     {
         var column = row.Schema[labelColumn];
         if (column.Type is not KeyDataViewType key)
             throw new ArgumentException(
-                $"Label column '{labelColumn}' is {column.Type}; a key is needed: map it with Conversion.MapValueToKey.");
+                $"Label column '{labelColumn}' is {column.Type}, but must be a key. Map it with Conversion.MapValueToKey.");
         return key.RawType == typeof(byte) ? Create<byte>(row, column)
             : key.RawType == typeof(ushort) ? Create<ushort>(row, column)
             : key.RawType == typeof(uint) ? Create<uint>(row, column)

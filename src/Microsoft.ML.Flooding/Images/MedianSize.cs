@@ -3,21 +3,21 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// The size that images are brought to where nobody says one: the median width and height of the first ones that can be read, so that an
-/// odd image among them does not decide, or a square of <see cref="Largest"/> where one of the two is larger.
+/// The default size of images: the median width and height of the first readable images, so that an unusual image has no effect; or a
+/// square of <see cref="Largest"/> pixels if the median width or height is larger.
 /// </summary>
 internal static class MedianSize
 {
-    /// <summary>The longest side.</summary>
+    /// <summary>The longest side of the default size, in pixels.</summary>
     public const int Largest = 224;
 
-    /// <summary>Images looked at. An MLImage is decoded for it, so these are few.</summary>
+    /// <summary>The number of images whose size is read. It is small, because reading the size of an MLImage decodes it.</summary>
     public const int Images = 33;
 
-    // Images that are stretched by more than this have lost their proportions or details.
+    // Images stretched by more than this lose their proportions or details.
     private const double MostStretch = 2;
 
-    /// <summary>Reads the sizes of the first images and says in the log what follows from them.</summary>
+    /// <summary>Reads the sizes of the first images and logs the size chosen.</summary>
     /// <exception cref="InvalidOperationException">No image can be read.</exception>
     public static ImageShape Of(IDataView data, DataViewSchema.Column column, long maxPixels, IChannel? channel)
     {
@@ -27,16 +27,16 @@ internal static class MedianSize
         if (sizes.Exists(size => IsFar(size.Width, width) || IsFar(size.Height, height)))
         {
             channel?.Warning(MessageSensitivity.None,
-                $"The first {sizes.Count} images of column '{column.Name}' have widths of {Range(sizes.Select(size => size.Width))} and heights of "
-                + $"{Range(sizes.Select(size => size.Height))} pixels. All images are brought to {shape.Width} x {shape.Height}, by the median; "
-                + "set ImageWidth and ImageHeight for another size.");
+                $"The first {sizes.Count} images of column '{column.Name}' have widths of {Range(sizes.Select(size => size.Width))} "
+                + $"and heights of {Range(sizes.Select(size => size.Height))} pixels. All images are resized to "
+                + $"{shape.Width} x {shape.Height}, from the median size. To use another size, set ImageWidth and ImageHeight.");
         }
         else
         {
             channel?.Info(MessageSensitivity.None,
-                $"Images are brought to {shape.Width} x {shape.Height} pixels, by the median size of the first {sizes.Count}: {width} x {height}.");
+                $"Images are resized to {shape.Width} x {shape.Height} pixels, from the median size of the first {sizes.Count} images: "
+                + $"{width} x {height}.");
         }
-
         return shape;
     }
 
@@ -55,9 +55,8 @@ internal static class MedianSize
             else
                 sizes.Add(size);
         }
-
         return sizes.Count > 0 ? sizes : throw new InvalidOperationException($"Column '{column.Name}' has no readable image"
-            + (firstProblem is null ? ": the data has no rows." : $"; the first row's: {firstProblem}."));
+            + (firstProblem is null ? ": the data has no rows." : $"; the problem of the first row: {firstProblem}."));
     }
 
     private static string? SizeOf(RawImage raw, long maxPixels, out (int Width, int Height) size)
@@ -68,7 +67,7 @@ internal static class MedianSize
         return raw.Width > 0 ? null : RawImage.NoImage;
     }
 
-    /// <summary>The lower one of two in the middle.</summary>
+    /// <summary>The median; of two middle values, the lower one.</summary>
     private static int Median(IEnumerable<int> values)
     {
         int[] sorted = [.. values.Order()];
@@ -83,7 +82,7 @@ internal static class MedianSize
         return Math.Max(a, b) > MostStretch * Math.Min(a, b);
     }
 
-    /// <summary>GetRowCursor would read ahead on other threads, a hundred files for the sake of a few.</summary>
+    /// <summary>Opens a cursor that does not read ahead: GetRowCursor would read about a hundred files on other threads.</summary>
     private static DataViewRowCursor FirstRowsCursor(IDataView data, DataViewSchema.Column column)
     {
         var cursors = data.GetRowCursorSet([column], 1);

@@ -3,10 +3,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// How a mini-batch is mixed with a shuffled copy of itself (Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018). A sample's
-/// loss is mixed as its image is: share * loss(output, label) + (1 - share) * loss(output, label of the partner).
+/// How a mini-batch is mixed with a shuffled copy of itself (Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018). The loss of a
+/// sample is mixed with the same share as its image: share * loss(output, label) + (1 - share) * loss(output, partner's label).
 /// </summary>
-/// <param name="Partners">Every image's partner: a permutation, int64 [N].</param>
+/// <param name="Partners">The partner of each image: a permutation, int64 [N].</param>
 /// <param name="Share">The share of the image itself in the mixed loss, a float32 scalar or [N] on the device.</param>
 internal readonly record struct Mixup(Tensor Partners, Tensor Share)
 {
@@ -14,13 +14,13 @@ internal readonly record struct Mixup(Tensor Partners, Tensor Share)
     public static Mixup Draw(long count, double alpha, Device device, Generator generator)
     {
         using var scope = NewDisposeScope();
-        // In float64, because a Gamma variate of a small alpha is often below the smallest float32, and 0 / 0 is no share.
+        // In float64, because a Gamma variate with a small alpha is often below the smallest float32, and 0 / 0 is NaN.
         var share = _sample_dirichlet(full([2], alpha, ScalarType.Float64), generator)[0].to(ScalarType.Float32).to(device);
         var partners = randperm(count, ScalarType.Int64, generator: generator).to(device);
         return new Mixup(partners.MoveToOuterDisposeScope(), share.MoveToOuterDisposeScope());
     }
 
-    /// <summary>The images mixed with their partners.</summary>
+    /// <summary>Mixes the images with their partners.</summary>
     public Tensor MixImages(Tensor images)
     {
         using var partners = images.index_select(0, Partners);
@@ -28,8 +28,8 @@ internal readonly record struct Mixup(Tensor Partners, Tensor Share)
     }
 
     /// <summary>
-    /// The mixture of losses, and the weights of the mixed samples, for images that have weights: each loss counts by the weight of the
-    /// image whose label it is.
+    /// Applies the weights of the images: each loss has the weight of the image whose label it uses. Returns how the losses are mixed, and
+    /// the weights of the mixed samples.
     /// </summary>
     /// <param name="weights">float32 [N], above 0.</param>
     public (Mixup Mixup, Tensor Weights) Weigh(Tensor weights)
@@ -38,6 +38,6 @@ internal readonly record struct Mixup(Tensor Partners, Tensor Share)
         return (this with { Share = Share.mul(weights).div(mixed) }, mixed);
     }
 
-    /// <summary>The mixed losses, of each sample or their mean, of those of the labels and those of the partners' labels.</summary>
+    /// <summary>Mixes the losses for the labels with the losses for the partners' labels: one for each sample, or their means.</summary>
     public Tensor MixLosses(Tensor losses, Tensor partnerLosses) => lerp(partnerLosses, losses, Share);
 }

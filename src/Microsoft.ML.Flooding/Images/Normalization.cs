@@ -7,21 +7,23 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Per-channel mean and deviation, in the units of the raw pixels, that turn pixels into the network's input.</summary>
+/// <summary>
+/// The mean and standard deviation of each channel, in the units of the raw pixels. They turn pixels into the network's input.
+/// </summary>
 internal sealed record Normalization(float[] Mean, float[] Deviation)
 {
-    // A constant channel has no deviation to divide by; what it seems to have is the rounding of its mean.
+    // The deviation of a constant channel is 0, or no more than the rounding error of its mean.
     private const float DeviationOfConstants = 1e-3f;
     private const float Rounding = 1e-6f;
 
-    // The reciprocal of less is near the end of float32.
+    // The reciprocal of a smaller deviation is near the largest float32.
     private const float SmallestDeviation = 1e-30f;
 
-    /// <summary>What a difference from the mean is multiplied by, whatever the unit of the pixels.</summary>
+    /// <summary>The factor for the difference from the mean, for each channel, in any unit of the pixels.</summary>
     [JsonIgnore]
     public float[] Scale => [.. Mean.Zip(Deviation, ScaleOf)];
 
-    /// <summary>The map on <paramref name="device"/>, with the scale as a factor.</summary>
+    /// <summary>Creates the normalizer on <paramref name="device"/>.</summary>
     public PixelNormalizer On(Device device) => new(this, device);
 
     private static float ScaleOf(float mean, float deviation) =>
@@ -29,13 +31,13 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
 
     internal sealed class PixelNormalizer : IDisposable
     {
-        // As floats they must still be a span.
+        // The float32 output must fit in a span.
         private const long MaxBytes = int.MaxValue / sizeof(float);
 
         private readonly Tensor _shift;
         private readonly Tensor _scale;
 
-        // Of as many pixels as a vector has lanes: a whole number of vectors, whatever the number of channels.
+        // Repeated for as many pixels as a vector has lanes: a whole number of vectors for any number of channels.
         private readonly float[] _shifts;
         private readonly float[] _scales;
 
@@ -43,27 +45,28 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
         {
             using var scope = NewDisposeScope();
             var channels = normalization.Mean.Length;
-            _scale = tensor(normalization.Scale, device: device)
-                .reshape(1, channels, 1, 1).DetachFromDisposeScope();
+            _scale = tensor(normalization.Scale, device: device).reshape(1, channels, 1, 1).DetachFromDisposeScope();
             _shift = tensor(normalization.Mean, device: device).reshape(1, channels, 1, 1).DetachFromDisposeScope();
             _shifts = Repeat(normalization.Mean);
             _scales = Repeat(normalization.Scale);
         }
 
-        /// <summary>[N, H, W, C] pixels (uint8 or float32) to float32 [N, C, H, W], channels_last in memory.</summary>
+        /// <summary>Normalizes [N, H, W, C] pixels (uint8 or float32) to float32 [N, C, H, W], channels_last in memory.</summary>
         public Tensor Apply(Tensor pixels) =>
             pixels.dtype == ScalarType.Byte && pixels.device_type == DeviceType.CPU && pixels.is_contiguous() && pixels.numel() <= MaxBytes
                 ? ApplyToBytes(pixels)
                 : ApplyInPlace(ToFloat(pixels));
 
-        /// <summary>[N, H, W, C] pixels (uint8 or float32) to float32 [N, C, H, W] in pixel units, channels_last in memory: always a copy.</summary>
+        /// <summary>
+        /// Converts [N, H, W, C] pixels (uint8 or float32) to float32 [N, C, H, W] in pixel units, channels_last in memory. Always copies.
+        /// </summary>
         public static Tensor ToFloat(Tensor pixels)
         {
             using var view = pixels.permute(0, 3, 1, 2);
             return view.to(ScalarType.Float32, copy: true);
         }
 
-        /// <summary>Normalises float32 [N, C, H, W] where they are.</summary>
+        /// <summary>Normalizes float32 images [N, C, H, W] in place.</summary>
         public Tensor ApplyInPlace(Tensor images) => images.sub_(_shift).mul_(_scale);
 
         public void Dispose()
@@ -74,7 +77,7 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
 
         private static float[] Repeat(float[] values) => [.. Enumerable.Range(0, Vector256<float>.Count).SelectMany(_ => values)];
 
-        /// <summary>The same arithmetic in one pass: libtorch takes three, and wakes its threads for each.</summary>
+        /// <summary>The same arithmetic in one pass. libtorch needs three, and wakes its threads for each.</summary>
         private Tensor ApplyToBytes(Tensor pixels)
         {
             using var values = empty(pixels.shape, ScalarType.Float32);
@@ -92,8 +95,10 @@ internal sealed record Normalization(float[] Mean, float[] Deviation)
             nuint i = 0, channel = 0;
             for (; i + (nuint)lanes <= (nuint)pixels.Length; i += (nuint)lanes)
             {
-                var shorts = Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref pixel, i))).AsByte());
-                var floats = Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(shorts), Vector128.WidenUpper(shorts)).AsInt32());
+                var bytes = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref pixel, i))).AsByte();
+                var shorts = Vector128.WidenLower(bytes);
+                var integers = Vector256.Create(Vector128.WidenLower(shorts), Vector128.WidenUpper(shorts)).AsInt32();
+                var floats = Vector256.ConvertToSingle(integers);
                 ((floats - Vector256.LoadUnsafe(ref shift, channel)) * Vector256.LoadUnsafe(ref scale, channel)).StoreUnsafe(ref value, i);
                 channel += (nuint)lanes;
                 if (channel == (nuint)_shifts.Length)

@@ -2,18 +2,19 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Turns pixels upright by the eight EXIF orientations.</summary>
+/// <summary>Turns pixels upright according to their EXIF orientation.</summary>
 internal static unsafe class Orientation
 {
-    /// <summary>Whether the upright image is as wide as the stored one is high.</summary>
+    /// <summary>Whether the upright image has the width and height of the stored image swapped.</summary>
     public static bool IsSwapped(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
 
     /// <summary>
-    /// The orientation of the pixels of a file, as they are stored; <see cref="SKEncodedOrigin.TopLeft"/> where there is no such image.
+    /// Reads the orientation of a file's stored pixels; returns <see cref="SKEncodedOrigin.TopLeft"/> if the file has no image of this
+    /// size.
     /// </summary>
-    /// <param name="path">The file; null where it is not known.</param>
-    /// <param name="width">Of the pixels, as they are stored.</param>
-    /// <param name="height">Of the pixels, as they are stored.</param>
+    /// <param name="path">The file; null if it is not known.</param>
+    /// <param name="width">The width of the stored pixels.</param>
+    /// <param name="height">The height of the stored pixels.</param>
     public static SKEncodedOrigin Of(string? path, int width, int height)
     {
         using var codec = File.Exists(path) ? SKCodec.Create(path) : null;
@@ -22,12 +23,12 @@ internal static unsafe class Orientation
             : SKEncodedOrigin.TopLeft;
     }
 
-    /// <summary>Resizes the <see cref="SourceArea"/> of four-channel pixels, as they are stored, to an upright RGB image.</summary>
+    /// <summary>Resizes the <see cref="SourceArea"/> of stored four-channel pixels to an upright RGB image.</summary>
     public static void ResizeUpright(
         byte* stored, int storedWidth, int storedHeight, SKEncodedOrigin origin, double? centerCrop, bool isBgra, Span<byte> rgb,
         ImageShape shape)
     {
-        // As stored, an image lying on its side has the target's sides swapped.
+        // An image stored on its side has the target's width and height swapped.
         var (width, height) = IsSwapped(origin) ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
         var area = SourceArea.Of(storedWidth, storedHeight, centerCrop, width, height);
         if (origin == SKEncodedOrigin.TopLeft)
@@ -35,26 +36,29 @@ internal static unsafe class Orientation
             Resampler.Resize(stored, storedWidth, area, isBgra, rgb, width, height);
             return;
         }
-
         var lying = new byte[shape.Length];
         Resampler.Resize(stored, storedWidth, area, isBgra, lying, width, height);
         Upright(lying, origin, rgb, shape.Width, shape.Height);
     }
 
-    /// <summary>Writes the upright RGB image of <paramref name="width"/> x <paramref name="height"/>.</summary>
+    /// <summary>Turns a stored RGB image into the upright image of <paramref name="width"/> x <paramref name="height"/> pixels.</summary>
     public static void Upright(ReadOnlySpan<byte> stored, SKEncodedOrigin origin, Span<byte> upright, int width, int height)
     {
         var swapped = IsSwapped(origin);
+        var isRowReversed = origin is SKEncodedOrigin.BottomRight or SKEncodedOrigin.BottomLeft
+            or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom;
+        var isColumnReversed = origin is SKEncodedOrigin.TopRight or SKEncodedOrigin.BottomRight
+            or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
         var (storedWidth, storedHeight) = swapped ? (height, width) : (width, height);
         for (var y = 0; y < height; y++)
         {
             for (var x = 0; x < width; x++)
             {
-                // The origin names where the stored image's first row and first column lie in the upright one.
+                // The origin names the sides of the upright image at which the stored image's first row and first column lie.
                 var (row, column) = swapped ? (x, y) : (y, x);
-                if (origin is SKEncodedOrigin.BottomRight or SKEncodedOrigin.BottomLeft or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom)
+                if (isRowReversed)
                     row = storedHeight - 1 - row;
-                if (origin is SKEncodedOrigin.TopRight or SKEncodedOrigin.BottomRight or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom)
+                if (isColumnReversed)
                     column = storedWidth - 1 - column;
                 stored.Slice(((row * storedWidth) + column) * 3, 3).CopyTo(upright[(((y * width) + x) * 3)..]);
             }

@@ -3,22 +3,22 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// How a known-size vector of pixels is read by the dimensions of its type: [height, width], [height, width, channels] or
-/// [channels, height, width]. A vector with one dimension is in height x width x channels order.
+/// Reads known-size vectors of pixels according to the dimensions of their type: [height, width], [height, width, channels] or [channels,
+/// height, width] (the default of ML.NET's ExtractPixels). A vector with one dimension has the order height x width x channels.
 /// </summary>
 internal static class PixelVector
 {
     private const int MostChannels = 4;
 
-    /// <summary>The shape of the images of a column.</summary>
+    /// <summary>Determines the shape of a column's images.</summary>
     /// <param name="name">The column's name.</param>
     /// <param name="type">The column's type.</param>
-    /// <param name="asked">The size that the user gives; null to take it from the type.</param>
-    /// <exception cref="ArgumentException">The type fits no image, or not the size asked for.</exception>
-    public static ImageShape ShapeOf(string name, VectorDataViewType type, (int Width, int Height)? asked)
+    /// <param name="requested">The size that the user requests; null to use the size of the type.</param>
+    /// <exception cref="ArgumentException">The type does not fit an image, or not the requested size.</exception>
+    public static ImageShape ShapeOf(string name, VectorDataViewType type, (int Width, int Height)? requested)
     {
         var dimensions = DimensionsOf(type);
-        return asked is { } size ? ShapeOf(name, type, dimensions, size.Width, size.Height)
+        return requested is { } size ? ShapeOf(name, type, dimensions, size.Width, size.Height)
             : dimensions.Length == 1 ? Square(name, type)
             : dimensions switch
             {
@@ -32,19 +32,51 @@ internal static class PixelVector
             };
     }
 
-    /// <summary>Whether the vectors of a column that hold images of this shape have one channel after the other.</summary>
-    /// <exception cref="ArgumentException">They do not hold images of this shape.</exception>
+    /// <summary>Whether the vectors of a column, which hold images of this shape, store one channel after the other.</summary>
+    /// <exception cref="ArgumentException">The vectors do not hold images of this shape.</exception>
     public static bool IsPlanar(string name, VectorDataViewType type, ImageShape shape)
     {
         if (type.Size != shape.Length)
-            throw new ArgumentException($"Column '{name}' has {type.Size} values a row; {shape} = {shape.Length} are expected.");
+            throw new ArgumentException($"Column '{name}' has {type.Size} values in each row, but {shape} = {shape.Length} are expected.");
         return !IsFlat(type) && DimensionsOf(type) switch
         {
             [var height, var width] when (height, width, 1) == (shape.Height, shape.Width, shape.Channels) => false,
             [var height, var width, var channels] when (height, width, channels) == (shape.Height, shape.Width, shape.Channels) => false,
             [var channels, var height, var width] when (height, width, channels) == (shape.Height, shape.Width, shape.Channels) => true,
-            _ => throw new ArgumentException($"Column '{name}' is {type}, whose dimensions are not those of images of {shape}."),
+            _ => throw new ArgumentException($"Column '{name}' is {type}, whose dimensions do not match images of {shape}."),
         };
+    }
+
+    /// <summary>Copies values in the order channels x height x width to the order height x width x channels.</summary>
+    public static void Interleave<T>(in VBuffer<T> planes, int channels, Span<T> pixels)
+    {
+        var values = planes.GetValues();
+        var area = pixels.Length / channels;
+        if (planes.IsDense)
+        {
+            for (var (i, channel) = (0, 0); channel < channels; channel++)
+            {
+                for (var target = channel; target < pixels.Length; target += channels)
+                    pixels[target] = values[i++];
+            }
+            return;
+        }
+        pixels.Clear();
+        var indices = planes.GetIndices();
+        for (var i = 0; i < values.Length; i++)
+            pixels[(indices[i] % area * channels) + (indices[i] / area)] = values[i];
+    }
+
+    /// <summary>Converts the values to bytes; returns false if one of them is not an integer from 0 to 255.</summary>
+    public static bool TryNarrow(ReadOnlySpan<float> values, Span<byte> bytes)
+    {
+        for (var i = 0; i < values.Length; i++)
+        {
+            bytes[i] = (byte)values[i];
+            if (bytes[i] != values[i])
+                return false;
+        }
+        return true;
     }
 
     private static ImageShape ShapeOf(string name, VectorDataViewType type, int[] dimensions, int width, int height)
@@ -58,15 +90,19 @@ internal static class PixelVector
         var area = (long)width * height;
         if (type.Size % area != 0)
             throw new ArgumentException(
-                $"Column '{name}' has {type.Size} values a row, which is no multiple of ImageWidth x ImageHeight = {width} x {height}.");
+                $"Column '{name}' has {type.Size} values in each row, which is not a multiple of ImageWidth x ImageHeight = "
+                + $"{width} x {height}. Set them to the size of the images.");
         return IsFlat(type)
             ? new ImageShape(height, width, (int)(type.Size / area))
             : throw new ArgumentException(
-                $"Column '{name}' is {type}, whose dimensions are not those of ImageWidth x ImageHeight = {width} x {height}. "
+                $"Column '{name}' is {type}, whose dimensions do not match ImageWidth x ImageHeight = {width} x {height}. "
                 + "Leave the options unset.");
     }
 
-    /// <summary>1 and 3 are numbers of channels before all others, and the last dimension is the channels' before the first.</summary>
+    /// <summary>
+    /// Whether the first of three dimensions is the channels. 1 and 3 are the likeliest numbers of channels; if both dimensions are
+    /// possible, it is the last one.
+    /// </summary>
     private static bool IsPlanar(int first, int last) =>
         last is not (1 or 3) && (first is 1 or 3 || (last > MostChannels && first <= MostChannels));
 
@@ -78,18 +114,17 @@ internal static class PixelVector
             if (side * side * channels == type.Size)
                 return new ImageShape(side, side, channels);
         }
-
-        var (grey, colour) = ((int)Math.Sqrt(type.Size), (int)Math.Sqrt(type.Size / 3));
+        var (gray, color) = ((int)Math.Sqrt(type.Size), (int)Math.Sqrt(type.Size / 3));
         throw new ArgumentException(
-            $"Column '{name}' has {type.Size} values a row, which is no square image: {grey} x {grey} x 1 has {grey * grey}, "
-            + $"{colour} x {colour} x 3 has {colour * colour * 3}. Give its type the dimensions [height, width, channels], "
+            $"Column '{name}' has {type.Size} values in each row, which do not form a square image: {gray} x {gray} x 1 has {gray * gray}, "
+            + $"{color} x {color} x 3 has {color * color * 3}. Give its type the dimensions [height, width, channels], "
             + "or set ImageWidth and ImageHeight.");
     }
 
-    /// <summary>Nothing but the length is said.</summary>
+    /// <summary>Whether the dimensions give only the length of the vector.</summary>
     private static bool IsFlat(VectorDataViewType type) => type.Dimensions.Count(dimension => dimension > 1) <= 1;
 
-    /// <summary>Without the axis of a batch of one.</summary>
+    /// <summary>The dimensions of the type, without the leading axis of a batch of one.</summary>
     private static int[] DimensionsOf(VectorDataViewType type)
     {
         int[] dimensions = [.. type.Dimensions];

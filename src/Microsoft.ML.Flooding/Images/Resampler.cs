@@ -3,16 +3,18 @@ using System.Runtime.Intrinsics;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// Stretches four-channel pixels to RGB of another size: bilinear, with the filter widened when shrinking so that nothing aliases
-/// (what Pillow's BILINEAR and torchvision's antialias do). Plain float arithmetic in a fixed order: every machine gives the same bytes.
+/// Resizes four-channel pixels to RGB with a bilinear filter, which is widened when shrinking to avoid aliasing (like Pillow's BILINEAR and
+/// torchvision's antialias). Plain float arithmetic in a fixed order gives the same bytes on every machine.
 /// </summary>
 internal static unsafe class Resampler
 {
-    /// <summary>Resizes an area of RGBA or BGRA pixels, whose rows of <paramref name="sourceWidth"/> pixels follow each other without a gap.</summary>
+    /// <summary>
+    /// Resizes an area of RGBA or BGRA pixels, whose rows of <paramref name="sourceWidth"/> pixels have no gaps between them.
+    /// </summary>
     public static void Resize(byte* source, int sourceWidth, SourceArea area, bool isBgra, Span<byte> rgb, int width, int height)
     {
         if (rgb.Length != width * height * 3)
-            throw new ArgumentException("Three bytes a pixel are expected.", nameof(rgb));
+            throw new ArgumentException("The buffer must have three bytes for each pixel.", nameof(rgb));
         var stride = (long)sourceWidth * 4;
         source += (area.Y * stride) + ((long)area.X * 4);
         var (red, blue) = isBgra ? (2, 0) : (0, 2);
@@ -28,10 +30,8 @@ internal static unsafe class Resampler
                         (target[0], target[1], target[2]) = (pixel[red], pixel[1], pixel[blue]);
                 }
             }
-
             return;
         }
-
         var columns = new Filter(area.Width, width);
         var rows = new Filter(area.Height, height);
         var ring = new RowRing(rows.Taps, width);
@@ -66,12 +66,11 @@ internal static unsafe class Resampler
                 var bytes = Vector128.CreateScalarUnsafe(*pixel++).AsByte();
                 sum += Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(bytes)).AsInt32()) * weight;
             }
-
             target[x] = sum;
         }
     }
 
-    /// <summary>The source rows under the filter, each shrunk in width once.</summary>
+    /// <summary>The source rows under the filter. Each row is resized in width only once.</summary>
     private readonly struct RowRing(int rows, int width)
     {
         private readonly Vector128<float>[] _pixels = new Vector128<float>[rows * width];
@@ -79,7 +78,7 @@ internal static unsafe class Resampler
         public Span<Vector128<float>> this[int row] => _pixels.AsSpan(row % rows * width, width);
     }
 
-    /// <summary>For every target position, the first source position and the weights from there on.</summary>
+    /// <summary>For each target position, the first source position and the weights that start there.</summary>
     private sealed class Filter
     {
         private readonly int[] _first;
@@ -97,12 +96,12 @@ internal static unsafe class Resampler
             Span<double> weights = new double[Taps];
             for (var i = 0; i < target; i++)
             {
-                var centre = (i + 0.5) * scale;
-                _first[i] = Math.Max((int)(centre - support + 0.5), 0);
-                _counts[i] = Math.Min((int)(centre + support + 0.5), source) - _first[i];
+                var center = (i + 0.5) * scale;
+                _first[i] = Math.Max((int)(center - support + 0.5), 0);
+                _counts[i] = Math.Min((int)(center + support + 0.5), source) - _first[i];
                 var sum = 0.0;
                 for (var tap = 0; tap < _counts[i]; tap++)
-                    sum += weights[tap] = Math.Max(0, 1 - Math.Abs((_first[i] + tap - centre + 0.5) / support));
+                    sum += weights[tap] = Math.Max(0, 1 - Math.Abs((_first[i] + tap - center + 0.5) / support));
                 for (var tap = 0; tap < _counts[i]; tap++)
                     _weights[(i * Taps) + tap] = (float)(weights[tap] / sum);
             }
@@ -113,5 +112,28 @@ internal static unsafe class Resampler
         public int First(int i) => _first[i];
 
         public ReadOnlySpan<float> Weights(int i) => _weights.AsSpan(i * Taps, _counts[i]);
+    }
+}
+
+/// <summary>The part of an image that is resized, in pixels.</summary>
+internal readonly record struct SourceArea(int X, int Y, int Width, int Height)
+{
+    /// <summary>The area of an image that is resized to a target size.</summary>
+    /// <param name="width">The width of the image.</param>
+    /// <param name="height">The height of the image.</param>
+    /// <param name="centerCrop">
+    /// The size of a centered area with the target's proportions, as a share of the largest such area's side, in (0, 1]; null for the whole
+    /// image, whatever its proportions.
+    /// </param>
+    /// <param name="targetWidth">The width of the target.</param>
+    /// <param name="targetHeight">The height of the target.</param>
+    public static SourceArea Of(int width, int height, double? centerCrop, int targetWidth, int targetHeight)
+    {
+        if (centerCrop is not { } share)
+            return new SourceArea(0, 0, width, height);
+        var scale = Math.Min((double)width / targetWidth, (double)height / targetHeight) * share;
+        var w = Math.Clamp((int)Math.Round(targetWidth * scale), 1, width);
+        var h = Math.Clamp((int)Math.Round(targetHeight * scale), 1, height);
+        return new SourceArea((width - w) / 2, (height - h) / 2, w, h);
     }
 }

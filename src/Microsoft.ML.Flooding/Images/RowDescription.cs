@@ -2,22 +2,22 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Says which row an error is about, in terms its owner can find: usually one of the texts is the file's path.</summary>
+/// <summary>Describes the row of an error so that the user can find it: usually one of its texts is the path of a file.</summary>
 internal static class RowDescription
 {
     private static readonly Dictionary<string, string> None = [];
 
-    /// <summary>The row's number, counted from 0, and its texts.</summary>
+    /// <summary>Describes a row by its number, counted from 0, and its texts.</summary>
     public static string Of(IDataView data, long row) => Of($"row {row}", TextsOf(data, [row])[0]);
 
-    /// <summary>The number of a row of shuffled data, and its texts.</summary>
+    /// <summary>Describes a row of shuffled data by its number and its texts.</summary>
     /// <param name="data">The data.</param>
-    /// <param name="row">Counted from 0, in the shuffled order.</param>
-    /// <param name="shuffle">In the state that the data was shuffled from.</param>
+    /// <param name="row">The row number in the shuffled order, counted from 0.</param>
+    /// <param name="shuffle">A generator in the state from which the data was shuffled.</param>
     public static string Of(IDataView data, long row, Random shuffle) =>
         Of($"row {row} of the shuffled rows", TextsOf(data, [row], shuffle)[0]);
 
-    /// <summary>A row that has no number, and those of its texts that can be read.</summary>
+    /// <summary>Describes a row without a number by the texts that can be read.</summary>
     public static string Of(string name, DataViewRow row)
     {
         try
@@ -30,15 +30,16 @@ internal static class RowDescription
         }
     }
 
-    /// <summary>A row and its texts.</summary>
+    /// <summary>Describes a row by its name and its texts.</summary>
     public static string Of(string name, IReadOnlyDictionary<string, string> texts) =>
         texts.Count == 0 ? name : $"{name} ({string.Join(", ", texts.Select(text => $"{text.Key} = '{text.Value}'"))})";
 
-    /// <summary>The texts of each of these rows, by the column's name: empty where there are none, or none can be read.</summary>
+    /// <summary>Reads the texts of these rows, by column name. A row without readable texts has an empty dictionary.</summary>
     /// <param name="data">The data.</param>
-    /// <param name="rows">Row numbers, ascending.</param>
-    /// <param name="shuffle">In the state that the data was shuffled from; null if it was not.</param>
-    public static IReadOnlyList<IReadOnlyDictionary<string, string>> TextsOf(IDataView data, IReadOnlyList<long> rows, Random? shuffle = null)
+    /// <param name="rows">The row numbers, ascending.</param>
+    /// <param name="shuffle">A generator in the state from which the data was shuffled; null if it was not.</param>
+    public static IReadOnlyList<IReadOnlyDictionary<string, string>> TextsOf(
+        IDataView data, IReadOnlyList<long> rows, Random? shuffle = null)
     {
         var texts = new IReadOnlyDictionary<string, string>[rows.Count];
         Array.Fill(texts, None);
@@ -57,9 +58,8 @@ internal static class RowDescription
         }
         catch (Exception)
         {
-            // It is said beside another error, which must not be lost over this one.
+            // The texts belong to another error, which this one must not replace.
         }
-
         return texts;
     }
 

@@ -5,15 +5,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Images;
 
 /// <summary>
-/// What the rows of a view say beside their images, in the order of the data. It is read before any image, since a store must know the
-/// number of rows.
+/// The values of a view's rows other than their images, in the order of the data. They are read before the images, because a store needs
+/// the number of rows.
 /// </summary>
 internal sealed class RowValues
 {
-    // The most that a hash of ML.NET has. Where two values share a hash, their images stay together, which does no harm.
+    // The maximum of ML.NET's hash. If two values have the same hash, their images stay together, which does no harm.
     private const int HashBits = 31;
 
-    // A later column hides an earlier one of its name, but this one is seen here alone.
+    // Hides a column of the same name, but only in this class.
     private const string Hash = "hash of the sampling key";
 
     private readonly List<float>? _weights;
@@ -24,9 +24,10 @@ internal sealed class RowValues
     /// <summary>The number of rows, at least 1.</summary>
     public long Count { get; private set; }
 
-    /// <summary>Reads the columns that <paramref name="options"/> name, and the label column to see that no row lacks its label.</summary>
-    /// <exception cref="InvalidOperationException">There are no rows, a label is missing, or a weight is none; the message names the
-    /// row.</exception>
+    /// <summary>Reads the columns that <paramref name="options"/> names, and checks that each row has a label.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// There are no rows, a label is missing, or a weight is invalid. The message names the row.
+    /// </exception>
     public static RowValues Read(IHostEnvironment env, IDataView data, string labelColumn, ImageSetOptions options, Action checkAlive)
     {
         var values = new RowValues(options.WeightColumn is not null, options.SamplingKeyColumn is not null);
@@ -49,17 +50,17 @@ internal sealed class RowValues
             if (values.Count % 1024 == 0)
                 checkAlive();
         }
-
         if (values.Count == 0)
             throw new InvalidOperationException("The training data has no rows.");
         if (values._weights?.TrueForAll(weight => weight == 0) == true)
             throw new InvalidOperationException(
-                $"Column '{options.WeightColumn}': the weight of every row is 0, and such rows are not used.");
+                $"Column '{options.WeightColumn}': the weight of every row is 0, and training leaves out such rows. "
+                + "Set a positive weight for at least one row.");
         return values;
     }
 
     /// <summary>
-    /// The weights, float32, and the groups, int64, of the rows that are not left out; null where they were not asked for.
+    /// Returns the weights (float32) and the groups (int64) of the rows that are not left out; null if there is no such column.
     /// </summary>
     public (Tensor? Weights, Tensor? Groups) Without(IReadOnlySet<long> leftOut) => (
         _weights is null ? null : tensor(Keep(_weights, leftOut)).DetachFromDisposeScope(),

@@ -1,12 +1,13 @@
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A function of each value by itself.</summary>
-/// <param name="Function">Which one.</param>
+/// <summary>An elementwise function.</summary>
+/// <param name="Function">The function.</param>
 /// <param name="First">
-/// The slope of <see cref="Function.LeakyRelu"/>, the lowest value of <see cref="Function.Clip"/>, the slope of <see
-/// cref="Function.HardSigmoid"/>.
+/// The slope of <see cref="Function.LeakyRelu"/> and <see cref="Function.HardSigmoid"/>; the lowest value of <see cref="Function.Clip"/>.
 /// </param>
-/// <param name="Second">The highest value of <see cref="Function.Clip"/>, the offset of <see cref="Function.HardSigmoid"/>.</param>
+/// <param name="Second">
+/// The offset of <see cref="Function.HardSigmoid"/>; the highest value of <see cref="Function.Clip"/>.
+/// </param>
 internal readonly record struct Activation(Function Function, double First = 0, double Second = 0)
 {
     public static Activation Relu { get; } = new(Function.Relu);
@@ -21,7 +22,7 @@ internal readonly record struct Activation(Function Function, double First = 0, 
 
     public static Activation Silu { get; } = new(Function.Silu);
 
-    /// <summary>The exact one, by the error function.</summary>
+    /// <summary>The exact GELU, computed with the error function.</summary>
     public static Activation Gelu { get; } = new(Function.Gelu);
 
     public static Activation Clip(double lowest, double highest) => new(Function.Clip, lowest, highest);
@@ -39,7 +40,7 @@ internal enum Function
     Silu,
     Gelu,
 
-    /// <summary>GELU's approximation by the hyperbolic tangent.</summary>
+    /// <summary>The approximation of GELU with the hyperbolic tangent.</summary>
     GeluTanh,
     Tanh,
     Erf,

@@ -4,10 +4,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A layer and the batch norm after it, made one.</summary>
+/// <summary>Folds a batch norm into the layer before it.</summary>
 internal static class BatchNormFolding
 {
-    /// <summary>The layer whose output is that of the normalization: weights scaled, bias scaled and shifted. In float64, to be rounded once.</summary>
+    /// <summary>
+    /// The weight and bias of a layer with the same output as the layer and its batch norm, in float64 so they are rounded once.
+    /// </summary>
     public static (Tensor Weight, Tensor Bias) Fold(Tensor weight, Tensor? bias, BatchNorm norm)
     {
         var scale = norm.running_var!.to(ScalarType.Float64).Plus(norm.eps).rsqrt();

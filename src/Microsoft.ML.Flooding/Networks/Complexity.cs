@@ -3,23 +3,23 @@ using TorchSharp.Modules;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Counts what one image costs: an interpreter whose values are shapes.</summary>
+/// <summary>Counts the parameters and operations of a network for one image.</summary>
 internal sealed class Complexity : ShapeOperators
 {
     private Complexity()
     {
     }
 
-    /// <summary>The values that are learned.</summary>
+    /// <summary>The number of learned values.</summary>
     public long Parameters { get; private init; }
 
     /// <summary>
-    /// Multiplications with an addition in convolutions, linear layers and products of matrices for one image; elementwise work is not
-    /// counted.
+    /// The number of multiply-add operations in convolutions, linear layers and matrix products for one image. Elementwise operations are
+    /// not counted.
     /// </summary>
     public long MultiplyAdds { get; private set; }
 
-    /// <summary>Values of the largest result of a layer for one image.</summary>
+    /// <summary>The number of values in the largest result of a layer for one image.</summary>
     public long LargestResult { get; private set; }
 
     public static Complexity Of(Network network, ImageShape shape)

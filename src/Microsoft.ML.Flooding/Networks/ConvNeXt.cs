@@ -19,7 +19,7 @@ internal sealed class ConvNeXt : Network
         var patch = smallStem ? 2 : 4;
         var smallest = patch << (configuration.Stages.Count - 1);
         if (Math.Min(shape.Height, shape.Width) < smallest)
-            throw new ArgumentException($"This ConvNeXt needs images of at least {smallest} x {smallest} pixels, but these are {shape}.");
+            throw new ArgumentException($"This ConvNeXt needs images of at least {smallest} x {smallest} pixels; these are {shape}.");
         var width = configuration.Stages[0].Channels;
         var parts = new List<Block> { new Patches(shape.Channels, width, patch) };
         var (block, blocks) = (0, configuration.Stages.Sum(stage => stage.Blocks));
@@ -28,7 +28,8 @@ internal sealed class ConvNeXt : Network
             if (channels != width)
                 parts.Add(new Downsample(width, channels));
             width = channels;
-            parts.Add(new Stack(Enumerable.Range(0, count).Select(_ => new Residual(channels, configuration.LastStochasticDepth * block++ / (blocks - 1)))));
+            parts.Add(new Stack(Enumerable.Range(0, count)
+                .Select(_ => new Residual(channels, configuration.LastStochasticDepth * block++ / (blocks - 1)))));
         }
         _features = this.Register("features", new Stack(parts));
         _norm = LayerNorm(width, Epsilon);
@@ -38,7 +39,7 @@ internal sealed class ConvNeXt : Network
 
     public override Linear Head { get; }
 
-    // The norm goes over the channels, which after pooling are all there is: flattening first spares two permutations.
+    // After pooling, only the channels are left, which are the axis to normalize. Flattening first saves two permutations.
     public override T Features<T>(IOperators<T> op, T x) =>
         op.LayerNorm(_norm, op.Flatten(1, op.GlobalAveragePool(_features.Apply(op, x))));
 
@@ -117,7 +118,7 @@ internal sealed class ConvNeXt : Network
     }
 }
 
-/// <summary>Channels and blocks of each stage, and the probability of stochastic depth in the last block.</summary>
+/// <summary>The channels and blocks of each stage, and the probability of stochastic depth in the last block.</summary>
 internal sealed record ConvNeXtConfiguration(double LastStochasticDepth, IReadOnlyList<(int Channels, int Blocks)> Stages)
 {
     public static ConvNeXtConfiguration Tiny { get; } = new(0.1, [(96, 3), (192, 3), (384, 9), (768, 3)]);

@@ -6,8 +6,8 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A small network for small images: three stages of two 3x3 convolutions with batch norm and ReLU, halving the resolution
-/// between them and doubling the channels, as Simonyan and Zisserman (ICLR 2015, arXiv:1409.1556) do.
+/// A small network for small images: three stages of two 3x3 convolutions with batch norm and ReLU. Between stages, the resolution is
+/// halved and the number of channels doubled, as in Simonyan and Zisserman (ICLR 2015, arXiv:1409.1556).
 /// </summary>
 internal sealed class ConvNet : Network
 {
@@ -17,7 +17,10 @@ internal sealed class ConvNet : Network
     public ConvNet(ImageShape shape, int width, int classes) : base(nameof(ConvNet))
     {
         if (Math.Min(shape.Height, shape.Width) < SmallestSide)
-            throw new ArgumentException($"The architecture 'convnet' needs images of at least {SmallestSide} x {SmallestSide} pixels, but these are {shape}.");
+        {
+            throw new ArgumentException(
+                $"The architecture 'convnet' needs images of at least {SmallestSide} x {SmallestSide} pixels; these are {shape}.");
+        }
         _stages = this.Register("stages", new Stack(
         [
             new Stage(shape.Channels, width, pool: true),
@@ -60,7 +63,7 @@ internal sealed class ConvNet : Network
         {
             x = op.Activate(Activation.Relu, op.ConvBatchNorm(_conv1, _bn1, x));
             x = op.ConvBatchNorm(_conv2, _bn2, x);
-            // Pooling before the activation gives the same at a quarter of the work.
+            // Pooling before the activation has the same result with a quarter of the work.
             return op.Activate(Activation.Relu, _pool ? op.Pool(Pooling.Max(2, 2, 0), x) : x);
         }
     }

@@ -4,7 +4,10 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv:1905.11946. Parameters as torchvision names them.</summary>
+/// <summary>
+/// Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv:1905.11946. Parameters as
+/// torchvision names them.
+/// </summary>
 internal sealed class EfficientNet : Network
 {
     private const double DropoutProbability = 0.2;
@@ -60,7 +63,7 @@ internal sealed class EfficientNet : Network
     }
 }
 
-/// <summary>Expansion, kernel, first stride, channels and blocks of each stage of B0: table 1 of the paper.</summary>
+/// <summary>The expansion, kernel, first stride, channels and blocks of each stage of B0: table 1 of the paper.</summary>
 internal static class EfficientNetConfiguration
 {
     public static IReadOnlyList<(int Expansion, int Kernel, int Stride, int Channels, int Blocks)> Stages { get; } =

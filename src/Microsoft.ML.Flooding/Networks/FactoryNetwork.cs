@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A module that a function of the application makes.</summary>
+/// <summary>A module that a function of the application creates.</summary>
 internal sealed class FactoryNetwork : ModuleNetwork
 {
     private readonly Func<nn.Module<Tensor, Tensor>> _factory;
@@ -12,16 +12,17 @@ internal sealed class FactoryNetwork : ModuleNetwork
 
     public FactoryNetwork(string name, Func<int, int, nn.Module<Tensor, Tensor>> factory, ImageShape shape, int classes) : base(name)
     {
-        _factory = () => factory(classes, shape.Channels) ?? throw new InvalidOperationException($"The factory of the architecture {name} gave null.");
-        // Its values do not count: those of a model are loaded, those of a run are drawn by Initialize.
+        _factory = () => factory(classes, shape.Channels)
+            ?? throw new InvalidOperationException($"The factory of the architecture '{name}' returned null.");
+        // The module's values are replaced: a model loads them, and Initialize draws them for a training run.
         _module = this.Register("module", GlobalGenerator.Seeded(0, CPU, _factory));
-        // Modules of an application may have made them in the scope that is open.
+        // The application's module may have created its tensors in the current scope.
         foreach (var (_, tensor) in _module.State())
             tensor.DetachFromDisposeScope();
         Check(shape, classes);
     }
 
-    /// <summary>Makes the module once more for its initial values, with the global generator in a state that follows from the given one.</summary>
+    /// <summary>Creates the module again for its initial values, with the global generator seeded from the given one.</summary>
     public override void Initialize(Generator generator)
     {
         using var scope = NewDisposeScope();

@@ -2,7 +2,7 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>The networks that share one name and differ in their size.</summary>
+/// <summary>Networks that share a name and differ in their size.</summary>
 internal sealed record Family(string Name, Func<Architecture, ImageShape, int, Network> Create)
 {
     public Scaling Scaling { get; init; }
@@ -11,20 +11,25 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public bool HasStem { get; init; }
 
-    /// <summary>Null where there are no public weights.</summary>
+    /// <summary>The preprocessing of public weights; null if there are none.</summary>
     public Preprocessing? Preprocessing { get; init; }
 
-    /// <summary>What a model file has to hold beside the name; null for most.</summary>
+    /// <summary>The content that a model file needs in addition to the name; null for most families.</summary>
     public byte[]? Content { get; init; }
 
-    /// <summary>A number that the parameters are not below, told without making the network; null where the name gives the sizes.</summary>
+    /// <summary>
+    /// A lower bound on the number of parameters, computed without creating the network; null if the name contains the sizes.
+    /// </summary>
     public Func<ImageShape, double>? LeastParameters { get; init; }
 
-    /// <summary>The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null where that does not tell the stem.</summary>
+    /// <summary>
+    /// The first convolution, in torchvision's and timm's names, and the side of its kernel in public weights; null if it does not identify
+    /// the stem.
+    /// </summary>
     public (string[] Names, int ImageNetKernel)? StemWeight { get; init; }
 
     public static Family Auto { get; } = new("auto", (architecture, shape, classes) =>
-        throw new InvalidOperationException("'auto' has to be resolved to an architecture first."));
+        throw new InvalidOperationException("Resolve 'auto' to an architecture first."));
 
     public static Family Mlp { get; } = new("mlp", (architecture, shape, classes) =>
         new Mlp(shape, architecture.HiddenSizes, classes))
@@ -56,7 +61,11 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     public static Family ConvNeXtTiny { get; } = new("convnext_tiny", (architecture, shape, classes) =>
         new ConvNeXt(ConvNeXtConfiguration.Tiny, architecture.HasSmallStem(shape), shape, classes))
-    { HasStem = true, StemWeight = (["features.0.0.weight", "stem.0.weight"], 4), Preprocessing = Preprocessing.ImageNet with { CenterCrop = 224.0 / 236 } };
+    {
+        HasStem = true,
+        StemWeight = (["features.0.0.weight", "stem.0.weight"], 4),
+        Preprocessing = Preprocessing.ImageNet with { CenterCrop = 224.0 / 236 },
+    };
 
     public static Family ViTTiny { get; } = VisionTransformer("vit_tiny", VisionTransformerConfiguration.Tiny);
 
@@ -72,13 +81,20 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
 
     private static Family ResNet(string name, ResNetConfiguration configuration) => new(name, (architecture, shape, classes) =>
         new ResNet(configuration, WidthOf(architecture), architecture.HasSmallStem(shape), shape.Channels, classes))
-    { Scaling = Scaling.BaseWidth, DefaultBaseWidth = 64, HasStem = true, StemWeight = (["conv1.weight"], 7), Preprocessing = Preprocessing.ImageNet };
+    {
+        Scaling = Scaling.BaseWidth,
+        DefaultBaseWidth = 64,
+        HasStem = true,
+        StemWeight = (["conv1.weight"], 7),
+        Preprocessing = Preprocessing.ImageNet,
+    };
 
     private static Family MobileNetV3(string name, MobileNetV3Configuration configuration) => new(name, (architecture, shape, classes) =>
         new MobileNetV3(configuration, architecture.WidthMultiplier, architecture.HasSmallStem(shape), shape.Channels, classes))
     { Scaling = Scaling.Multiplier, HasStem = true, Preprocessing = Preprocessing.ImageNet };
 
-    private static Family VisionTransformer(string name, VisionTransformerConfiguration configuration) => new(name, (architecture, shape, classes) =>
+    private static Family VisionTransformer(string name, VisionTransformerConfiguration configuration) => new(
+        name, (architecture, shape, classes) =>
         new VisionTransformer(configuration, Networks.VisionTransformer.PatchOf(architecture.HasSmallStem(shape), shape), shape, classes))
     { HasStem = true, StemWeight = (["patch_embed.proj.weight"], 16), Preprocessing = Preprocessing.VisionTransformer };
 
@@ -86,7 +102,7 @@ internal sealed record Family(string Name, Func<Architecture, ImageShape, int, N
         architecture.BaseWidth > 0 ? architecture.BaseWidth : architecture.Family.DefaultBaseWidth;
 }
 
-/// <summary>What makes a network of a family larger or smaller.</summary>
+/// <summary>The setting that makes a network of a family larger or smaller.</summary>
 internal enum Scaling
 {
     None,

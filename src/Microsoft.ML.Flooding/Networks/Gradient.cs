@@ -6,15 +6,15 @@ namespace Microsoft.ML.Flooding.Networks;
 internal static class Gradient
 {
     /// <summary>
-    /// The gradients with respect to leaves, which have none in <c>grad</c> before or afterwards; zero where the scalar does not depend
-    /// on a leaf.
+    /// The gradients with respect to leaf tensors, whose <c>grad</c> must be empty and is empty again afterward. The gradient is zero if
+    /// the scalar does not depend on a leaf.
     /// </summary>
     /// <param name="y">The scalar.</param>
-    /// <param name="leaves">With respect to which.</param>
-    /// <param name="direction">What the gradients are multiplied by, a scalar; null: 1.</param>
+    /// <param name="leaves">The leaf tensors.</param>
+    /// <param name="direction">A scalar that the gradients are multiplied by. Null means 1.</param>
     /// <remarks>
-    /// By <c>autograd.backward</c>: TorchSharp's <c>autograd.grad</c> does not catch exceptions of libtorch, so one for want of memory,
-    /// or for a parameter that a module does not use, would end the process.
+    /// Uses <c>autograd.backward</c> because TorchSharp's <c>autograd.grad</c> does not catch libtorch's exceptions. Too little memory, or
+    /// a parameter that a module does not use, would end the process.
     /// </remarks>
     public static Tensor[] Of(Tensor y, Tensor[] leaves, Tensor? direction = null)
     {

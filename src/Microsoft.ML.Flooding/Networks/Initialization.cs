@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Initial values, drawn from a given generator. TorchSharp's own <c>init</c> functions take one and ignore it.</summary>
+/// <summary>Draws initial values from a given generator. TorchSharp's <c>init</c> functions have such a parameter, but ignore it.</summary>
 internal static class Initialization
 {
-    /// <summary>PyTorch's default for convolutions and linear layers: weights and biases uniform within 1 / sqrt(fan in).</summary>
+    /// <summary>PyTorch's default for convolutions and linear layers: uniform from -1 / sqrt(fan in) to 1 / sqrt(fan in).</summary>
     public static void Default(Tensor weight, Tensor? bias, Generator generator)
     {
         var bound = 1 / Math.Sqrt(FanIn(weight));
@@ -15,19 +15,22 @@ internal static class Initialization
         bias?.uniform_(-bound, bound, generator);
     }
 
-    /// <summary>He et al., "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852: normal of variance 2 / fan out.</summary>
+    /// <summary>Normal with variance 2 / fan out (He et al., "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852).</summary>
     public static void KaimingNormalFanOut(Tensor weight, Generator generator) =>
         weight.normal_(0, Math.Sqrt(2.0 / FanOut(weight)), generator);
 
-    /// <summary>A normal distribution cut off at 4.9 standard deviations, by its inverse distribution function as PyTorch's <c>trunc_normal_</c>.</summary>
+    /// <summary>
+    /// A normal distribution truncated at 4.9 standard deviations, drawn with its inverse distribution function as in PyTorch's
+    /// <c>trunc_normal_</c>.
+    /// </summary>
     public static void TruncatedNormal(Tensor weight, double deviation, Generator generator)
     {
-        // Just below 1, where the inverse is infinite: 4.9 standard deviations.
+        // Just below 1, where the inverse is infinite. This corresponds to 4.9 standard deviations.
         const double Range = 1 - 1e-6;
         weight.uniform_(-Range, Range, generator).erfinv_().TimesInPlace(deviation * Math.Sqrt(2));
     }
 
-    /// <summary>What torchvision's MobileNets start from.</summary>
+    /// <summary>The initial values of torchvision's MobileNets.</summary>
     public static void MobileNet(nn.Module module, Generator generator)
     {
         switch (module)

@@ -7,15 +7,15 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// x W' + b. libtorch leaves float32 matrix products to MKL, which on AMD's processors does not use their widest instructions: oneDNN, in the same
-/// libtorch, computes them in half the time there.
+/// x W' + b. libtorch computes float32 matrix products with MKL, which does not use the widest instructions of AMD's processors. There,
+/// oneDNN, which is part of the same libtorch, takes half of the time.
 /// </summary>
 internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
 {
     private const string NeedsGradient = "x needs a gradient";
     private const string HasBias = "there is a bias";
 
-    // oneDNN rearranges the weights first, which a few rows do not pay for.
+    // oneDNN first rearranges the weights, which is not worthwhile for fewer rows.
     private const int FewestRows = 32;
 
     // The signature of "AuthenticAMD".
@@ -28,11 +28,11 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
           def product(self: __torch__.Kernels, x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
             return ops.mkldnn._linear_pointwise(x, w, b, "none", annotate(List[Optional[number]], []), "")
 
-        """));
+        """), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>
-    /// What went wrong in the gradients of a backward pass on this thread, which is where libtorch computes those of the CPU. An
-    /// exception must not unwind through libtorch's frames.
+    /// The exception of a backward pass on this thread, where libtorch computes gradients on the CPU. An exception must not pass through
+    /// libtorch's stack frames.
     /// </summary>
     [field: ThreadStatic]
     public static ExceptionDispatchInfo? Failure { get; set; }
@@ -46,7 +46,7 @@ internal sealed class LinearLayer : autograd.SingleTensorFunction<LinearLayer>
             return F.linear(x, weight, bias);
         if (!is_grad_enabled())
             return Product(x, weight, bias);
-        // The result must not be a view made inside of the function: what follows may overwrite it.
+        // The result must not be a view created inside the function, because the next layer may overwrite it.
         return x.dim() == 2 ? apply(x, weight, bias!) : apply(x.flatten(0, -2), weight, bias!).reshape([.. x.shape[..^1], weight.shape[0]]);
     }
 

@@ -4,7 +4,10 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018, arXiv:1801.04381. Parameters as torchvision names them.</summary>
+/// <summary>
+/// Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018, arXiv:1801.04381. Parameters as torchvision names
+/// them.
+/// </summary>
 internal sealed class MobileNetV2 : Network
 {
     private const double DropoutProbability = 0.2;
@@ -66,7 +69,7 @@ internal sealed class MobileNetV2 : Network
     }
 }
 
-/// <summary>Expansion, channels, blocks and first stride of each stage: table 2 of the paper.</summary>
+/// <summary>The expansion, channels, blocks and first stride of each stage: table 2 of the paper.</summary>
 internal static class MobileNetV2Configuration
 {
     public static IReadOnlyList<(int Expansion, int Channels, int Blocks, int Stride)> Stages { get; } =

@@ -12,7 +12,8 @@ internal sealed class MobileNetV3 : Network
     private readonly Stack _features;
     private readonly Linear _hidden;
 
-    public MobileNetV3(MobileNetV3Configuration configuration, double multiplier, bool smallStem, int channels, int classes) : base(nameof(MobileNetV3))
+    public MobileNetV3(MobileNetV3Configuration configuration, double multiplier, bool smallStem, int channels, int classes)
+        : base(nameof(MobileNetV3))
     {
         var width = Channels.Scale(16, multiplier);
         var blocks = new List<Block> { Plain(channels, width, 3, smallStem ? 1 : 2) };
@@ -48,8 +49,8 @@ internal sealed class MobileNetV3 : Network
 }
 
 /// <summary>Tables 1 and 2 of the paper.</summary>
-/// <param name="Hidden">The units of the layer before the last.</param>
-/// <param name="Blocks">Kernel, expanded channels, channels, squeeze and excitation, activation and stride of each block.</param>
+/// <param name="Hidden">The units of the last hidden layer.</param>
+/// <param name="Blocks">The kernel, expanded channels, channels, squeeze and excitation, activation and stride of each block.</param>
 internal sealed record MobileNetV3Configuration(
     int Hidden, IReadOnlyList<(int Kernel, int Expanded, int Outputs, bool Excited, Activation Activation, int Stride)> Blocks)
 {

@@ -1,23 +1,26 @@
+using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A module made elsewhere, of which only its results are known.</summary>
+/// <summary>A module from outside the library. Its layers are unknown; it can only be called.</summary>
 internal abstract class ModuleNetwork(string name) : Network(name)
 {
-    public override Linear Head => throw NotKnown("has no last layer to be named");
+    public override Linear Head => throw NotKnown("does not have a known last layer");
 
     public override bool IsInterpretable => false;
 
-    public override T Features<T>(IOperators<T> op, T x) => throw NotKnown("gives logits, not features");
+    public override T Features<T>(IOperators<T> op, T x) => throw NotKnown("returns logits, not features");
 
     public override T Logits<T>(IOperators<T> op, T x) => op is IOperators<Tensor>
         ? (T)(object)Seeded((Tensor)(object)x!)
-        : throw NotKnown($"can be run, but not be read by {op.GetType().Name}");
+        : throw NotKnown($"can be called, but not read by {op.GetType().Name}");
 
-    /// <summary>The module's dropout draws from the global generator, which a training run seeds for each pass from its own.</summary>
+    /// <summary>
+    /// Calls the module. Its dropout draws from the global generator, which is seeded from the run's generator for each call.
+    /// </summary>
     private Tensor Seeded(Tensor x)
     {
         if (DropoutGenerator is not { } generator)
@@ -29,8 +32,9 @@ internal abstract class ModuleNetwork(string name) : Network(name)
     /// <summary>[N, C, H, W] to [N, classes].</summary>
     protected abstract Tensor Compute(Tensor x);
 
-    /// <exception cref="ArgumentException">The logits are not one for each class.</exception>
-    protected void Check(Images.ImageShape shape, int classes)
+    /// <summary>Checks the shape of the result.</summary>
+    /// <exception cref="ArgumentException">The module does not return one logit for each class.</exception>
+    protected void Check(ImageShape shape, int classes)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -40,10 +44,11 @@ internal abstract class ModuleNetwork(string name) : Network(name)
         if (logits is null || !logits.shape.SequenceEqual([1, classes]))
         {
             throw new ArgumentException(
-                $"The network {GetName()} gives [{string.Join(", ", logits?.shape ?? [])}] for an image of {shape}, but has to give [1, {classes}], a logit for each class.");
+                $"The network '{GetName()}' returns [{string.Join(", ", logits?.shape ?? [])}] for an image of {shape}. It must return "
+                + $"[1, {classes}], a logit for each class.");
         }
     }
 
     private NotSupportedException NotKnown(string what) =>
-        new($"The network {GetName()} {what}: what it is made of is not known, since it was made by a factory or loaded from TorchScript.");
+        new($"The network '{GetName()}' {what}: its layers are unknown because a factory created it or it was loaded from TorchScript.");
 }

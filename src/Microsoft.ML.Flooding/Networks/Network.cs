@@ -3,22 +3,24 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>An image classifier: [N, C, H, W] to the logits [N, classes].</summary>
+/// <summary>An image classifier: from images [N, C, H, W] to logits [N, classes].</summary>
 internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
 {
     /// <summary>The last layer, from features to logits.</summary>
     public abstract Linear Head { get; }
 
-    /// <summary>Whether <see cref="Logits"/> takes interpreters other than <see cref="TensorOperators"/>.</summary>
+    /// <summary>Whether <see cref="Logits"/> accepts other operators than <see cref="TensorOperators"/>.</summary>
     public virtual bool IsInterpretable => true;
 
-    /// <summary>What a model file has to hold beside the name of the architecture and the weights; null for most.</summary>
+    /// <summary>
+    /// The content that a model file needs in addition to the architecture's name and the weights; null for most networks.
+    /// </summary>
     public virtual byte[]? Content => null;
 
-    /// <summary>What dropout and stochastic depth draw from in training, a generator of the CPU; the global one when null.</summary>
+    /// <summary>The CPU generator that dropout and stochastic depth draw from in training. If null, the global generator.</summary>
     public Generator? DropoutGenerator { get; set; }
 
-    /// <summary>The modules that it is made of, itself among them.</summary>
+    /// <summary>All modules of the network, including itself.</summary>
     public virtual IEnumerable<nn.Module> Parts => modules();
 
     /// <summary>[N, C, H, W] to [N, F].</summary>
@@ -29,7 +31,7 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
 
     public override Tensor forward(Tensor x) => Logits(new TensorOperators(training, DropoutGenerator), x);
 
-    /// <summary>Draws every initial value anew, module by module in the order of registration.</summary>
+    /// <summary>Draws all initial values, module by module in the order of registration.</summary>
     public virtual void Initialize(Generator generator)
     {
         using var _ = no_grad();
@@ -43,7 +45,7 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
         }
     }
 
-    /// <summary>Draws the initial values of one module, its children not among them. PyTorch's defaults unless overridden.</summary>
+    /// <summary>Draws the initial values of one module, without its children. PyTorch's defaults unless overridden.</summary>
     protected virtual void InitializeModule(nn.Module module, Generator generator)
     {
         switch (module)
@@ -57,7 +59,7 @@ internal abstract class Network(string name) : nn.Module<Tensor, Tensor>(name)
         }
     }
 
-    // TorchSharp registers fields under their own names; ours are registered under torchvision's.
+    // TorchSharp would register fields under the names of the fields; parts are registered under torchvision's names instead.
     protected override void RegisterComponents()
     {
     }

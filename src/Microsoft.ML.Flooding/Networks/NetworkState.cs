@@ -5,11 +5,11 @@ namespace Microsoft.ML.Flooding.Networks;
 /// <summary>The parameters and buffers of a module by name, in PyTorch's order.</summary>
 internal static class NetworkState
 {
-    /// <summary>The tensors themselves, not copies: for each module its parameters, its buffers, and then its children.</summary>
+    /// <summary>The tensors themselves, not copies: for each module its parameters, its buffers, then those of its children.</summary>
     public static IEnumerable<(string Name, Tensor Tensor)> State(this nn.Module module) => State(module, "");
 
     /// <summary>Copies values into the parameters and buffers, converting types and devices.</summary>
-    /// <exception cref="InvalidDataException">A tensor is missing, unexpected or of another shape; nothing has been copied then.</exception>
+    /// <exception cref="InvalidDataException">A tensor is missing, unexpected or has another shape. Nothing is copied.</exception>
     public static void LoadState(this nn.Module module, IReadOnlyDictionary<string, Tensor> state)
     {
         using var _ = no_grad();
@@ -17,8 +17,8 @@ internal static class NetworkState
             own.copy_(value);
     }
 
-    /// <summary>Lets the parameters and buffers have the memory of the values where type and device are theirs; copies the others.</summary>
-    /// <exception cref="InvalidDataException">A tensor is missing, unexpected or of another shape; nothing has changed then.</exception>
+    /// <summary>Makes the parameters and buffers share the memory of values of the same type and device; copies the other values.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing, unexpected or has another shape. Nothing is changed.</exception>
     public static void AdoptState(this nn.Module module, IReadOnlyDictionary<string, Tensor> state)
     {
         using var _ = no_grad();
@@ -38,11 +38,15 @@ internal static class NetworkState
         if (own.Where(entry => !state.ContainsKey(entry.Name)).Select(entry => entry.Name).ToList() is { Count: > 0 } missing)
             throw new InvalidDataException($"The weights lack {Enumerate(missing)}.");
         if (state.Keys.Except(own.Select(entry => entry.Name)).ToList() is { Count: > 0 } unexpected)
-            throw new InvalidDataException($"The network has no {Enumerate(unexpected)}, which the weights hold.");
+            throw new InvalidDataException($"The weights contain {Enumerate(unexpected)}, which the network does not have.");
         foreach (var (name, tensor) in own)
         {
             if (!tensor.shape.SequenceEqual(state[name].shape))
-                throw new InvalidDataException($"'{name}' is [{string.Join(", ", state[name].shape)}] in the weights, but [{string.Join(", ", tensor.shape)}] in the network.");
+            {
+                throw new InvalidDataException(
+                    $"'{name}' has the shape [{string.Join(", ", state[name].shape)}] in the weights, but "
+                    + $"[{string.Join(", ", tensor.shape)}] in the network.");
+            }
         }
         return own.Select(entry => (entry.Tensor, state[entry.Name]));
     }

@@ -6,33 +6,55 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Weights from a safetensors file in the names of torchvision or timm.</summary>
+/// <summary>Loads weights from a <see cref="TensorFile"/> with torchvision's or timm's names.</summary>
 internal static class PretrainedWeights
 {
     private const string Counter = "num_batches_tracked";
-    private static readonly string[] Prefixes = ["state_dict.", "model.", "module."];
 
-    /// <summary>Copies what fits into a network.</summary>
+    // The deepest nesting of wrappers, such as state_dict.model.module.backbone.
+    private const int MostWrappers = 8;
+
+    /// <summary>Copies the weights that fit into a network.</summary>
     /// <remarks>
-    /// <para>Floating-point weights of any precision. A head for another number of classes keeps its initial values.</para>
-    /// <para>Between grey and colour images, the weights of the first convolution are summed over the colours, so that a grey image
-    /// gives what it gave as a colour image of three equal channels, or spread evenly over them.</para>
+    /// <para>Weights can be floating-point numbers of any precision. A head for another number of classes keeps its initial values.</para>
+    /// <para>A prefix that wrappers add to every name (module., model., backbone., _orig_mod. and any other) is removed: the prefix in the
+    /// file whose names fit the network best or, if several fit equally well, the first of them.</para>
+    /// <para>If color weights are loaded for gray images, the weights of the first convolution are summed over the channels; a gray image
+    /// then has the same result as a color image of three equal channels. In the opposite case, the weights are distributed evenly over the
+    /// channels.</para>
     /// <para>
-    /// The positions of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is that of the images
-    /// it was trained on, where they are known and have as many patches; else it is square; else it is the network's, if that has as many
-    /// patches.
+    /// The position embeddings of a vision transformer are interpolated to the network's grid (bicubic). The grid of the file is taken from
+    /// the images it was trained on, if they are known and the number of patches agrees. Otherwise it is square or, if that does not agree
+    /// either, the network's grid.
     /// </para>
     /// </remarks>
-    /// <param name="network">Gets the weights.</param>
+    /// <param name="network">The network.</param>
     /// <param name="path">The file.</param>
     /// <param name="trainedOn">The shape of the images that the weights were trained on; null if it is not known.</param>
-    /// <exception cref="InvalidDataException">The file is malformed, or less than half of the network's parameters fit.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed, or fits less than half of the network's parameters.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null)
+    public static PretrainedWeightsReport Load(Network network, string path, ImageShape? trainedOn = null) =>
+        TensorFile.Read(path, file => Load(network, file, trainedOn));
+
+    /// <summary>The architecture with the stem that the weights were trained with, unless its stem is set explicitly.</summary>
+    /// <exception cref="InvalidDataException">The file is malformed.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static Architecture WithStemOf(Architecture architecture, string path)
+    {
+        if (architecture.Family.StemWeight is not { } stem || architecture.Stem != Stem.Automatic)
+            return architecture;
+        // The shortest path: blocks may contain a part with the same name.
+        var weight = TensorFile.Read(path, file => file.Entries
+            .Where(entry => entry.Shape.Length == 4 && stem.Names.Any(name =>
+                entry.Name == name || entry.Name.EndsWith("." + name, StringComparison.Ordinal)))
+            .MinBy(entry => entry.Name.Count(c => c == '.')));
+        return weight is null ? architecture : architecture.WithStem(weight.Shape[3] == stem.ImageNetKernel ? Stem.ImageNet : Stem.Small);
+    }
+
+    private static PretrainedWeightsReport Load(Network network, TensorFile file, ImageShape? trainedOn)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var file = SafetensorsFile.Open(path);
         var stored = OwnNames(network, file);
         var positions = (network as VisionTransformer)?.Positions;
         var firstConvolution = network.modules().OfType<Conv2d>().FirstOrDefault();
@@ -42,21 +64,24 @@ internal static class PretrainedWeights
         {
             if (!stored.Remove(name, out var entry))
             {
-                // Files from before PyTorch 0.4.1 lack the counter, and nothing but a momentum of null reads it.
+                // Files from before PyTorch 0.4.1 do not have the counter, which only a momentum of null uses.
                 if (!name.EndsWith(Counter, StringComparison.Ordinal))
                     missing.Add(name);
             }
             else if ((ReferenceEquals(tensor, positions)
-                ? FitPositions((VisionTransformer)network, file.Load(entry.Name), trainedOn)
-                : Fit(firstConvolution, tensor, file.Load(entry.Name))) is { } values)
+                ? PositionConversion((VisionTransformer)network, entry, trainedOn)
+                : Conversion(firstConvolution, tensor, entry)) is { } convert)
             {
-                tensor.copy_(values);
+                using var inner = NewDisposeScope();
+                tensor.copy_(convert(file.Load(entry.Name)));
                 loaded.Add(name);
             }
             else
             {
                 missing.Add(name);
-                skipped.Add($"{entry.Name}: [{string.Join(", ", entry.Shape)}], where the network has [{string.Join(", ", tensor.shape)}]");
+                skipped.Add(
+                    $"{entry.Name}: its shape is [{string.Join(", ", entry.Shape)}], but the network's is "
+                    + $"[{string.Join(", ", tensor.shape)}]");
             }
         }
         skipped.AddRange(stored.Values.Select(entry => $"{entry.Name}: the network has no such tensor"));
@@ -64,77 +89,92 @@ internal static class PretrainedWeights
         if (2 * fitting < parameters.Count)
         {
             throw new InvalidDataException(
-                $"'{path}' does not hold weights of this architecture: only {fitting} of its {parameters.Count} parameters fit. " +
-                $"The file has {string.Join(", ", file.Entries.Take(3).Select(entry => $"'{entry.Name}'"))}, " +
-                $"the network {string.Join(", ", parameters.Take(3).Select(name => $"'{name}'"))}.");
+                $"It does not contain weights of this architecture: only {fitting} of its {parameters.Count} parameters fit. "
+                + $"The file has {string.Join(", ", file.Entries.Take(3).Select(entry => $"'{entry.Name}'"))}; "
+                + $"the network has {string.Join(", ", parameters.Take(3).Select(name => $"'{name}'"))}.");
         }
         return new(loaded, skipped, missing);
     }
 
-    /// <summary>The architecture with the stem that the weights were trained with, unless it has been given one.</summary>
-    /// <exception cref="InvalidDataException">The file is malformed.</exception>
-    /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Architecture WithStemOf(Architecture architecture, string path)
-    {
-        if (architecture.Family.StemWeight is not { } stem || architecture.Stem != Stem.Automatic)
-            return architecture;
-        using var file = SafetensorsFile.Open(path);
-        var weight = file.Entries.FirstOrDefault(entry => stem.Names.Contains(WithoutPrefix(entry.Name)) && entry.Shape.Length == 4);
-        return weight is null ? architecture : architecture.WithStem(weight.Shape[3] == stem.ImageNetKernel ? Stem.ImageNet : Stem.Small);
-    }
-
-    private static Dictionary<string, SafetensorsEntry> OwnNames(Network network, SafetensorsFile file)
+    private static OrderedDictionary<string, TensorEntry> OwnNames(Network network, TensorFile file)
     {
         var own = network.State().Select(entry => entry.Name).ToHashSet();
-        var entries = new Dictionary<string, SafetensorsEntry>();
+        string OwnName(string name) => own.Contains(name) ? name : TimmNames.ToTorchvision(name, own);
+        var prefix = Prefix(file, own, name => name, out var hits);
+        if (2 * hits < own.Count)
+            prefix = Prefix(file, own, OwnName, out _);
+        var entries = new OrderedDictionary<string, TensorEntry>();
         foreach (var entry in file.Entries)
         {
-            var name = WithoutPrefix(entry.Name);
-            entries[own.Contains(name) ? name : TimmNames.ToTorchvision(name, own)] = entry;
+            // A tensor that does not belong to the network keeps its whole name.
+            var name = entry.Name.StartsWith(prefix, StringComparison.Ordinal) ? OwnName(entry.Name[prefix.Length..]) : entry.Name;
+            entries.TryAdd(own.Contains(name) ? name : entry.Name, entry);
         }
         return entries;
     }
 
-    private static string WithoutPrefix(string name)
+    /// <summary>The prefix that the most tensors of the network have in the file.</summary>
+    private static string Prefix(TensorFile file, HashSet<string> own, Func<string, string> ownName, out int hits)
     {
-        while (Array.Find(Prefixes, prefix => name.StartsWith(prefix, StringComparison.Ordinal)) is { } prefix)
-            name = name[prefix.Length..];
-        return name;
+        var counts = new OrderedDictionary<string, int> { [""] = 0 };
+        foreach (var entry in file.Entries)
+        {
+            var start = 0;
+            for (var wrappers = 0; wrappers <= MostWrappers; wrappers++)
+            {
+                if (own.Contains(ownName(entry.Name[start..])))
+                    counts[entry.Name[..start]] = counts.GetValueOrDefault(entry.Name[..start]) + 1;
+                var dot = entry.Name.IndexOf('.', start);
+                if (dot < 0)
+                    break;
+                start = dot + 1;
+            }
+        }
+        (var prefix, hits) = counts.MaxBy(count => count.Value);
+        return prefix;
     }
 
-    private static Tensor? Fit(Conv2d? firstConvolution, Tensor tensor, Tensor values)
+    /// <summary>
+    /// The conversion from the file's values to those of a tensor, chosen before they are loaded; null if they do not fit.
+    /// </summary>
+    private static Func<Tensor, Tensor>? Conversion(Conv2d? firstConvolution, Tensor tensor, TensorEntry entry)
     {
-        if (tensor.is_floating_point() != values.is_floating_point())
+        var (own, stored) = (tensor.shape, entry.Shape);
+        if (tensor.is_floating_point() != IsFloatingPoint(entry.Type))
             return null;
-        if (tensor.shape.SequenceEqual(values.shape))
-            return values;
-        // A 1x1 convolution of one pixel is a linear layer, and a scale for each channel may have axes to broadcast over.
-        if (tensor.shape.Where(size => size > 1).SequenceEqual(values.shape.Where(size => size > 1)))
-            return values.reshape(tensor.shape);
-        if (ReferenceEquals(tensor, firstConvolution?.weight) && values.ndim == 4 && tensor.shape.AsSpan(2).SequenceEqual(values.shape.AsSpan(2)) && tensor.shape[0] == values.shape[0])
+        if (own.SequenceEqual(stored))
+            return values => values;
+        // A 1x1 convolution of one pixel equals a linear layer, and a scale for each channel may have additional axes for broadcasting.
+        if (own.Where(size => size > 1).SequenceEqual(stored.Where(size => size > 1)))
+            return values => values.reshape(own);
+        if (ReferenceEquals(tensor, firstConvolution?.weight) && stored.Length == 4 && own[0] == stored[0]
+            && own.AsSpan(2).SequenceEqual(stored.AsSpan()[2..]))
         {
-            return (tensor.shape[1], values.shape[1]) switch
+            return (own[1], stored[1]) switch
             {
-                (1, 3) => values.@float().sum(1, keepdim: true),
-                (3, 1) => values.@float().expand(-1, 3, -1, -1).Over(3),
+                (1, 3) => values => values.@float().sum(1, keepdim: true),
+                (3, 1) => values => values.@float().expand(-1, 3, -1, -1).Over(3),
                 _ => null,
             };
         }
         return null;
     }
 
-    private static Tensor? FitPositions(VisionTransformer network, Tensor values, ImageShape? trainedOn)
+    private static bool IsFloatingPoint(ScalarType type) =>
+        type is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
+
+    private static Func<Tensor, Tensor>? PositionConversion(VisionTransformer network, TensorEntry entry, ImageShape? trainedOn)
     {
-        if (!values.is_floating_point() || values.ndim != 3 || values.shape[2] != network.Positions.shape[2])
+        if (!IsFloatingPoint(entry.Type) || entry.Shape is not [1, > 1, var width] || width != network.Positions.shape[2])
             return null;
-        var patches = values.shape[1] - 1;
+        var patches = entry.Shape[1] - 1;
         var side = (int)Math.Sqrt(patches);
         (int Height, int Width)[] known = trainedOn is { } shape ? [network.GridOf(shape)] : [];
         var grid = known.Append((Height: side, Width: side)).Append(network.Grid)
             .FirstOrDefault(grid => (long)grid.Height * grid.Width == patches);
         return grid.Height == 0 ? null
-            : grid == network.Grid ? values
-            : Interpolate(values.@float(), grid, network.Grid);
+            : grid == network.Grid ? values => values
+            : values => Interpolate(values.@float(), grid, network.Grid);
     }
 
     private static Tensor Interpolate(Tensor positions, (int Height, int Width) from, (int Height, int Width) to)

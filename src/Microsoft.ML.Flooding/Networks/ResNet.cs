@@ -4,7 +4,9 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385. Parameters as torchvision names them.</summary>
+/// <summary>
+/// He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385. Parameters as torchvision names them.
+/// </summary>
 internal sealed class ResNet : Network
 {
     private readonly Conv2d _conv1;
@@ -125,7 +127,7 @@ internal sealed class ResNet : Network
     }
 }
 
-/// <summary>The blocks in each of the four stages, and their kind.</summary>
+/// <summary>The number of blocks in each of the four stages, and their type.</summary>
 internal sealed record ResNetConfiguration(bool Bottleneck, int[] Blocks)
 {
     public int Expansion => Bottleneck ? 4 : 1;

@@ -1,126 +1,238 @@
-using System.IO.MemoryMappedFiles;
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text.Json;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A safetensors file to read tensors from, one by one.</summary>
-internal sealed unsafe class SafetensorsFile : IDisposable
+/// <summary>
+/// A safetensors file. Opening it checks the header: every tensor lies within the data, and no two overlap. Values are read only when a
+/// tensor is loaded.
+/// </summary>
+internal sealed class SafetensorsFile : TensorFile
 {
-    private readonly SafetensorsHeader _header;
-    private readonly Dictionary<string, SafetensorsEntry> _entries;
-    private readonly IDisposable _owner;
-    private readonly byte* _data;
-    private bool _disposed;
+    // The limit of the format.
+    private const long LongestHeader = 100_000_000;
 
-    private SafetensorsFile(byte* start, long length, IDisposable owner)
+    private readonly Stream _stream;
+    private readonly long _dataStart;
+    private readonly Dictionary<string, SafetensorsEntry> _byName;
+
+    private SafetensorsFile(
+        Stream stream, long dataStart, ImmutableArray<SafetensorsEntry> entries, IReadOnlyDictionary<string, string> metadata)
     {
-        var headerLength = SafetensorsHeader.ReadLength(new(start, (int)Math.Min(length, sizeof(long))), length);
-        _data = start + sizeof(long) + headerLength;
-        _header = SafetensorsHeader.Parse(
-            new ReadOnlySpan<byte>(start + sizeof(long), (int)headerLength).ToArray(), length - sizeof(long) - headerLength);
-        _entries = _header.Entries.ToDictionary(entry => entry.Name);
-        _owner = owner;
+        _stream = stream;
+        _dataStart = dataStart;
+        Entries = entries;
+        Metadata = metadata;
+        _byName = entries.ToDictionary(entry => entry.Name);
     }
 
-    /// <summary>The tensors, in the order of the header.</summary>
-    public IReadOnlyList<SafetensorsEntry> Entries => _header.Entries;
+    public override IReadOnlyList<SafetensorsEntry> Entries { get; }
 
-    /// <summary>The strings stored with the tensors.</summary>
-    public IReadOnlyDictionary<string, string> Metadata => _header.Metadata;
+    public override IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Maps a file into memory: only what is loaded is read.</summary>
+    /// <summary>Whether the first bytes of a file are those of a safetensors file, intact or damaged.</summary>
+    public static bool LooksLikeOne(ReadOnlySpan<byte> start) =>
+        start.Length > sizeof(long) && start[sizeof(long)] == '{'
+        && BinaryPrimitives.ReadUInt64LittleEndian(start) is >= 2 and <= LongestHeader;
+
+    /// <summary>Opens a file.</summary>
     /// <exception cref="InvalidDataException">The file is not a valid safetensors file.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static SafetensorsFile Open(string path)
     {
-        var length = new FileInfo(path).Length;
-        if (length == 0)
-            throw new InvalidDataException("Not a safetensors file: it is empty.");
-        var mapping = new Mapping(path);
+        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         try
         {
-            return new(mapping.Pointer, length, mapping);
+            return Read(stream);
         }
         catch
         {
-            mapping.Dispose();
+            stream.Dispose();
             throw;
         }
     }
 
-    /// <summary>Reads a stream to its end; it need not be seekable.</summary>
+    /// <summary>Reads a seekable stream from its start.</summary>
+    /// <param name="stream">The stream. It must not change while the file is open, and is closed together with the file.</param>
     /// <exception cref="InvalidDataException">The stream is not a valid safetensors file.</exception>
     public static SafetensorsFile Read(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        // Grows with what arrives, whatever the header claims.
-        var buffer = new MemoryStream();
-        stream.CopyTo(buffer);
-        return Read(buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
+        stream.Position = 0;
+        Span<byte> prefix = stackalloc byte[sizeof(long)];
+        if (stream.ReadAtLeast(prefix, sizeof(long), throwOnEndOfStream: false) is var read and < sizeof(long))
+            throw new InvalidDataException($"It is not a safetensors file: {read} bytes are too few.");
+        var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (headerLength is < 2 or > LongestHeader)
+            throw new InvalidDataException($"It is not a safetensors file: it claims a header of {headerLength} bytes.");
+        var dataStart = sizeof(long) + (long)headerLength;
+        if (dataStart > stream.Length)
+        {
+            throw new InvalidDataException(
+                $"The file is cut off: it has {stream.Length:N0} bytes, but its header takes {headerLength:N0}. "
+                + "Copy or download it again.");
+        }
+        var header = new byte[headerLength];
+        stream.ReadExactly(header);
+        var (entries, metadata) = Parse(header, stream.Length - dataStart);
+        return new SafetensorsFile(stream, dataStart, entries, metadata);
     }
 
-    /// <summary>Reads from memory, which must not change as long as the file is open.</summary>
-    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file.</exception>
-    public static SafetensorsFile Read(ReadOnlyMemory<byte> bytes)
+    public override Tensor Load(string name)
     {
-        var pin = bytes.Pin();
+        if (!_byName.TryGetValue(name, out var entry))
+            throw new KeyNotFoundException($"The safetensors file has no tensor '{name}'.");
+        _stream.Position = _dataStart + entry.Offset;
+        var tensor = empty([.. entry.Shape], entry.Type, CPU);
         try
         {
-            return new((byte*)pin.Pointer, bytes.Length, pin);
+            Fill(tensor, _stream, name);
+            return tensor;
         }
         catch
         {
-            pin.Dispose();
+            tensor.Dispose();
             throw;
         }
     }
 
-    public bool Contains(string name) => _entries.ContainsKey(name);
+    public override void Dispose() => _stream.Dispose();
 
-    /// <summary>A new tensor on the CPU, in the type it has in the file.</summary>
-    /// <exception cref="KeyNotFoundException">The file has no tensor of this name.</exception>
-    public Tensor Load(string name)
+    private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(
+        byte[] json, long dataLength)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (!_entries.TryGetValue(name, out var entry))
-            throw new KeyNotFoundException($"The safetensors file has no tensor '{name}'.");
-        var tensor = empty([.. entry.Shape], entry.Type, CPU);
-        if (entry.Length > 0)
-            new ReadOnlySpan<byte>(_data + entry.Offset, checked((int)entry.Length)).CopyTo(tensor.bytes);
-        return tensor;
-    }
-
-    /// <summary>Every tensor by name.</summary>
-    public Dictionary<string, Tensor> LoadAll() => _entries.Keys.ToDictionary(name => name, Load);
-
-    public void Dispose()
-    {
-        if (!_disposed)
-            _owner.Dispose();
-        _disposed = true;
-    }
-
-    private sealed class Mapping : IDisposable
-    {
-        private readonly MemoryMappedFile _file;
-        private readonly MemoryMappedViewAccessor _view;
-
-        public Mapping(string path)
+        JsonDocument document;
+        try
         {
-            _file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-            _view = _file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-            byte* pointer = null;
-            _view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
-            Pointer = pointer + _view.PointerOffset;
+            document = JsonDocument.Parse(json);
         }
-
-        public byte* Pointer { get; }
-
-        public void Dispose()
+        catch (JsonException e)
         {
-            _view.SafeMemoryMappedViewHandle.ReleasePointer();
-            _view.Dispose();
-            _file.Dispose();
+            throw new InvalidDataException($"The safetensors header is not JSON: {e.Message}", e);
+        }
+        using (document)
+        {
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException("The safetensors header is not a JSON object.");
+            try
+            {
+                return Parse(document.RootElement, dataLength);
+            }
+            // GetString throws this for an escaped half of a surrogate pair.
+            catch (InvalidOperationException e)
+            {
+                throw new InvalidDataException("The safetensors header contains text that is not valid Unicode.", e);
+            }
         }
     }
+
+    private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(
+        JsonElement root, long dataLength)
+    {
+        var metadata = new Dictionary<string, string>();
+        var names = new HashSet<string>();
+        var entries = ImmutableArray.CreateBuilder<SafetensorsEntry>();
+        foreach (var property in root.EnumerateObject())
+        {
+            if (!names.Add(property.Name))
+                throw Invalid(property.Name, "appears twice");
+            if (property.Name == Safetensors.MetadataKey)
+                ReadMetadata(property.Value, metadata);
+            else
+                entries.Add(ReadEntry(property.Name, property.Value, dataLength));
+        }
+        RequireSeamless(entries, dataLength);
+        return (entries.ToImmutable(), metadata);
+    }
+
+    private static void ReadMetadata(JsonElement value, Dictionary<string, string> metadata)
+    {
+        if (value.ValueKind != JsonValueKind.Object)
+            throw Invalid(Safetensors.MetadataKey, "is not an object");
+        foreach (var property in value.EnumerateObject())
+        {
+            if (property.Value.ValueKind != JsonValueKind.String)
+                throw Invalid(Safetensors.MetadataKey, $"has a value for '{property.Name}' that is not a string");
+            metadata[property.Name] = property.Value.GetString()!;
+        }
+    }
+
+    private static SafetensorsEntry ReadEntry(string name, JsonElement value, long dataLength)
+    {
+        if (value.ValueKind != JsonValueKind.Object)
+            throw Invalid(name, "is not an object");
+        if (!value.TryGetProperty("dtype", out var dtype) || dtype.ValueKind != JsonValueKind.String)
+            throw Invalid(name, "has no dtype");
+        if (Safetensors.FindType(dtype.GetString()) is not { } type)
+            throw Invalid(name, $"has the dtype {dtype.GetString()}, which is not supported");
+        var shape = ReadIntegers(name, value, "shape");
+        if (shape.Length > MostAxes)
+            throw Invalid(name, $"has {shape.Length} axes, more than {MostAxes}");
+        if (ReadIntegers(name, value, "data_offsets") is not [var begin, var end])
+            throw Invalid(name, "has no pair of data_offsets");
+        if (begin > end)
+            throw Invalid(name, $"claims the bytes {begin} to {end}");
+        if (end > dataLength)
+            throw Invalid(name, $"claims the bytes {begin} to {end} of {dataLength}: the file is cut off. Copy or download it again");
+        if (ByteLength(name, shape, type.Size) is var length && length != end - begin)
+        {
+            throw Invalid(
+                name,
+                $"needs {length} bytes for the shape [{string.Join(", ", shape)}] and dtype {dtype.GetString()}, but has {end - begin}");
+        }
+        return new(name, type.Type, shape, begin, length);
+    }
+
+    private static ImmutableArray<long> ReadIntegers(string name, JsonElement value, string property)
+    {
+        if (!value.TryGetProperty(property, out var array) || array.ValueKind != JsonValueKind.Array)
+            throw Invalid(name, $"has no {property}");
+        var integers = ImmutableArray.CreateBuilder<long>(array.GetArrayLength());
+        foreach (var element in array.EnumerateArray())
+        {
+            if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt64(out var integer) || integer < 0)
+                throw Invalid(name, $"has a {property} with a value that is not an integer of at least 0");
+            integers.Add(integer);
+        }
+        return integers.MoveToImmutable();
+    }
+
+    private static long ByteLength(string name, ImmutableArray<long> shape, int elementSize)
+    {
+        try
+        {
+            // An axis of size 0 makes the tensor empty, but must not hide sizes that overflow the strides.
+            var length = shape.Aggregate((long)elementSize, (product, size) => checked(product * Math.Max(size, 1)));
+            return shape.Contains(0) ? 0 : length;
+        }
+        catch (OverflowException e)
+        {
+            throw new InvalidDataException($"The safetensors tensor '{name}' has a shape whose size overflows.", e);
+        }
+    }
+
+    private static void RequireSeamless(IEnumerable<SafetensorsEntry> entries, long dataLength)
+    {
+        var end = 0L;
+        foreach (var entry in entries.OrderBy(entry => entry.Offset).ThenBy(entry => entry.Length))
+        {
+            if (entry.Offset < end)
+                throw Invalid(entry.Name, "overlaps another");
+            if (entry.Offset > end)
+                throw Invalid(entry.Name, $"leaves a gap of {entry.Offset - end} bytes before it");
+            end += entry.Length;
+        }
+        if (end != dataLength)
+            throw new InvalidDataException($"The safetensors file contains {dataLength} bytes of data, but its tensors take {end}.");
+    }
+
+    private static InvalidDataException Invalid(string name, string reason) => new($"The safetensors tensor '{name}' {reason}.");
 }
+
+/// <summary>
+/// A tensor of a safetensors file. Its values take <see cref="Length"/> bytes; <see cref="Offset"/> is relative to the end of the header.
+/// </summary>
+internal sealed record SafetensorsEntry(string Name, ScalarType Type, ImmutableArray<long> Shape, long Offset, long Length)
+    : TensorEntry(Name, Type, Shape);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>A TorchScript module, with the weights it was saved with.</summary>
+/// <summary>A TorchScript module with the weights it was saved with.</summary>
 internal sealed class ScriptNetwork : ModuleNetwork
 {
     private readonly jit.ScriptModule<Tensor, Tensor> _script;
@@ -14,7 +14,7 @@ internal sealed class ScriptNetwork : ModuleNetwork
     {
         _content = script;
         _script = jit.load<Tensor, Tensor>(script);
-        // Not the script itself: it makes its children anew whenever it is asked for them.
+        // The script itself is not registered: it creates new children each time they are requested.
         foreach (var (parameterName, parameter) in _script.named_parameters())
             this.Register(parameterName, parameter);
         foreach (var (bufferName, buffer) in _script.named_buffers())
@@ -30,14 +30,14 @@ internal sealed class ScriptNetwork : ModuleNetwork
 
     public override void train(bool train = true) => _script.train(train);
 
-    /// <summary>Does nothing: the weights are those of the script.</summary>
+    /// <summary>Does nothing: the script has its own weights.</summary>
     public override void Initialize(Generator generator)
     {
     }
 
     protected override Tensor Compute(Tensor x) => _script.call(x);
 
-    // The script moves its tensors in place, so that those registered here move with it.
+    // The script moves its tensors in place, which moves the tensors registered here as well.
     protected override nn.Module _to(Device device, ScalarType dtype, bool non_blocking)
     {
         _script.to(device, dtype, non_blocking);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// Works out shapes: an interpreter that computes no value. Values that do not go together throw an <see cref="ArgumentException"/>.
+/// Computes only shapes, not values. An operator whose operands do not fit together throws an <see cref="ArgumentException"/>.
 /// </summary>
 internal class ShapeOperators : IOperators<long[]>
 {
@@ -38,7 +38,9 @@ internal class ShapeOperators : IOperators<long[]>
 
     public long[] Activate(Activation activation, long[] x) => x;
 
-    public long[] Add(long[] x, long[] y) => x.SequenceEqual(y) ? x : throw Wrong($"{Describe(x)} and {Describe(y)} are not of one shape.");
+    public long[] Add(long[] x, long[] y) => x.SequenceEqual(y)
+        ? x
+        : throw Wrong($"The shapes {Describe(x)} and {Describe(y)} differ.");
 
     public long[] Combine(BinaryOperator combination, long[] x, long[] y) => Broadcast(x, y);
 
@@ -63,21 +65,21 @@ internal class ShapeOperators : IOperators<long[]>
 
     public long[] Pad(long[] before, long[] after, double value, long[] x) => before.Length == x.Length && after.Length == x.Length
         ? [.. x.Index().Select(axis => checked(before[axis.Index] + axis.Item + after[axis.Index]))]
-        : throw Wrong($"{before.Length} axes cannot be padded in {Describe(x)}.");
+        : throw Wrong($"A padding of {before.Length} axes does not fit {Describe(x)}.");
 
     public long[] Reshape(long[] sizes, long[] x)
     {
         var (all, known) = (Product(x), Product(sizes.Where(size => size >= 0)));
         if (Array.IndexOf(sizes, -1) is var open and >= 0 && known > 0 && all % known == 0)
             return [.. sizes[..open], all / known, .. sizes[(open + 1)..]];
-        return !sizes.Contains(-1) && all == known ? sizes : throw Wrong($"{Describe(x)} cannot become {Describe(sizes)}.");
+        return !sizes.Contains(-1) && all == known ? sizes : throw Wrong($"{Describe(x)} cannot be reshaped to {Describe(sizes)}.");
     }
 
     public long[] Flatten(int axis, long[] x) => [.. x[..axis], Product(x[axis..])];
 
     public long[] Permute(long[] axes, long[] x) => axes.Order().SequenceEqual(Enumerable.Range(0, x.Length).Select(i => (long)i))
         ? [.. axes.Select(axis => x[axis])]
-        : throw Wrong($"{Describe(axes)} is no order of the axes of {Describe(x)}.");
+        : throw Wrong($"{Describe(axes)} is not a permutation of the axes of {Describe(x)}.");
 
     public long[] Slice(long axis, long start, long end, long step, long[] x) => 0 <= start && start < end && end <= x[axis] && step > 0
         ? [.. x[..(int)axis], (end - start + step - 1) / step, .. x[((int)axis + 1)..]]
@@ -85,27 +87,28 @@ internal class ShapeOperators : IOperators<long[]>
 
     public long[] Gather(long axis, long[] indices, long[] x) => Array.TrueForAll(indices, index => 0 <= index && index < x[axis])
         ? [.. x[..(int)axis], indices.Length, .. x[((int)axis + 1)..]]
-        : throw Wrong($"Axis {axis} of {Describe(x)} has no values of the numbers {Describe(indices)}.");
+        : throw Wrong($"Axis {axis} of {Describe(x)} does not have all of the indices {Describe(indices)}.");
 
     public long[] Concat(long axis, long[][] values)
     {
         var first = values[0];
         if (!Array.TrueForAll(values, x => x.Length == first.Length && x.Index().All(a => a.Index == axis || a.Item == first[a.Index])))
-            throw Wrong($"{string.Join(", ", values.Select(Describe))} cannot be joined on axis {axis}.");
+            throw Wrong($"{string.Join(", ", values.Select(Describe))} cannot be concatenated along axis {axis}.");
         return [.. first[..(int)axis], values.Sum(x => x[axis]), .. first[((int)axis + 1)..]];
     }
 
-    public long[] Repeat(long[] x, long[] like) => x.Length > 0 && x[0] == 1 ? [like[0], .. x[1..]]
+    public long[] Repeat(long[] x, long[] like) => x.Length > 0 && x[0] == 1
+        ? [like[0], .. x[1..]]
         : throw Wrong($"{Describe(x)} cannot be repeated for each image.");
 
     public long[] Dropout(double probability, long[] x) => x;
 
     public long[] StochasticDepth(double probability, long[] x) => x;
 
-    /// <summary>"[1, 3, 224, 224]".</summary>
+    /// <summary>A shape as text, such as "[1, 3, 224, 224]".</summary>
     public static string Describe(long[] x) => $"[{string.Join(", ", x)}]";
 
-    /// <exception cref="OverflowException">There are more values than any memory has.</exception>
+    /// <exception cref="OverflowException">The product exceeds 64 bits.</exception>
     protected static long Product(IEnumerable<long> sizes) => sizes.Aggregate(1L, (product, size) => checked(product * size));
 
     private static long[] Slide(long[] x, long[] kernel, long[] stride, long[] padding, long[] dilation)
@@ -114,9 +117,10 @@ internal class ShapeOperators : IOperators<long[]>
         for (var i = 0; i < 2; i++)
         {
             var reach = checked((dilation[i] * (kernel[i] - 1)) + 1);
-            if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 || padding[i] < 0 || reach > checked(x[i + 2] + (2 * padding[i])))
+            var padded = checked(x[i + 2] + (2 * padding[i]));
+            if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 || padding[i] < 0 || reach > padded)
                 throw Wrong($"A window of {reach} values with a stride of {stride[i]} does not fit into {Describe(x)}.");
-            sizes[i] = Extent.Of(x[i + 2], reach, stride[i], padding[i]);
+            sizes[i] = ((padded - reach) / stride[i]) + 1;
         }
         return sizes;
     }
@@ -128,7 +132,7 @@ internal class ShapeOperators : IOperators<long[]>
         for (var (i, from) = (0, longer.Length - shorter.Length); i < shorter.Length; i++)
         {
             if (longer[from + i] != shorter[i] && longer[from + i] != 1 && shorter[i] != 1)
-                throw Wrong($"{Describe(x)} and {Describe(y)} do not broadcast.");
+                throw Wrong($"The shapes {Describe(x)} and {Describe(y)} cannot be broadcast.");
             sizes[from + i] = longer[from + i] == 1 ? shorter[i] : longer[from + i];
         }
         return sizes;

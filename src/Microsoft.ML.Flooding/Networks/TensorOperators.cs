@@ -6,12 +6,12 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Computes: each operator is the library's, at once.</summary>
-/// <param name="training">Whether dropout and stochastic depth act. Batch norm goes by the mode of its module.</param>
-/// <param name="generator">What they draw from, a generator of the CPU; the global one of the device when null.</param>
+/// <summary>Computes values with libtorch.</summary>
+/// <param name="training">Whether dropout and stochastic depth are active. Batch norm follows the mode of its module.</param>
+/// <param name="generator">The CPU generator that they draw from. If null, the global generator of the device.</param>
 internal sealed class TensorOperators(bool training, Generator? generator) : IOperators<Tensor>
 {
-    /// <summary>For scoring.</summary>
+    /// <summary>The operators for scoring.</summary>
     public static TensorOperators Instance { get; } = new(false, null);
 
     public Tensor Conv2d(Conv2d conv, Tensor x) => Networks.Convolution.Apply(conv, x, conv.weight, conv.bias);
@@ -31,7 +31,7 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
 
     public Tensor Activate(Activation activation, Tensor x) => activation.Function switch
     {
-        // The gradients of the first three follow from their result, so nothing is lost by overwriting what they are given.
+        // The gradients of the first three are computed from their results, so the input can be overwritten.
         Function.Relu => x.relu_(),
         Function.Clip when activation == Activation.Relu6 => x.relu6_(),
         Function.Sigmoid => x.sigmoid_(),
@@ -58,7 +58,7 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
 
     public Tensor Combine(BinaryOperator combination, Tensor x, Tensor y)
     {
-        // A buffer stays float32 where the network computes in bfloat16, and what it meets must not become float32 with it.
+        // A buffer stays in float32 even if the network computes in bfloat16. The result must not become float32.
         if (x.dtype != y.dtype)
             (x, y) = x.dtype == ScalarType.Float32 ? (x.to(y.dtype), y) : (x, y.to(x.dtype));
         return combination switch
@@ -96,7 +96,7 @@ internal sealed class TensorOperators(bool training, Generator? generator) : IOp
 
     public Tensor Softmax(long axis, Tensor x) => x.softmax(axis);
 
-    // libtorch wants the last axis first.
+    // libtorch takes the last axis first.
     public Tensor Pad(long[] before, long[] after, double value, Tensor x) =>
         F.pad(x, [.. before.Zip(after).Reverse().SelectMany(ends => new[] { ends.First, ends.Second })], PaddingModes.Constant, value);
 

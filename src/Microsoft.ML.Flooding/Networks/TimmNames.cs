@@ -3,12 +3,12 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Flooding.Networks;
 
-/// <summary>Where timm names the tensors of a network otherwise than torchvision. Its ResNets have the same names.</summary>
+/// <summary>Translates timm's names of tensors to torchvision's. The names in their ResNets are the same.</summary>
 internal static partial class TimmNames
 {
-    /// <summary>torchvision's name of a tensor; a name that is no timm name stays.</summary>
-    /// <param name="name">In the file.</param>
-    /// <param name="own">The names of the network, which tell it apart from its relatives.</param>
+    /// <summary>torchvision's name of a tensor. A name that is not timm's is returned unchanged.</summary>
+    /// <param name="name">The name in the file.</param>
+    /// <param name="own">The names in the network, which identify its architecture.</param>
     public static string ToTorchvision(string name, IReadOnlySet<string> own)
     {
         if (own.Contains("features.1.0.layer_scale"))
@@ -23,8 +23,11 @@ internal static partial class TimmNames
             var part = block.Groups["part"].Value switch
             {
                 "gamma" => "layer_scale",
-                var rest => rest.Replace("conv_dw.", "block.0.", StringComparison.Ordinal).Replace("norm.", "block.2.", StringComparison.Ordinal)
-                    .Replace("mlp.fc1.", "block.3.", StringComparison.Ordinal).Replace("mlp.fc2.", "block.5.", StringComparison.Ordinal),
+                var rest => rest
+                    .Replace("conv_dw.", "block.0.", StringComparison.Ordinal)
+                    .Replace("norm.", "block.2.", StringComparison.Ordinal)
+                    .Replace("mlp.fc1.", "block.3.", StringComparison.Ordinal)
+                    .Replace("mlp.fc2.", "block.5.", StringComparison.Ordinal),
             };
             return $"features.{(2 * Number(block, "stage")) + 1}.{Number(block, "block")}.{part}";
         }
@@ -35,20 +38,28 @@ internal static partial class TimmNames
 
     private static string MobileNet(string name, IReadOnlySet<string> own)
     {
-        var layers = own.Where(entry => entry.StartsWith("features.", StringComparison.Ordinal)).Select(entry => entry.Split('.')[1]).Distinct().Count();
+        var layers = own.Where(entry => entry.StartsWith("features.", StringComparison.Ordinal))
+            .Select(entry => entry.Split('.')[1]).Distinct().Count();
         var last = $"features.{layers - 1}.";
         var isV3 = own.Contains("classifier.3.weight");
         if (MobileNetBlock().Match(name) is not { Success: true } match)
         {
-            return Renamed(name, ("conv_stem.", "features.0.0."), ("bn1.", "features.0.1."), ("bn2.", last + "1."),
-                isV3 ? ("conv_head.", "classifier.0.") : ("conv_head.", last + "0."), ("classifier.", isV3 ? "classifier.3." : "classifier.1."));
+            return Renamed(
+                name,
+                ("conv_stem.", "features.0.0."),
+                ("bn1.", "features.0.1."),
+                ("bn2.", last + "1."),
+                ("conv_head.", isV3 ? "classifier.0." : last + "0."),
+                ("classifier.", isV3 ? "classifier.3." : "classifier.1."));
         }
         var (stage, block, part) = (Number(match, "stage"), Number(match, "block"), match.Groups["part"].Value);
         if (part.StartsWith("conv.", StringComparison.Ordinal))
             return last + "0." + part["conv.".Length..];
-        // EfficientNet keeps timm's stages; the MobileNets number their blocks through.
+        // EfficientNet has timm's stages; the MobileNets number their blocks consecutively.
         var keepsStages = own.Contains("features.1.0.block.0.0.weight");
-        int[] blocks = isV3 ? own.Contains("features.15.block.0.0.weight") ? [1, 2, 3, 4, 2, 3] : [1, 2, 3, 2, 3] : [1, 2, 3, 4, 3, 3, 1];
+        int[] blocks = !isV3 ? [1, 2, 3, 4, 3, 3, 1]
+            : own.Contains("features.15.block.0.0.weight") ? [1, 2, 3, 4, 2, 3]
+            : [1, 2, 3, 2, 3];
         if (isV3 && stage == blocks.Length)
             return last + (part.StartsWith("bn1.", StringComparison.Ordinal) ? "1." + part["bn1.".Length..] : part);
         var prefix = keepsStages
@@ -62,10 +73,26 @@ internal static partial class TimmNames
         var container = isV2 ? "conv" : "block";
         var (projection, norm) = isV2 ? ($"{project}.", $"{project + 1}.") : ($"{project}.0.", $"{project}.1.");
         return prefix + Renamed(part, expands
-            ? [("conv_pw.", $"{container}.0.0."), ("bn1.", $"{container}.0.1."), ("conv_dw.", $"{container}.1.0."), ("bn2.", $"{container}.1.1."),
-                ("se.conv_reduce.", "block.2.fc1."), ("se.conv_expand.", "block.2.fc2."), ("conv_pwl.", $"{container}.{projection}"), ("bn3.", $"{container}.{norm}")]
-            : [("conv_dw.", $"{container}.0.0."), ("bn1.", $"{container}.0.1."),
-                ("se.conv_reduce.", "block.1.fc1."), ("se.conv_expand.", "block.1.fc2."), ("conv_pw.", $"{container}.{projection}"), ("bn2.", $"{container}.{norm}")]);
+            ?
+            [
+                ("conv_pw.", $"{container}.0.0."),
+                ("bn1.", $"{container}.0.1."),
+                ("conv_dw.", $"{container}.1.0."),
+                ("bn2.", $"{container}.1.1."),
+                ("se.conv_reduce.", "block.2.fc1."),
+                ("se.conv_expand.", "block.2.fc2."),
+                ("conv_pwl.", $"{container}.{projection}"),
+                ("bn3.", $"{container}.{norm}"),
+            ]
+            :
+            [
+                ("conv_dw.", $"{container}.0.0."),
+                ("bn1.", $"{container}.0.1."),
+                ("se.conv_reduce.", "block.1.fc1."),
+                ("se.conv_expand.", "block.1.fc2."),
+                ("conv_pw.", $"{container}.{projection}"),
+                ("bn2.", $"{container}.{norm}"),
+            ]);
     }
 
     private static string Renamed(string name, params (string From, string To)[] prefixes)
@@ -79,7 +106,9 @@ internal static partial class TimmNames
     }
 
     private static int Number(Match match, string group) =>
-        int.TryParse(match.Groups[group].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < 100 ? number : 99;
+        int.TryParse(match.Groups[group].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < 100
+            ? number
+            : 99;
 
     [GeneratedRegex(@"^stages\.(?<stage>\d+)\.blocks\.(?<block>\d+)\.(?<part>.+)$")]
     private static partial Regex ConvNeXtBlock();

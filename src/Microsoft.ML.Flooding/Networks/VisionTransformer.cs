@@ -9,7 +9,7 @@ namespace Microsoft.ML.Flooding.Networks;
 /// Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, arXiv:2010.11929, in the smaller sizes of Touvron et al.
 /// (ICML 2021, arXiv:2012.12877). Parameters as timm names them.
 /// </summary>
-/// <remarks>Pixels beyond the last whole patch are not seen.</remarks>
+/// <remarks>Pixels beyond the last whole patch are ignored.</remarks>
 internal sealed class VisionTransformer : Network
 {
     private const double Epsilon = 1e-6;
@@ -19,10 +19,14 @@ internal sealed class VisionTransformer : Network
     private readonly Stack _blocks;
     private readonly LayerNorm _norm;
 
-    public VisionTransformer(VisionTransformerConfiguration configuration, int patch, ImageShape shape, int classes) : base(nameof(VisionTransformer))
+    public VisionTransformer(VisionTransformerConfiguration configuration, int patch, ImageShape shape, int classes)
+        : base(nameof(VisionTransformer))
     {
         if (Math.Min(shape.Height, shape.Width) < patch)
-            throw new ArgumentException($"This vision transformer needs images of at least {patch} x {patch} pixels, but these are {shape}.");
+        {
+            throw new ArgumentException(
+                $"This vision transformer needs images of at least {patch} x {patch} pixels; these are {shape}.");
+        }
         _patch = patch;
         Grid = GridOf(shape);
         var width = configuration.Width;
@@ -30,25 +34,26 @@ internal sealed class VisionTransformer : Network
         this.Register("pos_embed", Parameter(zeros(1, 1 + (Grid.Height * Grid.Width), width)));
         _patches = Conv2d(shape.Channels, width, patch, patch);
         this.Register("patch_embed", new Naming(("proj", _patches)));
-        _blocks = this.Register("blocks", new Stack(Enumerable.Range(0, configuration.Depth).Select(_ => new Encoder(width, configuration.Heads))));
+        _blocks = this.Register(
+            "blocks", new Stack(Enumerable.Range(0, configuration.Depth).Select(_ => new Encoder(width, configuration.Heads))));
         _norm = this.Register("norm", LayerNorm(width, Epsilon));
         Head = this.Register("head", Linear(width, classes));
     }
 
     public override Linear Head { get; }
 
-    /// <summary>The patches an image is cut into, which have a position each.</summary>
+    /// <summary>The number of patches that an image is divided into. Each has a position embedding.</summary>
     public (int Height, int Width) Grid { get; }
 
-    // Looked up each time, since moving a module to a device or type replaces its parameters.
+    // Not stored in a field: moving a module to another device or type replaces its parameters.
     private Parameter ClassToken => get_parameter("cls_token")!;
 
     public Parameter Positions => get_parameter("pos_embed")!;
 
-    /// <summary>The patches that images of this shape are cut into.</summary>
+    /// <summary>The number of patches that images of this shape are divided into.</summary>
     public (int Height, int Width) GridOf(ImageShape shape) => (shape.Height / _patch, shape.Width / _patch);
 
-    /// <summary>The side of a patch of the images' own resolution, by the stem.</summary>
+    /// <summary>The side of a patch, in pixels, for a stem.</summary>
     public static int PatchOf(bool smallStem, ImageShape shape) => smallStem ? Math.Max(shape.Height, shape.Width) <= 32 ? 4 : 8 : 16;
 
     public override T Features<T>(IOperators<T> op, T x)
@@ -110,7 +115,7 @@ internal sealed class VisionTransformer : Network
     }
 }
 
-/// <summary>The width of a token, the number of blocks and of attention heads.</summary>
+/// <summary>The width of a token, the number of blocks, and the number of attention heads.</summary>
 internal sealed record VisionTransformerConfiguration(int Width, int Depth, int Heads)
 {
     public static VisionTransformerConfiguration Tiny { get; } = new(192, 12, 3);

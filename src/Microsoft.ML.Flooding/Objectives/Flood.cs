@@ -5,13 +5,13 @@ namespace Microsoft.ML.Flooding.Objectives;
 
 /// <summary>
 /// |J - b| + b on the mini-batch mean J (Ishida et al., "Do We Need Zero Training Loss After Achieving Zero Training Error?", ICML 2020):
-/// descent above the level b, ascent below it.
+/// gradient descent above the level b, ascent below it.
 /// </summary>
 internal sealed class Flood(double level) : Objective
 {
     /// <summary>
-    /// The gradient of |J - b| is that of J times the sign of J - b. Taken so, none of it need be differentiated: among the matrices of a small network's
-    /// step each operator on a scalar costs what it takes to bring its code into the caches.
+    /// The gradient of |J - b| is the gradient of J times the sign of J - b. In this form, autograd does not differentiate the absolute
+    /// value. That matters for small networks, where each additional operator on a scalar takes a noticeable part of a step.
     /// </summary>
     public override Descent Of(BatchLoss loss)
     {
@@ -21,6 +21,6 @@ internal sealed class Flood(double level) : Objective
         return new(minimised, sign, sign);
     }
 
-    /// <summary>The objective of a level: at zero the cross-entropy never falls below it, and the extra operations are spared.</summary>
+    /// <summary>The objective for a level. At 0 it is <see cref="CrossEntropy"/>: no loss is below 0.</summary>
     public static Objective At(double level) => level == 0 ? new CrossEntropy() : new Flood(level);
 }

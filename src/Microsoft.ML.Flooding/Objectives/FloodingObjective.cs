@@ -1,31 +1,39 @@
 using Microsoft.ML.Flooding.Objectives;
+using TorchSharp;
 
 namespace Microsoft.ML.Flooding;
 
-/// <summary>What training minimises in place of the mean loss: the flood of Ishida et al. and its successors.</summary>
+/// <summary>What training minimizes instead of the mean loss: the flood of Ishida et al. or one of its successors.</summary>
 /// <remarks>
-/// All but <see cref="Flood"/> and <see cref="ClassWise()"/> hold every sample, not the mean, at its level, and so leave a network under-confident by design:
-/// <see cref="FloodedImageClassificationTrainer.Options.FitTemperature"/> gives its probabilities back.
+/// All objectives except <see cref="Flood"/> and <see cref="ClassWise()"/> keep the loss of each sample, not the mean, near its level. The
+/// network is then underconfident by design; <see cref="FloodedImageClassificationTrainer.Options.FitTemperature"/> calibrates its
+/// probabilities.
 /// </remarks>
 public abstract record FloodingObjective
 {
     private protected FloodingObjective() { }
 
     /// <summary>
-    /// |J - b| + b on the mean loss J of a mini-batch, with b of <see cref="TrainingOptions.FloodLevel"/> (Ishida et al., ICML 2020). The default.
+    /// |J - b| + b on the mean loss J of a mini-batch, where b is <see cref="TrainingOptions.FloodLevel"/> (Ishida et al., ICML 2020). The
+    /// default.
     /// </summary>
     public static FloodingObjective Flood { get; } = new FloodObjective();
 
     /// <summary>
-    /// The mean of |l - b| + b over the losses l of the samples, with b of <see cref="TrainingOptions.FloodLevel"/> (Xie et al., ICLR 2022).
+    /// The mean of |l - b| + b over the losses l of the samples, where b is <see cref="TrainingOptions.FloodLevel"/> (iFlood: Xie et al.,
+    /// ICLR 2022).
     /// </summary>
-    public static FloodingObjective IFlood { get; } = new IFloodObjective();
+    public static FloodingObjective IndividualFlood { get; } = new IndividualFloodObjective();
 
     /// <summary>
-    /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, with theta of
-    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024): ascent and descent as in <see cref="IFlood"/>, fading near the level.
+    /// theta + sigma^2 times the mean of sqrt(1 + ((l - theta) / sigma)^2) - 1 over the losses l of the samples, where theta is
+    /// <see cref="TrainingOptions.FloodLevel"/> (Holland and Nakatani, 2024). As <see cref="IndividualFlood"/>, with a gradient that fades
+    /// near the level.
     /// </summary>
-    /// <param name="sigma">The width of the fading in units of the loss, from 1e-6 to 1e6; towards 0 it becomes <see cref="IFlood"/>, scaled by sigma.</param>
+    /// <param name="sigma">
+    /// The width of the region in which the gradient fades, in units of the loss, from 1e-6 to 1e6. Default: 1. For a sigma near 0, the
+    /// objective is <see cref="IndividualFlood"/> scaled by sigma.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="sigma"/> is out of its range.</exception>
     public static FloodingObjective SoftAscentDescent(double sigma = 1)
     {
@@ -35,35 +43,37 @@ public abstract record FloodingObjective
     }
 
     /// <summary>
-    /// As <see cref="IFlood"/>, with a level a sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the probability that an auxiliary
-    /// network, trained without the sample, gives to its label. <see cref="TrainingOptions.FloodLevel"/> is not used.
+    /// As <see cref="IndividualFlood"/>, with a level for each sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the
+    /// probability that an auxiliary network, trained without the sample, gives to its label. <see cref="TrainingOptions.FloodLevel"/> is
+    /// not used.
     /// </summary>
     /// <param name="gamma">
-    /// Correction of the auxiliary predictions towards the labels, in [0, 1]: at 0 a sample's level is its held-out loss, at 1 every level is 0.
-    /// No level is above -ln(gamma), so a label keeps a probability of about gamma or more, however wrong it is: the limit is 0.69 at the
-    /// default of 0.5 and 3.0 at 0.05. Choose a small gamma for noisy labels. The authors' sweep goes from 0.05 to 0.95 for each task; try several and compare <see cref="TrainingHistory.ValidationAccuracy"/>.
+    /// Correction of the auxiliary predictions toward the labels, in [0, 1]. Default: 0.5. At 0, the level of a sample is its held-out
+    /// loss; at 1, every level is 0. No level is above -ln(gamma), so the network learns to give a label, even a wrong one, a probability
+    /// of about gamma or more: the limit is 0.69 at 0.5 and 3.0 at 0.05. Choose a small gamma for noisy labels. The authors try values from
+    /// 0.05 to 0.95 for each task; try several and compare <see cref="TrainingHistory.ValidationAccuracy"/>.
     /// </param>
     /// <param name="folds">
-    /// Auxiliary networks, at least 2: each is trained, plain, on all but its share of the training images. Where there is validation data,
-    /// the network of the epoch with the highest validation accuracy predicts, otherwise that of the last epoch. Fit trains for
-    /// <paramref name="folds"/> + 1 times as long, less what the smaller sets save.
+    /// The number of auxiliary networks, at least 2. Default: 5. Each one is trained without a flood on the training images outside its
+    /// fold. With validation data, the weights of the epoch with the highest validation accuracy make the predictions; without, those of
+    /// the last epoch. Fit takes up to <paramref name="folds"/> + 1 times as long.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
     public static FloodingObjective AdaFlood(double gamma = 0.5, int folds = 5)
     {
         if (gamma is not (>= 0 and <= 1))
-            throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "Gamma must be in [0, 1].");
+            throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "Gamma must be from 0 to 1.");
         ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
         return new AdaFloodObjective(gamma, folds);
     }
 
     /// <summary>
-    /// A flood on the mean loss of each class present in a mini-batch, weighted by its share of the batch (Aizawa et al., 2025), with levels
-    /// from the frequencies of the classes: b n_c / n_max for a class of n_c training images, where n_max is the number of the largest class
-    /// and b is <see cref="TrainingOptions.FloodLevel"/>. Rare classes are learned further than frequent ones.
+    /// A flood on the mean loss of each class present in a mini-batch, weighted by its share of the batch (Aizawa et al., 2025). The level
+    /// of a class with n_c training images is b n_c / n_max, where n_max is the number of images of the largest class and b is
+    /// <see cref="TrainingOptions.FloodLevel"/>. Rare classes are trained to a lower loss than frequent ones.
     /// </summary>
     /// <remarks>
-    /// This formula for the levels is ours, not the paper's. <see cref="ClassWise(IReadOnlyList{float})"/> takes levels from elsewhere.
+    /// This formula for the levels is not from the paper. Use <see cref="ClassWise(IReadOnlyList{float})"/> to set your own levels.
     /// </remarks>
     public static FloodingObjective ClassWise() => new ClassWiseObjective(null);
 
@@ -81,21 +91,44 @@ public abstract record FloodingObjective
         return new ClassWiseObjective([.. levels]);
     }
 
-    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> is plain training.</summary>
+    /// <summary>An objective of your own: a function of the losses of a mini-batch's samples.</summary>
+    /// <param name="name">
+    /// The name of the function in logs and checkpoints. A checkpoint is continued only under the same name: change it when you change the
+    /// function.
+    /// </param>
+    /// <param name="function">
+    /// From the cross-entropy of each sample, float32 [N] on the device of the network, to the value to minimize, a float32 scalar. If images
+    /// have weights, each loss is multiplied by its weight, which is 1 on average over the training set. The function is called in every step.
+    /// Tensors that it creates are disposed of after the step. It must not change the losses in place. An exception that it throws ends the
+    /// training and reaches the caller of Fit.
+    /// </param>
+    /// <param name="flooded">
+    /// Whether the value J is flooded: |J - b| + b is minimized, with b of <see cref="TrainingOptions.FloodLevel"/>; at a level of 0, J itself.
+    /// If false, J is minimized and <see cref="TrainingOptions.FloodLevel"/> is not used. Default: false.
+    /// </param>
+    /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>
+    public static FloodingObjective FromFunction(string name, Func<torch.Tensor, torch.Tensor> function, bool flooded = false)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(function);
+        return new FunctionFloodingObjective(name, function, flooded);
+    }
+
+    /// <summary>Whether training with it at a <see cref="TrainingOptions.FloodLevel"/> has no flood.</summary>
     internal virtual bool IsPlainAt(float floodLevel) => floodLevel == 0;
 
-    /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has a say, so that a search over levels makes sense.</summary>
+    /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has an effect. If not, there is no level to search for.</summary>
     internal virtual bool UsesFloodLevel => true;
 
     /// <summary>
-    /// Whether it is defined for mixed samples. A mixed sample has a loss, so floods on losses are; it has no one class and no one held-out loss.
+    /// Whether the objective is defined for mixed samples. A mixed sample has a loss, but neither a single class nor a held-out loss.
     /// </summary>
     internal virtual bool AllowsMixup => true;
 
     /// <summary>The objective of a run.</summary>
-    /// <param name="floodLevel">Of the run.</param>
-    /// <param name="facts">What the levels may be made from.</param>
-    /// <exception cref="InvalidOperationException">The objective does not suit the training set; the message says why.</exception>
+    /// <param name="floodLevel">The flood level of the run.</param>
+    /// <param name="facts">What the objective can compute its levels from.</param>
+    /// <exception cref="InvalidOperationException">The objective does not fit the training set; the message says why.</exception>
     internal abstract Objective At(float floodLevel, ObjectiveFacts facts);
 
     /// <inheritdoc/>
@@ -110,17 +143,17 @@ public abstract record FloodingObjective
         private protected override string Describe() => nameof(Flood);
     }
 
-    private sealed record IFloodObjective : FloodingObjective
+    private sealed record IndividualFloodObjective : FloodingObjective
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
-            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IFlood(floodLevel);
+            IsPlainAt(floodLevel) ? new CrossEntropy() : new Objectives.IndividualFlood(floodLevel);
 
-        private protected override string Describe() => nameof(IFlood);
+        private protected override string Describe() => nameof(IndividualFlood);
     }
 
     private sealed record SoftAscentDescentObjective(double Sigma) : FloodingObjective
     {
-        // Even at theta = 0 small losses pull less than large ones.
+        // Even at theta = 0, small losses have a smaller gradient than large ones.
         internal override bool IsPlainAt(float floodLevel) => false;
 
         internal override Objective At(float floodLevel, ObjectiveFacts facts) => new Objectives.SoftAscentDescent(floodLevel, Sigma);
@@ -142,6 +175,18 @@ public abstract record FloodingObjective
         private protected override string Describe() => FormattableString.Invariant($"{nameof(AdaFlood)}(gamma: {Gamma}, folds: {Folds})");
     }
 
+    private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded) : FloodingObjective
+    {
+        internal override bool IsPlainAt(float floodLevel) => !Flooded || floodLevel == 0;
+
+        internal override bool UsesFloodLevel => Flooded;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
+            new FunctionObjective(Name, Function, IsPlainAt(floodLevel) ? null : floodLevel);
+
+        private protected override string Describe() => $"{nameof(FromFunction)}({Name}{(Flooded ? ", flooded" : "")})";
+    }
+
     private sealed record ClassWiseObjective(float[]? Levels) : FloodingObjective
     {
         internal override bool IsPlainAt(float floodLevel) => Levels is null ? floodLevel == 0 : Levels.All(l => l == 0);
@@ -155,15 +200,17 @@ public abstract record FloodingObjective
             if (IsPlainAt(floodLevel))
                 return new CrossEntropy();
             if (Levels is { } levels && levels.Length != facts.ClassCounts.Count)
-                throw new InvalidOperationException($"{nameof(ClassWise)} was given {levels.Length} levels, and there are {facts.ClassCounts.Count} classes.");
+                throw new InvalidOperationException(
+                    $"{nameof(FloodingObjective)}.{nameof(ClassWise)} has {levels.Length} levels, but the training data has "
+                    + $"{facts.ClassCounts.Count} classes. Set one level for each class.");
             var largest = facts.ClassCounts.Max();
             var values = Levels ?? [.. facts.ClassCounts.Select(n => (float)(floodLevel * (double)n / largest))];
-            return new Objectives.ClassWise(TorchSharp.torch.tensor(values, device: facts.Device));
+            return new Objectives.ClassWise(torch.tensor(values, device: facts.Device));
         }
 
         private protected override string Describe() => Levels is null
             ? $"{nameof(ClassWise)}(by frequency)"
-            : FormattableString.Invariant($"{nameof(ClassWise)}({string.Join(", ", Levels.Select(l => FormattableString.Invariant($"{l}")))})");
+            : $"{nameof(ClassWise)}({string.Join(", ", Levels.Select(l => FormattableString.Invariant($"{l}")))})";
 
         public bool Equals(ClassWiseObjective? other) =>
             other is not null && (Levels is null ? other.Levels is null : other.Levels is { } levels && Levels.SequenceEqual(levels));

@@ -3,8 +3,9 @@ using Microsoft.ML.Flooding.Runtime;
 namespace Microsoft.ML.Flooding.Objectives;
 
 /// <summary>
-/// theta + sigma^2 times the mean of rho((l - theta) / sigma) with rho(u) = sqrt(1 + u^2) - 1 over the samples' losses l (Holland and Nakatani,
-/// "Soft ascent-descent as a stable and flexible alternative to flooding", NeurIPS 2024): a sample near the level pulls little either way.
+/// theta + sigma^2 times the mean of rho((l - theta) / sigma) over the samples' losses l, with rho(u) = sqrt(1 + u^2) - 1 (Holland and
+/// Nakatani, "Soft ascent-descent as a stable and flexible alternative to flooding", NeurIPS 2024). A sample near the level has a small
+/// gradient.
 /// </summary>
 internal sealed class SoftAscentDescent(double theta, double sigma) : Objective
 {

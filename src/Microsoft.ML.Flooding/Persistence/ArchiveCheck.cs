@@ -4,8 +4,8 @@ using System.IO.Compression;
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
-/// Compares every entry of a .zip with the length and the CRC-32 that the archive gives for it, which neither .NET nor ML.NET does. No more
-/// than a buffer is held, whatever the archive claims.
+/// Compares each entry of a .zip with the length and the CRC-32 in the archive, which neither .NET nor ML.NET does. It holds only one
+/// buffer in memory, whatever sizes the archive claims.
 /// </summary>
 internal static class ArchiveCheck
 {
@@ -13,7 +13,8 @@ internal static class ArchiveCheck
 
     private static readonly uint[] Table = [.. Enumerable.Range(0, 256).Select(i => Remainder((uint)i))];
 
-    /// <exception cref="InvalidDataException">The archive is damaged; the message says where.</exception>
+    /// <summary>Throws if the archive is damaged.</summary>
+    /// <exception cref="InvalidDataException">The archive is damaged; the message names the entry.</exception>
     public static void Require(Stream stream)
     {
         using var archive = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true);
@@ -24,7 +25,7 @@ internal static class ArchiveCheck
             foreach (var entry in archive.Entries)
             {
                 if (!names.Add(entry.FullName.Replace('\\', '/')))
-                    throw new InvalidDataException($"The model file has two entries '{entry.FullName}'.");
+                    throw new InvalidDataException($"The model file is damaged: it has two entries named '{entry.FullName}'.");
                 Require(entry, buffer);
             }
         }
@@ -44,7 +45,9 @@ internal static class ArchiveCheck
                 crc = Table[(byte)(crc ^ value)] ^ (crc >> 8);
         }
         if (length != entry.Length || ~crc != entry.Crc32)
-            throw new InvalidDataException($"The model file is damaged: its entry '{entry.FullName}' is not what was saved.");
+            throw new InvalidDataException(
+                $"The model file is damaged: the content of its entry '{entry.FullName}' does not match the length and the "
+                + "checksum in the archive.");
     }
 
     private static uint Remainder(uint value)

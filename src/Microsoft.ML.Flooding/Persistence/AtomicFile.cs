@@ -1,24 +1,26 @@
 namespace Microsoft.ML.Flooding.Persistence;
 
-/// <summary>Files that are there as a whole or not at all.</summary>
+/// <summary>Writes files either completely or not at all.</summary>
 internal static class AtomicFile
 {
-    // A name has at most 255 bytes; 60 characters take at most 180 of them.
+    // A file name has at most 255 bytes; 60 characters take at most 180 of them.
     private const int LongestPrefix = 60;
 
     /// <summary>
-    /// Writes a temporary file in the same folder, which takes the place of <paramref name="path"/> once it is on the disk. A link stays, and what it
-    /// leads to is replaced; the file keeps its mode. A device or a pipe is written to as it is.
+    /// Writes a temporary file in the same folder and, once it is on the disk, replaces <paramref name="path"/> with it. A symbolic link is
+    /// kept and its target is replaced; the file keeps its mode. A device or a pipe is written to directly.
     /// </summary>
-    /// <param name="path">Where to; the name of the temporary file begins with its name and ends with .tmp.</param>
+    /// <param name="path">
+    /// The path of the file. The name of the temporary file starts with the name of this file and ends with .tmp.
+    /// </param>
     /// <param name="write">Writes the content.</param>
-    /// <exception cref="IOException">The file cannot be written; the one that was there before is there still.</exception>
-    /// <exception cref="UnauthorizedAccessException">The file or its folder may not be written to, or the path is that of a folder.</exception>
+    /// <exception cref="IOException">The file cannot be written. An existing file is unchanged.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file or its folder is denied, or the path is a folder.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         UnixFileMode? mode = null;
-        // Fails as writing in place does: for a file that is read-only, locked, a folder, or in a folder that is missing.
+        // Fails as writing in place does: if the file is read-only, locked or a folder, or if its folder does not exist.
         using (var existing = OpenExisting(path))
         {
             if (existing is not null && !IsRegular(existing))
@@ -38,7 +40,7 @@ internal static class AtomicFile
     {
         var (folder, name) = (Path.GetDirectoryName(path)!, Path.GetFileName(path));
         if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"There is no folder '{folder}' to write '{name}' to.");
+            throw new DirectoryNotFoundException($"The folder '{folder}' for the file '{name}' does not exist. Create it.");
         var temporary = Path.Combine(folder, $"{name[..Math.Min(name.Length, LongestPrefix)]}.{Path.GetRandomFileName()}.tmp");
         try
         {
@@ -47,7 +49,7 @@ internal static class AtomicFile
                 write(file);
                 file.Flush(flushToDisk: true);
             }
-            // On Windows, unlike a move, this keeps attributes and access rights.
+            // On Windows, this keeps attributes and access rights; a move does not.
             if (File.Exists(path))
                 File.Replace(temporary, path, null, ignoreMetadataErrors: true);
             else
@@ -65,7 +67,7 @@ internal static class AtomicFile
     {
         try
         {
-            // Those who read the file do not mind: they keep the old one.
+            // Readers are not affected: they keep the old file.
             return new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         }
         catch (FileNotFoundException)
@@ -74,7 +76,9 @@ internal static class AtomicFile
         }
     }
 
-    /// <summary>Whether it can be replaced: .NET does not say what kind a file is, but a device has no length and does not get one.</summary>
+    /// <summary>
+    /// Whether the file can be replaced. .NET does not report the kind of a file, but the length of a device is always 0.
+    /// </summary>
     private static bool IsRegular(FileStream file)
     {
         if (!file.CanSeek)
@@ -96,20 +100,22 @@ internal static class AtomicFile
         try
         {
             var file = new FileStream(path, options);
-            // The process's umask took bits away.
-            if (!OperatingSystem.IsWindows() && mode is { } asked && File.GetUnixFileMode(file.SafeFileHandle) != asked)
-                File.SetUnixFileMode(file.SafeFileHandle, asked);
+            // The umask of the process may have cleared bits.
+            if (!OperatingSystem.IsWindows() && mode is { } requested && File.GetUnixFileMode(file.SafeFileHandle) != requested)
+                File.SetUnixFileMode(file.SafeFileHandle, requested);
             return file;
         }
         catch (UnauthorizedAccessException e)
         {
             throw new UnauthorizedAccessException(
-                $"The folder '{Path.GetDirectoryName(path)}' may not be written to: the new file is written beside the old one and takes its place. " +
-                "mlContext.Model.Save writes into the old one.", e);
+                $"Access to the folder '{Path.GetDirectoryName(path)}' is denied. The new file is written to this folder before it "
+                + "replaces the old one. Grant write access, or use mlContext.Model.Save, which overwrites the old file in place.", e);
         }
     }
 
-    /// <summary>Whoever watches the file, such as a PredictionEnginePool, waits for a change of it, and a new name is none.</summary>
+    /// <summary>
+    /// Changes the time of the last write. A watcher such as PredictionEnginePool waits for a change of the file, and a rename is not one.
+    /// </summary>
     private static void Touch(string path)
     {
         try
@@ -118,7 +124,7 @@ internal static class AtomicFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The file is there, which is what was asked for.
+            // The file is written, which is what the caller needs.
         }
     }
 
@@ -130,7 +136,7 @@ internal static class AtomicFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // What went wrong before matters more.
+            // The earlier error matters more.
         }
     }
 }

@@ -9,13 +9,14 @@ using TorchSharp;
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
-/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and SHA-256 of the two
-/// entries beside it; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights in torchvision's names. A TorchScript network has
-/// its script in <c>Network.pt</c>, the network of an ONNX file its graph without weights in <c>Network.onnx</c>: the SHA-256 is in the name of the architecture.
+/// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and the SHA-256 of
+/// the first two of the following entries; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights under torchvision's
+/// names; for a TorchScript network its script, <c>Network.pt</c>; for a network from an ONNX file its graph without weights,
+/// <c>Network.onnx</c>. The name of the architecture contains the SHA-256 of the script or the graph.
 /// </summary>
 internal static class ModelFile
 {
-    /// <summary>The name under which ML.NET finds the transformer; at most 24 characters.</summary>
+    /// <summary>The name by which ML.NET finds the transformer; at most 24 characters.</summary>
     public const string LoaderSignature = "FloodedImageClassTransf";
 
     private const string DescriptionEntry = "Model.json";
@@ -23,7 +24,7 @@ internal static class ModelFile
     private const string ScriptEntry = "Network.pt";
     private const string GraphEntry = "Network.onnx";
 
-    // Raise `written` with every change of the format, and `readable` when older libraries cannot read the new format.
+    // Raise `written` with each change of the format, and `readable` if older libraries cannot read the new format.
     private static readonly VersionInfo Version = new(
         modelSignature: "FLOODIMG",
         verWrittenCur: 0x00010001,
@@ -46,20 +47,15 @@ internal static class ModelFile
     {
         context.CheckAtModel();
         context.SetVersionInfo(Version);
-        var json = JsonSerializer.SerializeToUtf8Bytes(description, Json);
-        using var weights = new MemoryStream();
-        Safetensors.Write(weights, network.State(), new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture });
-        var weightBytes = weights.GetBuffer().AsSpan(0, (int)weights.Length);
-        WriteSeal(context.Writer, json);
-        WriteSeal(context.Writer, weightBytes);
-        context.SaveBinaryStream(DescriptionEntry, writer => writer.Write(json));
-        context.SaveBinaryStream(WeightsEntry, writer => writer.Write(weights.GetBuffer(), 0, (int)weights.Length));
+        var metadata = new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture };
+        WriteEntry(context, DescriptionEntry, stream => stream.Write(JsonSerializer.SerializeToUtf8Bytes(description, Json)));
+        WriteEntry(context, WeightsEntry, stream => Safetensors.Write(stream, network.State(), metadata));
         if (network.Content is { } content)
             context.SaveBinaryStream(ContentEntryOf(description), writer => writer.Write(content));
     }
 
     /// <summary>Reads a model.</summary>
-    /// <exception cref="FormatException">The file is damaged, or written by a newer version; the message says which.</exception>
+    /// <exception cref="FormatException">The file is damaged, or a newer version wrote it; the message says which.</exception>
     public static (ModelDescription Description, Network Network) Load(IExceptionContext host, ModelLoadContext context)
     {
         context.CheckAtModel(Version);
@@ -67,26 +63,30 @@ internal static class ModelFile
         {
             var descriptionSeal = ReadSeal(context.Reader);
             var weightsSeal = ReadSeal(context.Reader);
-            var description = JsonSerializer.Deserialize<ModelDescription>(ReadEntry(context, DescriptionEntry, descriptionSeal), Json)
+            var description = ReadEntry(
+                context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
-            return (description, LoadNetwork(description, ReadContent(context, ContentEntryOf(description)), ReadEntry(context, WeightsEntry, weightsSeal)));
+            var content = ReadContent(context, ContentEntryOf(description));
+            return (description, ReadEntry(context, WeightsEntry, weightsSeal, stream => LoadNetwork(description, content, stream)));
         }
-        catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
+        catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException
+            or ArgumentException or OverflowException)
         {
             throw host.ExceptDecode(e, "The model of the flooded image classifier cannot be read: {0}", e.Message);
         }
     }
 
-    private static Network LoadNetwork(ModelDescription description, byte[]? content, byte[] weights)
+    private static Network LoadNetwork(ModelDescription description, byte[]? content, Stream weights)
     {
         using var scope = torch.NewDisposeScope();
         using var file = SafetensorsFile.Read(weights);
         var architecture = Architecture.Load(description.Architecture, content);
         var held = file.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
-        // Before any memory is taken for a network that the file could not fill.
+        // Check before allocating memory for a network that the file cannot fill.
         if (held < architecture.LeastParameters(description.Shape, description.Labels.Count))
-            throw new InvalidDataException($"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
+            throw new InvalidDataException(
+                $"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
         var network = architecture.CreateEmpty(description.Shape, description.Labels.Count);
         try
         {
@@ -110,36 +110,47 @@ internal static class ModelFile
         return content;
     }
 
-    private static void WriteSeal(BinaryWriter writer, ReadOnlySpan<byte> content)
-    {
-        writer.Write((long)content.Length);
-        writer.Write(SHA256.HashData(content));
-    }
+    /// <summary>
+    /// Writes an entry, and its seal to the header. It makes no copy in memory, so the entry may be larger than an array can be.
+    /// </summary>
+    private static void WriteEntry(ModelSaveContext context, string name, Action<Stream> write) =>
+        context.SaveBinaryStream(name, writer =>
+        {
+            // ML.NET's stream is a temporary file, or memory if it cannot create one, so what was written can be read again.
+            var stream = writer.BaseStream;
+            write(stream);
+            stream.Position = 0;
+            var hash = SHA256.HashData(stream);
+            context.Writer.Write(stream.Length);
+            context.Writer.Write(hash);
+        });
 
     private static Seal ReadSeal(BinaryReader reader)
     {
         var length = reader.ReadInt64();
         var hash = reader.ReadBytes(SHA256.HashSizeInBytes);
-        return hash.Length == SHA256.HashSizeInBytes ? new Seal(length, hash) : throw new EndOfStreamException("The header ends too early.");
+        return hash.Length == SHA256.HashSizeInBytes
+            ? new Seal(length, hash)
+            : throw new EndOfStreamException("The header is truncated.");
     }
 
-    private static byte[] ReadEntry(ModelLoadContext context, string name, Seal seal)
+    /// <summary>Reads an entry after checking it against its seal.</summary>
+    private static T ReadEntry<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read)
     {
-        byte[]? content = null;
+        T content = default!;
         var found = context.TryLoadBinaryStream(name, reader =>
         {
-            // The entry decides how much is read, so that a header that lies cannot ask for memory.
-            if (reader.BaseStream.Length != seal.Length)
-                throw new InvalidDataException($"Entry {name} has {reader.BaseStream.Length:N0} bytes instead of {seal.Length:N0}.");
-            content = reader.ReadBytes(checked((int)seal.Length));
+            // ML.NET unpacks the entry to a temporary file, or to memory if it cannot create one, so the stream can seek.
+            var stream = reader.BaseStream;
+            // Check the entry's length first, so that a damaged header cannot make this method allocate memory.
+            if (stream.Length != seal.Length)
+                throw new InvalidDataException($"Entry {name} has {stream.Length:N0} bytes instead of {seal.Length:N0}.");
+            if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(stream), seal.Hash))
+                throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 does not match the header.");
+            stream.Position = 0;
+            content = read(stream);
         });
-        if (!found || content is null)
-            throw new InvalidDataException($"Entry {name} is missing.");
-        if (content.Length != seal.Length)
-            throw new InvalidDataException($"Entry {name} ends after {content.Length:N0} of {seal.Length:N0} bytes.");
-        if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(content), seal.Hash))
-            throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 is not the one in the header.");
-        return content;
+        return found ? content : throw new InvalidDataException($"Entry {name} is missing.");
     }
 
     private readonly record struct Seal(long Length, byte[] Hash);

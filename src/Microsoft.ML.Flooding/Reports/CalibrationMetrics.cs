@@ -5,7 +5,7 @@ using Microsoft.ML.Flooding.Images;
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
-/// How far a classifier's confidence, the probability of its most probable class, is from its accuracy. Compute it with
+/// How far a classifier's confidence (the probability of its most probable class) is from its accuracy. Compute it with
 /// <c>mlContext.MulticlassClassification.EvaluateCalibration</c>.
 /// </summary>
 public sealed record CalibrationMetrics
@@ -14,31 +14,37 @@ public sealed record CalibrationMetrics
 
     private CalibrationMetrics(IReadOnlyList<ReliabilityBin> bins) => Bins = bins;
 
-    /// <summary>Bins of equal width over the confidence, ascending, empty ones included.</summary>
+    /// <summary>Bins of equal width over the confidence, in ascending order, including empty bins.</summary>
     public IReadOnlyList<ReliabilityBin> Bins { get; }
 
-    /// <summary>The rows that were looked at.</summary>
+    /// <summary>The number of evaluated rows.</summary>
     public long Count => Bins.Sum(b => b.Count);
 
     /// <summary>
-    /// The mean over the rows of the distance between confidence and accuracy of their bin, in [0, 1] (Naeini et al., 2015; Guo et al., 2017). 0 is
-    /// perfect.
+    /// The mean over the rows of the difference between the confidence and the accuracy of their bin, in [0, 1] (Naeini et al., 2015; Guo
+    /// et al., 2017). 0 is perfect. NaN if there are no rows.
     /// </summary>
     public double ExpectedCalibrationError => Count == 0 ? double.NaN : Bins.Sum(b => b.Count * Distance(b)) / Count;
 
-    /// <summary>The largest distance between confidence and accuracy of a bin with rows, in [0, 1].</summary>
+    /// <summary>
+    /// The largest difference between the confidence and the accuracy of a bin that has rows, in [0, 1]. NaN if there are no rows.
+    /// </summary>
     public double MaximumCalibrationError => Count == 0 ? double.NaN : Bins.Where(b => b.Count > 0).Max(Distance);
 
-    /// <summary>The mean confidence less the accuracy: above 0 the classifier is over-confident, below 0 under-confident.</summary>
-    public double Overconfidence => Count == 0 ? double.NaN : Bins.Where(b => b.Count > 0).Sum(b => b.Count * (b.Confidence - b.Accuracy)) / Count;
+    /// <summary>
+    /// The mean confidence minus the accuracy: above 0 the classifier is overconfident, below 0 underconfident. NaN if there are no rows.
+    /// </summary>
+    public double Overconfidence => Count == 0
+        ? double.NaN
+        : Bins.Where(b => b.Count > 0).Sum(b => b.Count * (b.Confidence - b.Accuracy)) / Count;
 
-    /// <summary>The errors, as one sentence.</summary>
+    /// <summary>Returns the errors as one sentence.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"Expected calibration error {ExpectedCalibrationError:0.0000} over {Count} rows, largest {MaximumCalibrationError:0.0000}; " +
-        $"over-confidence {Overconfidence:0.0000}.");
+        $"Expected calibration error {ExpectedCalibrationError:0.0000} over {Count} rows, largest {MaximumCalibrationError:0.0000}; "
+        + $"overconfidence {Overconfidence:0.0000}.");
 
-    /// <summary>Bins the rows of scored data.</summary>
-    /// <param name="data">With a key label and a score vector of a probability each class.</param>
+    /// <summary>Evaluates the rows of scored data.</summary>
+    /// <param name="data">Data with a key label and a score vector that has a probability for each class.</param>
     /// <param name="labelColumnName">The label column.</param>
     /// <param name="scoreColumnName">The score column.</param>
     /// <param name="bins">The number of bins, from 1 to 10,000.</param>
@@ -49,7 +55,8 @@ public sealed record CalibrationMetrics
         var label = Column(data, labelColumnName);
         var score = Column(data, scoreColumnName);
         if (score.Type is not VectorDataViewType { ItemType: NumberDataViewType { RawType: var item } } || item != typeof(float))
-            throw new ArgumentException($"The score column '{scoreColumnName}' must be a vector of Single; it is {score.Type}.", nameof(scoreColumnName));
+            throw new ArgumentException(
+                $"The score column '{scoreColumnName}' must be a vector of Single, but is {score.Type}.", nameof(scoreColumnName));
         var counts = new long[bins];
         var correct = new long[bins];
         var confidences = new double[bins];
@@ -64,7 +71,7 @@ public sealed record CalibrationMetrics
             var (predicted, confidence) = buffer.DenseValues().Select((p, i) => (i, p)).MaxBy(s => s.p);
             if (actual < 0 || float.IsNaN(confidence))
                 continue;
-            // A bin has its upper bound, as in Guo et al.
+            // A bin includes its upper bound, as in Guo et al.
             var bin = Math.Clamp((int)Math.Ceiling(confidence * bins) - 1, 0, bins - 1);
             counts[bin]++;
             confidences[bin] += confidence;
@@ -79,13 +86,14 @@ public sealed record CalibrationMetrics
     private static double Distance(ReliabilityBin bin) => bin.Count == 0 ? 0 : Math.Abs(bin.Accuracy - bin.Confidence);
 
     private static DataViewSchema.Column Column(IDataView data, string name) =>
-        data.Schema.GetColumnOrNull(name) ?? throw new ArgumentException($"The data has no column '{name}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}.");
+        data.Schema.GetColumnOrNull(name) ?? throw new ArgumentException(
+            $"The data has no column '{name}'. Its columns: {string.Join(", ", data.Schema.Select(c => c.Name))}.");
 }
 
-/// <summary>The rows whose confidence lies in a range.</summary>
-/// <param name="LowerBound">Of the confidence, exclusive.</param>
-/// <param name="UpperBound">Of the confidence, inclusive.</param>
-/// <param name="Count">Rows in the bin.</param>
-/// <param name="Confidence">Their mean confidence, in [0, 1]; NaN when there are none.</param>
-/// <param name="Accuracy">The share of them that is classified correctly, in [0, 1]; NaN when there are none.</param>
+/// <summary>The rows with a confidence in a range.</summary>
+/// <param name="LowerBound">The lower bound of the confidence, exclusive.</param>
+/// <param name="UpperBound">The upper bound of the confidence, inclusive.</param>
+/// <param name="Count">The number of rows in the bin.</param>
+/// <param name="Confidence">The mean confidence of the rows, in [0, 1]; NaN if there are none.</param>
+/// <param name="Accuracy">The share of the rows that are classified correctly, in [0, 1]; NaN if there are none.</param>
 public readonly record struct ReliabilityBin(double LowerBound, double UpperBound, long Count, double Confidence, double Accuracy);

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Flooding.Reports;
 /// <summary>The report as one HTML document.</summary>
 internal static partial class HtmlReport
 {
-    // The policy lets nothing be loaded, whatever the content: a value that slipped through the encoding could not reach the network either.
+    // The policy forbids loading anything, so that even a value that is not encoded correctly cannot reach the network.
     private const string Policy = "default-src 'none'; style-src 'unsafe-inline'";
 
     private const string Style = """
@@ -18,24 +18,27 @@ internal static partial class HtmlReport
         p{margin:.3em 0}.advice{border-left:4px solid var(--water);padding:.4em .8em;margin:1em 0}
         figure{margin:.5em 0}svg{width:100%;height:auto;display:block}
         .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}
-        th,td{padding:.25em .7em;border-bottom:1px solid var(--line);text-align:left}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+        th,td{padding:.25em .7em;border-bottom:1px solid var(--line);text-align:left}
+        td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
         td.setting{overflow-wrap:anywhere}tr.chosen{font-weight:600}
         """;
 
-    private static string Colours =>
-        $":root{{--paper:#ffffff;{Palette.LightVariables}}}@media (prefers-color-scheme:dark){{:root{{--paper:#14171f;{Palette.DarkVariables}}}}}";
+    private static string Colors =>
+        $":root{{--paper:#ffffff;{Palette.LightVariables}}}"
+        + $"@media (prefers-color-scheme:dark){{:root{{--paper:#14171f;{Palette.DarkVariables}}}}}";
 
     public static string Of(TrainingHistory history, ReportOptions options, int width, int height)
     {
         var plots = Plot.Of(history, options).Select(p =>
-            $"<h2>{Encode(p.Title)}</h2>\n<p>{Encode(p.Caption)}</p>\n<figure>{Drawing(p, width, height)}</figure>\n" + (p.Name == "trials" ? TrialTable(history) : ""));
+            $"<h2>{Encode(p.Title)}</h2>\n<p>{Encode(p.Caption)}</p>\n<figure>{Drawing(p, width, height)}</figure>\n"
+            + (p.Name == "trials" ? TrialTable(history) : ""));
         return $"""
             <!DOCTYPE html>
             <html lang="en"><head><meta charset="utf-8">
             <meta http-equiv="Content-Security-Policy" content="{Policy}">
             <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
             <title>{Encode(options.Title)}</title>
-            <style>{Colours}{Style}</style></head>
+            <style>{Colors}{Style}</style></head>
             <body>
             <h1>{Encode(options.Title)}</h1>
             <p>{Encode(history.ToString())}</p>
@@ -49,9 +52,18 @@ internal static partial class HtmlReport
 
     private static string Drawing(Plot plot, int width, int height)
     {
-        var svg = new SvgExporter { Width = width, Height = height, IsDocument = false, UseVerticalTextAlignmentWorkaround = true, TextMeasurer = new RoomyText() }.ExportToString(plot.Model);
-        // Names must be unique in a page, and every drawing numbers its own from 1.
-        svg = svg.Replace("clipPath", $"{plot.Name}-clip", StringComparison.Ordinal).Replace($"<{plot.Name}-clip", "<clipPath", StringComparison.Ordinal)
+        var exporter = new SvgExporter
+        {
+            Width = width,
+            Height = height,
+            IsDocument = false,
+            UseVerticalTextAlignmentWorkaround = true,
+            TextMeasurer = new RoomyText(),
+        };
+        // Names must be unique in a page, but each drawing numbers its clip paths from 1.
+        var svg = exporter.ExportToString(plot.Model)
+            .Replace("clipPath", $"{plot.Name}-clip", StringComparison.Ordinal)
+            .Replace($"<{plot.Name}-clip", "<clipPath", StringComparison.Ordinal)
             .Replace($"</{plot.Name}-clip", "</clipPath", StringComparison.Ordinal);
         return Palette.WithVariables(SvgSize().Replace(
             svg, $"<svg role=\"img\" aria-label=\"{Encode(plot.Title)}\" viewBox=\"0 0 {width} {height}\"", 1));
@@ -59,25 +71,36 @@ internal static partial class HtmlReport
 
     private static string TrialTable(TrainingHistory history)
     {
-        return Table(
-        "<th class=\"number\">b</th><th class=\"number\">Validation loss</th><th class=\"number\">Accuracy</th><th class=\"number\">Epochs</th><th class=\"number\">Shared with plain</th><th></th>",
-        history.Trials.Select(t => string.Create(CultureInfo.InvariantCulture,
-            $"<tr{(t.FloodLevel == history.FloodLevel ? " class=\"chosen\"" : "")}><td class=\"number\">{t.FloodLevel}</td><td class=\"number\">{t.ValidationLoss:0.0000}</td><td class=\"number\">{t.ValidationAccuracy:P1}</td><td class=\"number\">{t.History.Epochs.Count}</td><td class=\"number\">{t.SharedEpochs}</td><td>{Remark(t)}</td></tr>")));
-
-        string Remark(FloodTrial trial) =>
-            trial.Failure is not null ? "diverged" : trial.Pruned ? "pruned" : trial.FloodLevel == history.FloodLevel ? "chosen" : "";
+        string[] heads = ["b", "Validation loss", "Accuracy", "Epochs", "Shared with plain"];
+        return Table(string.Concat(heads.Select(NumberHead)) + "<th></th>", history.Trials.Select(trial =>
+        {
+            var isChosen = trial.FloodLevel == history.FloodLevel;
+            var remark = trial.Failure is not null ? "diverged" : trial.Pruned ? "pruned" : isChosen ? "chosen" : "";
+            return $"<tr{(isChosen ? " class=\"chosen\"" : "")}>"
+                + Number($"{trial.FloodLevel}") + Number($"{trial.ValidationLoss:0.0000}") + Number($"{trial.ValidationAccuracy:P1}")
+                + Number($"{trial.History.Epochs.Count}") + Number($"{trial.SharedEpochs}") + $"<td>{remark}</td></tr>";
+        }));
     }
 
     private static string ConfusionTable(ConfusionMatrix matrix, IReadOnlyList<string>? labels)
     {
         var names = Enumerable.Range(0, matrix.NumberOfClasses)
             .Select(i => labels is not null && i < labels.Count ? labels[i] : (i + 1).ToString(CultureInfo.InvariantCulture)).ToArray();
-        var head = "<th>Actual \\ predicted</th>" + string.Concat(names.Select(n => $"<th class=\"number\">{Encode(n)}</th>")) + "<th class=\"number\">Recall</th>";
+        var head = "<th>Actual \\ predicted</th>"
+            + string.Concat(names.Select(NumberHead))
+            + NumberHead("Recall");
         var rows = matrix.Counts.Select((row, actual) =>
         {
             var total = row.Sum();
-            var cells = row.Select((count, predicted) => string.Create(CultureInfo.InvariantCulture,
-                $"<td class=\"number\" style=\"background:color-mix(in srgb,var(--{(actual == predicted ? "averaged" : "stage-c")}) {(total > 0 ? 60 * count / total : 0):0}%,transparent)\">{count:0.####}</td>"));
+            var cells = row.Select((count, predicted) =>
+            {
+                var color = actual == predicted ? "averaged" : "stage-c";
+                var percent = total > 0 ? 60 * count / total : 0;
+                return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"<td class=\"number\" style=\"background:color-mix(in srgb,var(--{color}) {percent:0}%,transparent)\">"
+                    + $"{count:0.####}</td>");
+            });
             var recall = total > 0 ? (row[actual] / total).ToString("P0", CultureInfo.InvariantCulture) : "";
             return $"<tr><th>{Encode(names[actual])}</th>{string.Concat(cells)}<td class=\"number\">{recall}</td></tr>";
         });
@@ -85,14 +108,19 @@ internal static partial class HtmlReport
     }
 
     private static string SettingsTable(IReadOnlyDictionary<string, string> settings) => "<h2>Settings</h2>\n" + Table(
-        "<th>Setting</th><th>Value</th>", settings.Select(s => $"<tr><td>{Encode(s.Key)}</td><td class=\"setting\">{Encode(s.Value)}</td></tr>"));
+        "<th>Setting</th><th>Value</th>",
+        settings.Select(s => $"<tr><td>{Encode(s.Key)}</td><td class=\"setting\">{Encode(s.Value)}</td></tr>"));
 
     private static string Table(string head, IEnumerable<string> rows) =>
         $"<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{string.Join('\n', rows)}</tbody></table></div>\n";
 
+    private static string NumberHead(string text) => $"<th class=\"number\">{Encode(text)}</th>";
+
+    private static string Number(FormattableString value) => $"<td class=\"number\">{FormattableString.Invariant(value)}</td>";
+
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
 
-    /// <summary>Measures for a font of Helvetica's widths, and leaves room for the reader's own, which may be wider.</summary>
+    /// <summary>Measures text with the widths of Helvetica, and leaves room for the reader's font, which may be wider.</summary>
     private sealed class RoomyText() : PdfRenderContext(1, 1, OxyColors.Undefined)
     {
         public override OxySize MeasureText(string text, string fontFamily, double fontSize, double fontWeight)

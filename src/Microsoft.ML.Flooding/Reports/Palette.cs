@@ -3,8 +3,8 @@ using OxyPlot;
 namespace Microsoft.ML.Flooding.Reports;
 
 /// <summary>
-/// The colours of a report by role. Plots are drawn in the light ones; in a page each is replaced by a variable, so that one drawing serves light
-/// and dark.
+/// The colors of a report by role. Plots are drawn in the light colors. In a page, variables replace them, so that one drawing works in the
+/// light and the dark scheme.
 /// </summary>
 internal static class Palette
 {
@@ -31,13 +31,13 @@ internal static class Palette
         ("stage-c", StageC, "#ff6b6b"),
     ];
 
-    /// <summary>The variables of the light colours, as CSS declarations.</summary>
+    /// <summary>The variables of the light colors, as CSS declarations.</summary>
     public static string LightVariables => string.Concat(Roles.Select(r => $"--{r.Variable}:{Hex(r.Light)};"));
 
-    /// <summary>The variables of the dark colours, as CSS declarations.</summary>
+    /// <summary>The variables of the dark colors, as CSS declarations.</summary>
     public static string DarkVariables => string.Concat(Roles.Select(r => $"--{r.Variable}:{r.Dark};"));
 
-    /// <summary>Replaces the colours of a drawing by their variables.</summary>
+    /// <summary>Replaces the colors of a drawing with their variables.</summary>
     public static string WithVariables(string svg) =>
         Roles.Aggregate(svg, (text, role) => text.Replace(AsDrawn(role.Light), $"var(--{role.Variable})", StringComparison.Ordinal));
 

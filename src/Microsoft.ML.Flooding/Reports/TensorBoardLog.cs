@@ -2,12 +2,13 @@ using static TorchSharp.torch.utils.tensorboard;
 
 namespace Microsoft.ML.Flooding.Reports;
 
-/// <summary>Writes each epoch to a TensorBoard event file; a run that continues adds a file, and TensorBoard joins them.</summary>
+/// <summary>Writes each epoch to a TensorBoard event file. A continued run adds a file, and TensorBoard joins the files.</summary>
 internal sealed class TensorBoardLog
 {
     private readonly TorchSharp.Modules.SummaryWriter _writer;
 
-    /// <param name="folder">Created where it is missing.</param>
+    /// <summary>Creates an event file.</summary>
+    /// <param name="folder">The folder of the file, created if it does not exist.</param>
     public TensorBoardLog(string folder)
     {
         Directory.CreateDirectory(folder);

@@ -4,8 +4,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// Arithmetic of tensors with numbers that are kept alive through the call. TorchSharp's operators turn a number into a Scalar in passing, and make one
-/// for the factor that a sum of tensors has as well; the collector may free it while the native call reads it, which gives an exception or a wrong number.
+/// Arithmetic of tensors and numbers that keeps each number alive during the native call. TorchSharp's own operators convert a number (and
+/// the implicit factor of a sum of tensors) to a temporary Scalar. The garbage collector may free it while the native call reads it, which
+/// results in an exception or a wrong number.
 /// </summary>
 internal static class Arithmetic
 {
@@ -19,7 +20,7 @@ internal static class Arithmetic
         return x.add(number, One);
     }
 
-    /// <summary>An integer tensor stays one.</summary>
+    /// <summary>The sum with an integer; the type of an integer tensor does not change.</summary>
     public static Tensor Plus(this Tensor x, long y)
     {
         using Scalar number = y;

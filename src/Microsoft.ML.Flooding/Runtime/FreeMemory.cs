@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Flooding.Runtime;
 
-/// <summary>The memory that is free on the machine, or within the limit of the container.</summary>
+/// <summary>The free memory of the machine or, if it has a limit, of the container.</summary>
 internal static class FreeMemory
 {
-    /// <summary>Bytes, as of now.</summary>
+    /// <summary>The number of free bytes.</summary>
     public static long Bytes()
     {
-        // The runtime measures during a collection. libtorch's memory causes none: the figure may be older than the last set.
+        // The runtime updates this figure in a garbage collection. libtorch's allocations do not cause one, so it may be out of date.
         GC.Collect(0);
         var memory = GC.GetGCMemoryInfo();
         return Math.Max(0, memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes);

@@ -4,20 +4,20 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// libtorch's global random generator. Modules that an application brings draw from it, and it belongs to the whole process: it is
-/// seeded for one piece of work at a time and then put back.
+/// libtorch's global random generator. An application's own modules draw from it. It belongs to the whole process, so it is seeded for one
+/// piece of work at a time and restored afterward.
 /// </summary>
 internal static class GlobalGenerator
 {
     private static readonly Lock Gate = new();
 
-    /// <summary>Runs work that draws from a seeded global generator. Other threads that call this wait.</summary>
-    /// <param name="seed">Decides what the work draws.</param>
-    /// <param name="device">Where the work computes.</param>
-    /// <param name="work">What to run.</param>
+    /// <summary>Runs work that draws from the global generator, which is seeded first. Other threads that call this method wait.</summary>
+    /// <param name="seed">The seed.</param>
+    /// <param name="device">The device that the work computes on.</param>
+    /// <param name="work">The work.</param>
     /// <remarks>
-    /// The CPU's generator has its old state afterwards. TorchSharp cannot read the state of a GPU's generator, so that one continues
-    /// from a seed that is drawn from it first: what the application draws later still follows from the seed that the application set.
+    /// The CPU's generator gets its previous state back. TorchSharp cannot read the state of a GPU's generator, so a seed is drawn from
+    /// that one first and set afterward: what the application draws later still follows from the seed that the application set.
     /// </remarks>
     public static T Seeded<T>(long seed, Device device, Func<T> work)
     {
@@ -25,7 +25,7 @@ internal static class GlobalGenerator
         {
             using var global = Generator.Default;
             using var before = global.get_state();
-            // Not by manual_seed, which looks for CUDA each time.
+            // manual_seed would look for CUDA each time.
             using (var seeded = new Generator((ulong)seed))
             using (var state = seeded.get_state())
                 global.set_state(state);

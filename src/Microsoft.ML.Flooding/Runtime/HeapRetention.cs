@@ -3,32 +3,35 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// Keeps the memory that libtorch frees with the process until the retention ends. libtorch takes the results of every layer from malloc; by
-/// default glibc maps each block above 32 MB anew and gives the top of its heap back, so that in every step the kernel has to clear gigabytes page
-/// by page: more than half the time of a ResNet-18. PyTorch's tuning guide advises another allocator for the same reason.
+/// While it exists, the process keeps the memory that libtorch frees. libtorch allocates the results of each layer with malloc. By default,
+/// glibc maps each block above 32 MB separately and returns the top of its heap to the system, so the kernel clears gigabytes, page by
+/// page, in every step. For a ResNet-18 that is more than half of the time. PyTorch's tuning guide recommends another allocator for the
+/// same reason.
 /// </summary>
 /// <remarks>
-/// The settings are the process's, and glibc does not tell what they were. So an application that tunes malloc itself by environment
-/// variables is left alone, and one that calls mallopt turns this off by the <see cref="AppContext"/> switch <see cref="SwitchName"/>.
-/// Elsewhere than on Linux with glibc nothing happens.
+/// The settings apply to the whole process, and glibc does not report their previous values. If environment variables tune malloc, this
+/// class does nothing. An application that calls mallopt itself sets the <see cref="AppContext"/> switch <see cref="SwitchName"/> to false.
+/// The class has an effect only on Linux with glibc.
 /// </remarks>
 internal sealed partial class HeapRetention : IDisposable
 {
-    /// <summary>Set to false, it turns retention off. Default: true.</summary>
+    /// <summary>The switch that turns retention off if set to false. Default: true.</summary>
     public const string SwitchName = "Microsoft.ML.Flooding.HeapRetention";
 
     private const int Success = 1;
 
-    // The largest that glibc allows.
+    // The largest value that glibc allows.
     private const int LargestMmapThreshold = 32 << 20;
 
-    // Where glibc's own adaptation ends up.
+    // The values that glibc's dynamic adjustment reaches.
     private static readonly (Option, int)[] Default =
     [
-        (Option.MmapMax, 65536), (Option.MmapThreshold, LargestMmapThreshold), (Option.TrimThreshold, 2 * LargestMmapThreshold), (Option.TopPad, 128 << 10),
+        (Option.MmapMax, 65536), (Option.MmapThreshold, LargestMmapThreshold), (Option.TrimThreshold, 2 * LargestMmapThreshold),
+        (Option.TopPad, 128 << 10),
     ];
 
-    // What batches of scoring need to find their memory again. A heap of a thread is deleted when less than the pad would be left of it.
+    // Enough for each batch of scoring to reuse the memory of the one before. glibc deletes a thread's heap if less than the pad would
+    // remain.
     private static readonly (Option, int)[] Some =
     [
         (Option.MmapMax, 0), (Option.TrimThreshold, 8 * LargestMmapThreshold), (Option.TopPad, 2 * LargestMmapThreshold),
@@ -59,7 +62,7 @@ internal sealed partial class HeapRetention : IDisposable
         MmapMax = -4,
     }
 
-    /// <summary>How many retentions there are.</summary>
+    /// <summary>The number of retentions in effect.</summary>
     public static int Holders
     {
         get
@@ -69,14 +72,14 @@ internal sealed partial class HeapRetention : IDisposable
         }
     }
 
-    /// <summary>Begins to keep all memory that is freed.</summary>
+    /// <summary>Starts to keep all freed memory.</summary>
     public static HeapRetention ForTraining() => new(isForTraining: true);
 
-    /// <summary>Begins to keep up to 256 MB of free memory, so that a batch finds what the one before it gave back.</summary>
+    /// <summary>Starts to keep up to 256 MB of freed memory, so each batch reuses the memory of the one before.</summary>
     public static HeapRetention ForScoring() => new(isForTraining: false);
 
-    /// <summary>Whether the application leaves malloc to this class.</summary>
-    /// <param name="variable">The value of an environment variable; null where it is not set.</param>
+    /// <summary>Whether the application leaves the tuning of malloc to this class.</summary>
+    /// <param name="variable">Returns the value of an environment variable, or null if it is not set.</param>
     public static bool IsWanted(Func<string, string?> variable)
     {
         if (AppContext.TryGetSwitch(SwitchName, out var isOn) && !isOn)
@@ -87,14 +90,14 @@ internal sealed partial class HeapRetention : IDisposable
             || !string.IsNullOrEmpty(variable($"MALLOC_{name.ToUpperInvariant()}_")));
     }
 
-    /// <summary>Ends the retention; what no other one keeps is given back.</summary>
+    /// <summary>Ends the retention. Memory that no other retention keeps is returned to the system.</summary>
     public void Dispose()
     {
         End();
         GC.SuppressFinalize(this);
     }
 
-    // Models are often not disposed of.
+    // Models are often not disposed.
     ~HeapRetention() => End();
 
     private void End()

@@ -3,16 +3,16 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// Asks Linux for pages of 2 MB where large memory is written once from end to end: one page fault in place of 512, which on virtual machines cost
-/// more than the writing.
+/// Asks Linux for pages of 2 MB for large memory that is written once from start to end. That takes one page fault instead of 512; on
+/// virtual machines, page faults take longer than the writing.
 /// </summary>
 internal static partial class HugePages
 {
     private const nint Size = 2 << 20;
     private const int MadvHugePage = 14;
 
-    /// <summary>Advises on the whole huge pages inside of the range, so that no more memory is taken than was asked for.</summary>
-    /// <remarks>A kernel without them leaves all as it is, as do other systems than Linux.</remarks>
+    /// <summary>Requests huge pages for those that lie completely within the range, so no additional memory is used.</summary>
+    /// <remarks>Has no effect on a kernel without huge pages or on other systems than Linux.</remarks>
     public static void Advise(nint start, nint length)
     {
         if (!OperatingSystem.IsLinux())
@@ -27,7 +27,7 @@ internal static partial class HugePages
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
-            // Another C library: small pages do as well.
+            // Another C library: the memory keeps small pages.
         }
     }
 

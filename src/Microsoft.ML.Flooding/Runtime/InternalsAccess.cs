@@ -6,8 +6,8 @@ using System.Runtime.CompilerServices;
 namespace System.Runtime.CompilerServices;
 
 /// <summary>
-/// Known to the runtime by name: this assembly may use the internal members of the one named. ML.NET's model saving is reached this way
-/// (docs/saving.md); every use is in the Persistence folder, in <c>Runtime</c> and in the transformer.
+/// The runtime knows this attribute by its name: it lets this assembly use the internal members of the named assembly. The library uses it
+/// for ML.NET's model saving (docs/saving.md) and host settings; every use is in <c>Persistence</c>, <c>Runtime</c> or the transformer.
 /// </summary>
 [AttributeUsage(AttributeTargets.Assembly, AllowMultiple = true)]
 internal sealed class IgnoresAccessChecksToAttribute(string assemblyName) : Attribute

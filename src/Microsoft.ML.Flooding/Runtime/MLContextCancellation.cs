@@ -2,12 +2,12 @@ using Microsoft.ML.Flooding.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>Cancellation of what runs in an MLContext, which ML.NET keeps to itself.</summary>
+/// <summary>Cancels the work of an MLContext.</summary>
 public static class MLContextCancellation
 {
     /// <summary>
-    /// Cancels all that runs in the context, from any thread: a training ends with an <see cref="OperationCanceledException"/> within a step.
-    /// The context is of no use for further training after that.
+    /// Cancels everything that runs in the context. Can be called from any thread. A training run ends within a step, with an
+    /// <see cref="OperationCanceledException"/>. The context cannot be used for training afterward; create a new one.
     /// </summary>
     public static void CancelExecution(this MLContext context)
     {

@@ -1,16 +1,16 @@
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// Lets many threads use native memory that one of them may release at any time: callers that came before the end finish, later ones are
-/// refused, and whoever is last releases. Nobody waits, so nobody can deadlock.
+/// Lets many threads use native memory that one of them may release at any time. Calls in progress finish, later calls are refused, and the
+/// last user releases the memory. No thread waits, so there is no deadlock.
 /// </summary>
 internal sealed class SharedLifetime(Type owner, Action release)
 {
-    // The owner's own use counts as one.
+    // The owner counts as a user.
     private int _users = 1;
     private int _ended;
 
-    /// <summary>Keeps the memory until the use is disposed of.</summary>
+    /// <summary>Keeps the memory alive until the returned use is disposed.</summary>
     /// <exception cref="ObjectDisposedException">The lifetime has ended.</exception>
     public Use Enter()
     {
@@ -23,11 +23,11 @@ internal sealed class SharedLifetime(Type owner, Action release)
         }
     }
 
-    /// <summary>Throws once the lifetime has ended.</summary>
-    /// <exception cref="ObjectDisposedException">It has.</exception>
+    /// <summary>Throws if the lifetime has ended.</summary>
+    /// <exception cref="ObjectDisposedException">The lifetime has ended.</exception>
     public void ThrowIfEnded() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _ended) != 0, owner);
 
-    /// <summary>Refuses callers from here on. May be called more than once.</summary>
+    /// <summary>Ends the lifetime: later callers are refused. Can be called more than once.</summary>
     public void End()
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)

@@ -4,18 +4,18 @@ using Microsoft.ML.Flooding.Images;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>
-/// Reads and decodes the images of a cursor on background threads, a few batches ahead of whoever takes them. No thread is held while there
-/// is nothing to do, so an abandoned reader costs nothing but memory.
+/// Reads and decodes the images of a cursor on background threads, a few batches ahead of the caller. It holds no thread while it is idle,
+/// so a reader that is never disposed of costs only memory.
 /// </summary>
 internal sealed class ImageReader : IDisposable
 {
-    // One to take, one ready, one being filled.
+    // One in use by the caller, one ready, one being filled.
     private const int Batches = 3;
 
-    // A caller who takes a few rows only (Preview, TakeRows) should not pay for a full batch.
+    // A caller that takes only a few rows (Preview, TakeRows) should not pay for a full batch.
     private const int FirstBatchSize = 8;
 
-    // A batch of photos as MLImages would be gigabytes: it ends early instead.
+    // A full batch of photos as MLImages would take gigabytes, so the batch ends early.
     private const long MostRawSize = 128 << 20;
 
     private readonly DataViewRowCursor _cursor;
@@ -30,17 +30,20 @@ internal sealed class ImageReader : IDisposable
     private Task _last = Task.CompletedTask;
     private volatile bool _stopped;
 
-    // Of the background: one task follows the other.
+    // Used only by the background tasks, which run one after the other.
     private int _batchSize;
     private long _next;
     private bool _ended;
 
-    /// <param name="cursor">Over the image column; owned from here on.</param>
-    /// <param name="column">Decodes.</param>
-    /// <param name="create">Makes a batch of <paramref name="mostRows"/>.</param>
-    /// <param name="mostRows">In a batch.</param>
-    /// <param name="invalid">The error for a row (its number) without an image (the reason); null to let it pass.</param>
-    public ImageReader(DataViewRowCursor cursor, ImageColumn column, Func<ImageRows> create, int mostRows, Func<long, string, Exception>? invalid)
+    /// <param name="cursor">A cursor over the image column. The reader owns it.</param>
+    /// <param name="column">How to read an image.</param>
+    /// <param name="create">Creates a batch of <paramref name="mostRows"/> rows.</param>
+    /// <param name="mostRows">The largest number of rows in a batch.</param>
+    /// <param name="invalid">
+    /// Creates the error for a row without an image from the row number and the problem; null to accept such rows.
+    /// </param>
+    public ImageReader(
+        DataViewRowCursor cursor, ImageColumn column, Func<ImageRows> create, int mostRows, Func<long, string, Exception>? invalid)
     {
         _cursor = cursor;
         _readImage = column.CreateGetter(cursor);
@@ -51,7 +54,10 @@ internal sealed class ImageReader : IDisposable
         _batchSize = Math.Min(FirstBatchSize, mostRows);
     }
 
-    /// <summary>The next rows, valid until the next call: none at the end, and none but a failure where reading failed.</summary>
+    /// <summary>
+    /// Returns the next rows, which are valid until the next call. There are no rows at the end of the data, and no rows but a failure if
+    /// reading failed.
+    /// </summary>
     public ImageRows Take()
     {
         if (_taken is null)
@@ -61,13 +67,13 @@ internal sealed class ImageReader : IDisposable
         return _taken = _ahead.Dequeue().GetAwaiter().GetResult();
     }
 
-    /// <summary>Stops the background and waits for the row it is at.</summary>
+    /// <summary>Stops the background tasks and waits for the current row.</summary>
     public void Dispose()
     {
         _stopped = true;
         try
         {
-            // Read does not throw, so that this does not.
+            // Read does not throw, so this does not throw either.
             _last.GetAwaiter().GetResult();
             foreach (var rows in _all)
                 rows.Dispose();
@@ -133,14 +139,14 @@ internal sealed class ImageReader : IDisposable
             if (rows.Problem(i) is not { } problem)
                 continue;
             var failure = _invalid(_next + i, problem);
-            // The rows before it are good, and are served first.
+            // The rows before it are valid, and are returned first.
             rows.Truncate(i);
             rows.Failure = failure;
             _ended = true;
         }
     }
 
-    /// <summary>Whatever goes wrong in the background is thrown where the rows are taken.</summary>
+    /// <summary>Runs a step. The caller that takes the rows gets its exception.</summary>
     private bool Try(ImageRows rows, Action<ImageRows> step)
     {
         try

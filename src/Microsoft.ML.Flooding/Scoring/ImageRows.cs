@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>Rows on their way from a cursor through the decoder and the network. Made once, filled again and again.</summary>
+/// <summary>A batch of rows from a cursor, with their images and probabilities. Reuse an instance for many batches.</summary>
 internal sealed unsafe class ImageRows : IDisposable
 {
     private readonly ImageColumn _column;
@@ -20,44 +20,44 @@ internal sealed unsafe class ImageRows : IDisposable
     private readonly byte* _start;
     private readonly int _stride;
 
-    /// <param name="column">Decodes.</param>
-    /// <param name="type">The column's type.</param>
-    /// <param name="classes">Probabilities a row.</param>
-    /// <param name="capacity">The most rows.</param>
+    /// <param name="column">How to read an image.</param>
+    /// <param name="type">The type of the column.</param>
+    /// <param name="classes">The number of classes.</param>
+    /// <param name="capacity">The largest number of rows.</param>
     public ImageRows(ImageColumn column, DataViewType type, int classes, int capacity)
     {
         _column = column;
         _classes = classes;
         _isDecoded = ImageColumn.KindOf(column.Name, type) is ImageKind.Encoded or ImageKind.Bitmap;
-        // Pixels that need no decoding go through one value: it stays in the cache.
+        // Pixels that need no decoding share one buffer, which stays in the CPU cache.
         _raw = [.. Enumerable.Range(0, _isDecoded ? capacity : 1).Select(_ => new RawImage())];
         _ids = new DataViewRowId[capacity];
         _problems = new string?[capacity];
         _probabilities = new float[checked(capacity * classes)];
         var shape = column.Shape;
-        _pixels = empty([capacity, shape.Height, shape.Width, shape.Channels], ImageColumn.PixelTypeOf(type)).DetachFromDisposeScope();
+        _pixels = empty([capacity, shape.Height, shape.Width, shape.Channels], ImageColumn.PixelTypeOf(type), CPU).DetachFromDisposeScope();
         _stride = checked(shape.Length * (int)_pixels.ElementSize);
 
-        // Tensor.bytes counts in 32 bits; the pointer to its first row does not.
+        // The length of Tensor.bytes is a 32-bit integer; the pointer to the first row has no such limit.
         using var first = _pixels.narrow(0, 0, 1);
         _start = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 
-    /// <summary>Rows read.</summary>
+    /// <summary>The number of rows.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Bytes of the values that wait to be decoded.</summary>
+    /// <summary>The size of the values to decode, in bytes.</summary>
     public long RawSize { get; private set; }
 
-    /// <summary>What ended the rows before their time.</summary>
+    /// <summary>The exception that ended reading after these rows; null if there was none.</summary>
     public Exception? Failure { get; set; }
 
     public DataViewRowId Id(int index) => _ids[index];
 
-    /// <summary>Why a row has no image; null where it has one.</summary>
+    /// <summary>The reason why a row has no image; null if it has one.</summary>
     public string? Problem(int index) => _problems[index];
 
-    /// <summary>The probabilities of a scored row; NaN where it has no image.</summary>
+    /// <summary>The probabilities of a scored row; NaN if it has no image.</summary>
     public ReadOnlySpan<float> Probabilities(int index) => _probabilities.AsSpan(index * _classes, _classes);
 
     public void Clear()
@@ -66,7 +66,7 @@ internal sealed unsafe class ImageRows : IDisposable
         Failure = null;
     }
 
-    /// <summary>Takes a row.</summary>
+    /// <summary>Adds a row.</summary>
     public void Read(Func<RawImage, string?> read, DataViewRowId id)
     {
         var index = Count;
@@ -80,7 +80,7 @@ internal sealed unsafe class ImageRows : IDisposable
         Count++;
     }
 
-    /// <summary>Decodes what <see cref="Read"/> took, on all cores.</summary>
+    /// <summary>Decodes the images of the added rows, on all cores.</summary>
     public void Decode()
     {
         if (!_isDecoded)
@@ -91,7 +91,7 @@ internal sealed unsafe class ImageRows : IDisposable
             Parallel.For(0, Count, i => Decode(i, _raw[i]));
     }
 
-    /// <summary>Forgets the rows from here on.</summary>
+    /// <summary>Drops all rows after the first <paramref name="count"/>.</summary>
     public void Truncate(int count) => Count = count;
 
     public void Score(ImageClassifier classifier)

@@ -2,72 +2,84 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>Everything about a trained model but its weights. It is saved as JSON; nothing in it names a .NET type.</summary>
+/// <summary>Everything about a trained model except its weights. It is saved as JSON and names no .NET type.</summary>
 internal sealed record ModelDescription
 {
-    /// <summary><see cref="Flooding.Architecture.Name"/>.</summary>
+    /// <summary>The architecture: <see cref="Flooding.Architecture.Name"/>.</summary>
     public required string Architecture { get; init; }
 
-    /// <summary>The shape that images are brought to.</summary>
+    /// <summary>The shape to which images are resized.</summary>
     public required ImageShape Shape { get; init; }
 
-    /// <summary><see cref="ImageColumn.CenterCrop"/>.</summary>
+    /// <summary>The center crop: <see cref="ImageColumn.CenterCrop"/>.</summary>
     public double? CenterCrop { get; init; }
 
-    /// <summary>Encoded images of more pixels are refused.</summary>
+    /// <summary>Encoded images with more pixels than this are invalid.</summary>
     public long MaxPixels { get; init; } = ImageColumn.DefaultMaxPixels;
 
     /// <summary>What scoring does with an image that cannot be read.</summary>
     public OnInvalidImage OnInvalidImage { get; init; }
 
-    /// <summary>What the network computes in.</summary>
+    /// <summary>The precision in which the network scores.</summary>
     public Precision ScoringPrecision { get; init; }
 
-    /// <summary>From pixels to the network's input.</summary>
+    /// <summary>The mean and deviation that turn pixels into the network's input.</summary>
     public required Normalization Normalization { get; init; }
 
     /// <summary>The classes.</summary>
     public required LabelKeys Labels { get; init; }
 
-    /// <summary>The column that images are read from.</summary>
+    /// <summary>The image column.</summary>
     public required string FeatureColumn { get; init; }
 
-    /// <summary>The column that probabilities are written to.</summary>
+    /// <summary>The form of the image column in training. In files that lack this value it is <see cref="ImageKind.Encoded"/>.</summary>
+    public ImageKind FeatureKind { get; init; }
+
+    /// <summary>The column of the probabilities.</summary>
     public required string ScoreColumn { get; init; }
 
-    /// <summary>The column that the most probable class is written to.</summary>
+    /// <summary>The column of the most probable class.</summary>
     public required string PredictedLabelColumn { get; init; }
 
-    /// <summary>The flood level that the model was trained with.</summary>
+    /// <summary>The flood level of the training.</summary>
     public required float FloodLevel { get; init; }
 
-    /// <summary>What logits are divided by before they become probabilities.</summary>
+    /// <summary>The divisor of the logits before the softmax. Default: 1.</summary>
     public float Temperature { get; init; } = 1;
 
-    /// <summary>What became of the weights that training started from; null when they were random or a model's.</summary>
+    /// <summary>A report on the pretrained weights that training started from; null if they were random or came from a model.</summary>
     public PretrainedWeightsReport? PretrainedWeights { get; init; }
 
-    /// <summary>The course of its training.</summary>
+    /// <summary>The history of the training.</summary>
     public required TrainingHistory History { get; init; }
 
-    /// <summary>Throws when the members contradict each other, as they may in a damaged file.</summary>
-    /// <exception cref="InvalidDataException">The message says what is wrong.</exception>
+    /// <summary>Throws if a member is invalid, which happens in a damaged file.</summary>
+    /// <exception cref="InvalidDataException">The message names the problem.</exception>
     public void Validate()
     {
         if (MaxPixels < 1)
-            throw new InvalidDataException($"A limit of {MaxPixels} pixels is not possible.");
-        if (CenterCrop is not (null or > 0 and <= 1))
-            throw new InvalidDataException($"A crop to {CenterCrop} of an image is not possible.");
-        if (!Shape.IsPossible)
-            throw new InvalidDataException($"Images of {Shape} are not possible.");
-        if (Normalization?.Mean?.Length != Shape.Channels || Normalization.Deviation?.Length != Shape.Channels)
-            throw new InvalidDataException($"The normalisation is not for {Shape.Channels} channels.");
+            throw new InvalidDataException($"The limit of {MaxPixels} pixels is not positive.");
+        RequirePossible(Shape, CenterCrop, Normalization);
         if (!(Temperature > 0 && float.IsFinite(Temperature)))
-            throw new InvalidDataException($"A temperature of {Temperature} is not possible.");
+            throw new InvalidDataException($"The temperature {Temperature} is not positive and finite.");
         if (Labels is null || History is null)
             throw new InvalidDataException("The labels or the training history are missing.");
         Labels.Validate();
         if (string.IsNullOrEmpty(FeatureColumn) || string.IsNullOrEmpty(ScoreColumn) || string.IsNullOrEmpty(PredictedLabelColumn))
             throw new InvalidDataException("A column has no name.");
+    }
+
+    /// <summary>Throws if images cannot be prepared this way, which happens with a damaged file.</summary>
+    /// <exception cref="InvalidDataException">The message names the problem.</exception>
+    public static void RequirePossible(ImageShape shape, double? centerCrop, Normalization? normalization)
+    {
+        if (centerCrop is not (null or > 0 and <= 1))
+            throw new InvalidDataException($"The center crop {centerCrop} is not in (0, 1].");
+        if (!shape.IsPossible)
+            throw new InvalidDataException($"Images cannot have the shape {shape}.");
+        if (normalization?.Mean?.Length != shape.Channels || normalization.Deviation?.Length != shape.Channels)
+            throw new InvalidDataException($"The normalization does not have {shape.Channels} channels.");
+        if (!normalization.Mean.Concat(normalization.Deviation).All(float.IsFinite))
+            throw new InvalidDataException("The normalization has values that are not finite.");
     }
 }

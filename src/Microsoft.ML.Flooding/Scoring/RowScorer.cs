@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>Scores one row at a time: what a PredictionEngine works with.</summary>
+/// <summary>Scores one row at a time, for a PredictionEngine.</summary>
 internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => schema.Input;
@@ -16,7 +16,9 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         if (input.Schema != schema.Input)
-            throw new ArgumentException("The row has another schema than the one that this mapper was made for.", nameof(input));
+            throw new ArgumentException(
+                "The schema of the row differs from the schema that this mapper was created for. Pass rows of the same schema.",
+                nameof(input));
         return new Row(input, schema, classifier, [.. activeColumns.Select(c => c.Index)]);
     }
 
@@ -56,10 +58,11 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
         {
             if (!IsColumnActive(column))
-                throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this row was made for.");
+                throw new InvalidOperationException(
+                    $"Column '{column.Name}' is not active in this row. Request it when you create the row.");
             return !_schema.IsScored(column)
                 ? _input.GetGetter<TValue>(_schema.Input[column.Index])
-                : ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+                : _schema.CreateGetter<TValue>(column, Probabilities);
         }
 
         protected override void Dispose(bool disposing)
@@ -73,13 +76,13 @@ internal sealed class RowScorer(ScoringSchema schema, ImageClassifier classifier
             base.Dispose(disposing);
         }
 
-        /// <summary>Both columns of a row come of one pass; a row without a position is scored anew each time.</summary>
+        /// <summary>Scores a row once for both columns. A row without a position is scored each time.</summary>
         private ReadOnlySpan<float> Probabilities()
         {
             if (_scoredPosition < 0 || _scoredPosition != _input.Position)
             {
                 ObjectDisposedException.ThrowIf(_disposed, this);
-                // A failure must not leave the scores of the row before.
+                // After a failure, the scores of the previous row must not remain.
                 _scoredPosition = -1;
                 _image!.Clear();
                 _image.Read(_readImage!, default);

@@ -2,15 +2,18 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>The annotations by which ML.NET's evaluators and converters recognise a multiclass score and its predicted label.</summary>
+/// <summary>The annotations that ML.NET's evaluators and converters use to recognize a multiclass score and its predicted label.</summary>
 internal static class ScoreAnnotations
 {
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 
-    /// <summary>A number that tells these score columns from those of other trainers in the same pipeline.</summary>
-    public static uint NextSetId(DataViewSchema schema) => AnnotationUtils.GetMaxAnnotationKind(schema, out _, AnnotationUtils.Kinds.ScoreColumnSetId) + 1;
+    /// <summary>A number that distinguishes these score columns from those of other trainers in the same pipeline.</summary>
+    public static uint NextSetId(DataViewSchema schema) =>
+        AnnotationUtils.GetMaxAnnotationKind(schema, out _, AnnotationUtils.Kinds.ScoreColumnSetId) + 1;
 
-    /// <summary>The names of the classes as slot names, and their values in their own type.</summary>
+    /// <summary>
+    /// The annotations of the score column: the names of the classes as slot names, and the label values in their own type.
+    /// </summary>
     public static DataViewSchema.Annotations OfScore(LabelKeys labels, uint setId)
     {
         var builder = new DataViewSchema.Annotations.Builder();
@@ -25,7 +28,9 @@ internal static class ScoreAnnotations
         return builder.ToAnnotations();
     }
 
-    /// <summary>The label's key values, so that MapKeyToValue gives the label back.</summary>
+    /// <summary>
+    /// The annotations of the predicted label: the key values of the label column, so that MapKeyToValue returns the label.
+    /// </summary>
     public static DataViewSchema.Annotations OfPredictedLabel(LabelKeys labels, uint setId)
     {
         var builder = new DataViewSchema.Annotations.Builder();
@@ -34,7 +39,7 @@ internal static class ScoreAnnotations
         return builder.ToAnnotations();
     }
 
-    /// <summary>The shape of <see cref="OfScore"/> for a label column of this shape.</summary>
+    /// <summary>The schema shape of <see cref="OfScore"/> for a label column of this shape.</summary>
     public static SchemaShape ShapeOfScore(SchemaShape.Column label)
     {
         var columns = new List<SchemaShape.Column>();
@@ -47,7 +52,7 @@ internal static class ScoreAnnotations
         return new SchemaShape(columns);
     }
 
-    /// <summary>The shape of <see cref="OfPredictedLabel"/> for a label column of this shape.</summary>
+    /// <summary>The schema shape of <see cref="OfPredictedLabel"/> for a label column of this shape.</summary>
     public static SchemaShape ShapeOfPredictedLabel(SchemaShape.Column label)
     {
         var columns = new List<SchemaShape.Column>();

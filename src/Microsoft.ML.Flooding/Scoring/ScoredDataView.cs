@@ -2,10 +2,10 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
-/// <summary>A data view with the two scored columns; nothing is computed until a cursor asks for them.</summary>
+/// <summary>A data view with the two scored columns. It computes nothing until a cursor requests them.</summary>
 internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClassifier classifier) : IDataView
 {
-    /// <summary>What is scored.</summary>
+    /// <summary>The data to score.</summary>
     public IDataView Source => source;
 
     public bool CanShuffle => source.CanShuffle;
@@ -26,7 +26,7 @@ internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClass
             return new ScoringCursor(source.GetRowCursor(passed, rand), null, columns, schema, classifier);
         classifier.ThrowIfDisposed();
 
-        // Two cursors in the same order: one serves the other columns row by row, one runs ahead for the images.
+        // Two cursors in the same order: one returns the other columns row by row, the other reads ahead in the image column.
         var seed = rand?.Next();
         var rows = source.GetRowCursor(passed, Shuffle());
         DataViewRowCursor? images = null;
@@ -45,13 +45,16 @@ internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClass
         Random? Shuffle() => seed is { } s ? new Random(s) : null;
     }
 
-    /// <summary>One cursor where scores are asked for: it keeps all cores busy by itself, and two sets of cursors need not split the rows alike.</summary>
+    /// <summary>
+    /// Returns one cursor if scores are requested: it keeps all cores busy, and two sets of cursors may split the rows in different ways.
+    /// </summary>
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
     {
         var columns = columnsNeeded.ToArray();
         return columns.Any(schema.IsScored)
             ? [GetRowCursor(columns, rand)]
-            : Array.ConvertAll(source.GetRowCursorSet(Passed(columns), n, rand), rows => new ScoringCursor(rows, null, columns, schema, classifier));
+            : Array.ConvertAll(
+                source.GetRowCursorSet(Passed(columns), n, rand), rows => new ScoringCursor(rows, null, columns, schema, classifier));
     }
 
     private DataViewSchema.Column[] Passed(DataViewSchema.Column[] columns) =>
@@ -60,7 +63,8 @@ internal class ScoredDataView(IDataView source, ScoringSchema schema, ImageClass
     private ImageReader CreateReader(DataViewRowCursor images, int? seed)
     {
         var batchSize = classifier.BatchSize;
-        return new ImageReader(images, schema.ImageColumn, () => new ImageRows(schema.ImageColumn, schema.Feature.Type, classifier.Classes, batchSize),
+        return new ImageReader(
+            images, schema.ImageColumn, () => new ImageRows(schema.ImageColumn, schema.Feature.Type, classifier.Classes, batchSize),
             batchSize, schema.OnInvalidImage == OnInvalidImage.Throw ? Invalid : null);
 
         Exception Invalid(long row, string problem) =>

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>
-/// Serves the source's columns row by row while a reader runs ahead on the images, so that the network scores a batch at a time.
+/// Returns the source's columns row by row, while a reader reads ahead in the image column so that the network scores a batch at a time.
 /// </summary>
 internal sealed class ScoringCursor : DataViewRowCursor
 {
@@ -18,12 +18,14 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private int _index;
     private bool _disposed;
 
-    /// <param name="rows">Over the source's columns that are asked for; owned from here on.</param>
-    /// <param name="reader">Of the images in the same order, owned as well; null when no scored column is asked for.</param>
-    /// <param name="active">The columns that are asked for.</param>
-    /// <param name="schema">Input and output.</param>
-    /// <param name="classifier">Scores.</param>
-    public ScoringCursor(DataViewRowCursor rows, ImageReader? reader, IEnumerable<DataViewSchema.Column> active, ScoringSchema schema, ImageClassifier classifier)
+    /// <param name="rows">A cursor over the requested columns of the source. This cursor owns it.</param>
+    /// <param name="reader">Reads the images in the same order; null if no scored column is requested. This cursor owns it.</param>
+    /// <param name="active">The requested columns.</param>
+    /// <param name="schema">The schemas of input and output.</param>
+    /// <param name="classifier">Scores the images.</param>
+    public ScoringCursor(
+        DataViewRowCursor rows, ImageReader? reader, IEnumerable<DataViewSchema.Column> active, ScoringSchema schema,
+        ImageClassifier classifier)
     {
         _rows = rows;
         _reader = reader;
@@ -46,10 +48,11 @@ internal sealed class ScoringCursor : DataViewRowCursor
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         if (!IsColumnActive(column))
-            throw new InvalidOperationException($"Column '{column.Name}' was not among the columns that this cursor was made for.");
+            throw new InvalidOperationException(
+                $"Column '{column.Name}' is not active in this cursor. Request it when you create the cursor.");
         return !_schema.IsScored(column)
             ? _rows.GetGetter<TValue>(_schema.Input[column.Index])
-            : ScoredRow.CreateGetter<TValue>(_schema, column, Probabilities);
+            : _schema.CreateGetter<TValue>(column, Probabilities);
     }
 
     public override bool MoveNext()
@@ -87,7 +90,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     private ReadOnlySpan<float> Probabilities() => _scored is { } rows && Position >= 0
         ? rows.Probabilities(_index)
-        : throw new InvalidOperationException("The cursor is at no row: MoveNext has to return true first.");
+        : throw new InvalidOperationException("The cursor is not at a row. Call MoveNext, and read values only if it returns true.");
 
     private void ScoreNextRows()
     {
@@ -107,6 +110,6 @@ internal sealed class ScoringCursor : DataViewRowCursor
     }
 
     private InvalidOperationException NotRepeatable() => new(
-        $"Two cursors over the data before '{_schema.Score.Name}' gave different rows, so that images and other columns cannot be matched. " +
-        "Put mlContext.Data.Cache before scoring.");
+        $"Two cursors over the input of '{_schema.Score.Name}' returned different rows, so images cannot be matched with other columns. "
+        + "Cache the data with mlContext.Data.Cache before scoring.");
 }

@@ -17,8 +17,8 @@ public sealed record FloodLevels
     /// <summary>The levels in ascending order, 0 first; null where they are found from the plain run.</summary>
     public IReadOnlyList<float>? Values { get; }
 
-    /// <summary>What is compared: the lower log-loss or the higher accuracy; of equals the smaller level. Default: log-loss.</summary>
-    public FloodLevelMetric Metric { get; init; } = FloodLevelMetric.LogLoss;
+    /// <summary>What is compared; of equal trials the one with the smaller level wins. Default: <see cref="ValidationMetric.LogLoss"/>.</summary>
+    public ValidationMetric Metric { get; init; } = ValidationMetric.LogLoss;
 
     /// <summary>
     /// Whether a run is stopped once half of its epochs are over and its best figure so far is worse than the median of the other runs' best at that epoch
@@ -35,7 +35,7 @@ public sealed record FloodLevels
     /// <summary>The given levels, and 0.</summary>
     /// <param name="levels">Finite and at least 0; repetitions are dropped.</param>
     /// <exception cref="ArgumentException">There are none, or one is negative or not finite.</exception>
-    public static FloodLevels Of(params IReadOnlyList<float> levels)
+    public static FloodLevels Create(params IReadOnlyList<float> levels)
     {
         ArgumentNullException.ThrowIfNull(levels);
         if (levels.Count == 0 || levels.Any(l => !float.IsFinite(l) || l < 0))
@@ -58,7 +58,7 @@ public sealed record FloodLevels
         var count = by > 0 ? Math.Floor((to - from) / by + RoundingTolerance) : double.PositiveInfinity;
         if (count >= MostLevels || !double.IsFinite(by))
             throw new ArgumentOutOfRangeException(nameof(step), step, "The step must be finite and greater than 0 and give at most 1,000 levels.");
-        return Of([.. Enumerable.Range(0, (int)count + 1).Select(i => (float)(from + i * by))]);
+        return Create([.. Enumerable.Range(0, (int)count + 1).Select(i => (float)(from + i * by))]);
 
         // 0 to 0.1 by 0.01 has eleven levels, and the third is 0.02 rather than 0.01999.
         static double AsWritten(float value) => double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
@@ -78,7 +78,7 @@ public sealed record FloodLevels
     internal static IReadOnlyList<float> For(TrainingHistory plain)
     {
         var best = plain.Epochs.MinBy(e => e.ValidationLoss ?? double.PositiveInfinity)!;
-        return Of([.. new[] { 0.0625, 0.125, 0.25, 0.5, 1 }.Select(f => Round(f * best.TrainingLoss))]).Values!;
+        return Create([.. new[] { 0.0625, 0.125, 0.25, 0.5, 1 }.Select(f => Round(f * best.TrainingLoss))]).Values!;
     }
 
     /// <summary>To two significant digits: a level's others are noise.</summary>
@@ -89,14 +89,4 @@ public sealed record FloodLevels
         var unit = Math.Pow(10, Math.Floor(Math.Log10(level)) - 1);
         return (float)(Math.Round(level / unit) * unit);
     }
-}
-
-/// <summary>The validation figure that a flood level is chosen by.</summary>
-public enum FloodLevelMetric
-{
-    /// <summary>Mean cross-entropy on the validation set; lower is better.</summary>
-    LogLoss,
-
-    /// <summary>Share of the validation set that is classified correctly; higher is better.</summary>
-    Accuracy,
 }

@@ -4,8 +4,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Search;
 
 /// <summary>
-/// Trains at every flood level and keeps the one that the validation set prefers. A run flooded at b is the plain run, to the bit, until the first
-/// mini-batch whose loss is not above b: that much is trained once, and each level branches off at the start of the epoch of its first touch.
+/// Trains at every flood level and keeps the run with the best validation figure. Until the first mini-batch whose loss is not above b, a
+/// run flooded at b is the plain run, bit for bit. That part is trained once: each level branches off at the start of the epoch in which
+/// the plain run first touches it.
 /// </summary>
 internal sealed class LevelSearch : IDisposable
 {
@@ -17,10 +18,10 @@ internal sealed class LevelSearch : IDisposable
     private FloodTrial? _best;
     private bool _stopped;
 
-    /// <param name="runs">Where runs come from.</param>
-    /// <param name="options">What all runs share; each has a folder of its own in the checkpoint directory.</param>
-    /// <param name="levels">What to choose from.</param>
-    /// <param name="watch">By the level of a run: called after each of its epochs.</param>
+    /// <param name="runs">Creates the runs.</param>
+    /// <param name="options">The options of all runs. Each run has its own folder in the checkpoint directory.</param>
+    /// <param name="levels">The levels to choose from.</param>
+    /// <param name="watch">Gives what is called after each epoch of the run at a level.</param>
     public LevelSearch(RunFactory runs, TrainingOptions options, FloodLevels levels, Func<float, Action<EpochMetrics>> watch)
     {
         _runs = runs;
@@ -29,10 +30,10 @@ internal sealed class LevelSearch : IDisposable
         _watch = watch;
     }
 
-    /// <summary>The weights and buffers of the best run, by name; they belong to the search.</summary>
+    /// <summary>The weights and buffers of the best run, by name. They belong to the search.</summary>
     public IReadOnlyDictionary<string, Tensor> BestState { get; private set; } = new Dictionary<string, Tensor>();
 
-    /// <summary>The folder of the plain run's checkpoints within the search's.</summary>
+    /// <summary>The folder of the plain run in a checkpoint directory.</summary>
     public static string PlainFolder(string checkpointDirectory) => Folder(checkpointDirectory, 0);
 
     /// <summary>Runs the whole search.</summary>
@@ -40,10 +41,8 @@ internal sealed class LevelSearch : IDisposable
     /// <exception cref="InvalidOperationException">Every run diverged.</exception>
     public TrainingHistory Run()
     {
-        if (_levels.Values is { } levels && SharesPrefix)
-            Branch(levels);
-        else if (_levels.Values is { } separate)
-            TrainAll(separate);
+        if (_levels.Values is { } levels)
+            TrainAll(levels);
         else
             Adapt();
         if (_best is null)
@@ -57,24 +56,27 @@ internal sealed class LevelSearch : IDisposable
             tensor.Dispose();
     }
 
-    private bool SharesPrefix => _options.Objective == FloodingObjective.Flood;
-
+    /// <summary>Trains the plain run, then the levels that suit it.</summary>
     private void Adapt()
     {
         Train(0, start: null, sharedEpochs: 0);
         var plain = _trials[0].History;
-        if (_stopped || plain.Epochs.Count == 0)
-            return;
-        var levels = FloodLevels.For(plain);
-        if (SharesPrefix)
-            Branch(levels);
-        else
-            TrainAll(levels.Where(l => l > 0));
+        if (!_stopped && plain.Epochs.Count > 0)
+            TrainAll(FloodLevels.For(plain));
     }
 
-    private void TrainAll(IEnumerable<float> levels)
+    private void TrainAll(IReadOnlyList<float> levels)
     {
-        foreach (var level in levels)
+        // Other objectives differ from plain training before the level is touched.
+        if (_options.Objective == FloodingObjective.Flood)
+            TrainBranches(levels);
+        else
+            TrainSeparately(levels);
+    }
+
+    private void TrainSeparately(IReadOnlyList<float> levels)
+    {
+        foreach (var level in levels.Except(_trials.Select(t => t.FloodLevel)).ToArray())
         {
             if (_trials.Count > 0 && IsStopped())
                 return;
@@ -82,41 +84,40 @@ internal sealed class LevelSearch : IDisposable
         }
     }
 
-    /// <summary>Trains the plain run, or repeats it where its trial is there, and branches the others off.</summary>
-    private void Branch(IReadOnlyList<float> levels)
+    /// <summary>
+    /// Trains the plain run, or repeats it if it has a trial already, and lets each level branch off where it is first touched.
+    /// </summary>
+    private void TrainBranches(IReadOnlyList<float> levels)
     {
-        var done = _trials.Count > 0;
+        var repeats = _trials.Count > 0;
         var waiting = levels.Where(l => l > 0).ToList();
-        using var plain = _runs.Create(done ? At(0).With(o => (o.CheckpointDirectory, o.MetricsCallback) = (null, null)) : At(0));
-        plain.Run.Resume(plain.Checkpoints);
-        // Branches off the epochs before an interruption have checkpoints of their own, each being saved before the plain run's.
-        foreach (var epoch in plain.Run.Epochs)
-            BranchOff(epoch.Epoch, epoch.LowestBatchLoss, start: null);
-        var report = done ? _ => { } : _watch(0);
-        while (!plain.Run.Ended && (!done || waiting.Count > 0))
-        {
-            using var start = waiting.Count > 0 ? plain.Run.Capture() : null;
-            var epoch = plain.Run.Epochs.Count + 1;
-            var counts = plain.Run.TrainEpoch();
-            var lowestLoss = counts ? plain.Run.Epochs[^1].LowestBatchLoss : plain.Run.Divergence!.LowestBatchLoss;
-            var hasBranched = BranchOff(epoch, lowestLoss, start);
-            // Without the branches of this epoch it is trained again when the search continues.
-            if (counts)
-                plain.Run.FinishEpoch(report, hasBranched ? plain.Checkpoints : null);
-        }
-        _stopped |= plain.Run.Stopped;
-        if (!done)
-            Add(plain, level: 0, pruned: false, sharedEpochs: 0);
-        if (_stopped)
-            return;
-        // The flood was never touched: these are the plain run.
-        var same = _trials.Single(t => t.FloodLevel == 0);
-        _trials.AddRange(waiting.Select(
-            l => same with { History = same.History with { FloodLevel = l }, SharedEpochs = same.History.Epochs.Count }));
+        using var plain = _runs.Create(
+            repeats ? OptionsAt(0).With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, [])) : OptionsAt(0));
+        var run = plain.Run;
+        var report = repeats ? _ => { } : _watch(0);
 
-        bool BranchOff(int epoch, double lowestLoss, RunState? start)
+        run.Resume(plain.Checkpoints);
+        // The branches of these epochs have checkpoints of their own: each was saved before the plain run's.
+        foreach (var epoch in run.Epochs)
+            BranchOff(epoch.Epoch, epoch.LowestBatchLoss, start: null);
+        while (!run.Ended && (!repeats || waiting.Count > 0))
         {
-            // At a loss of exactly b the flood has no gradient, which plain training has.
+            using var start = waiting.Count > 0 ? run.Capture() : null;
+            var epoch = run.Epochs.Count + 1;
+            var lowestLoss = run.TrainEpoch();
+            var allBranched = BranchOff(epoch, lowestLoss, start);
+            // If the search stops before all branches of an epoch, it trains the epoch again when it continues.
+            run.FinishEpoch(report, allBranched ? plain.Checkpoints : null);
+        }
+        _stopped |= run.Stopped;
+        if (!repeats)
+            AddTrial(plain, level: 0, pruned: false, sharedEpochs: 0);
+        if (!_stopped)
+            AddUntouched(waiting);
+
+        bool BranchOff(int epoch, double lowestLoss, TrainingSnapshot? start)
+        {
+            // At a loss of exactly b, plain training has a gradient and the flood has none.
             foreach (var level in waiting.Where(l => lowestLoss <= l).ToArray())
             {
                 if (IsStopped())
@@ -128,22 +129,21 @@ internal sealed class LevelSearch : IDisposable
         }
     }
 
-    /// <summary>Whether no further run is to begin.</summary>
-    private bool IsStopped() => _stopped |= _options.StopToken.IsCancellationRequested;
-
-    private void Train(float level, RunState? start, int sharedEpochs)
+    /// <summary>Trains a run at a level from a snapshot of the plain run, or from the beginning.</summary>
+    private void Train(float level, TrainingSnapshot? start, int sharedEpochs)
     {
         using var scope = NewDisposeScope();
-        using var prepared = _runs.Create(At(level));
+        using var prepared = _runs.Create(OptionsAt(level));
         var run = prepared.Run;
         if (start is not null)
             run.Restore(start);
-        run.Train(_watch(level), prepared.Checkpoints, () => _levels.Pruning && IsHopeless(run.Epochs));
+        run.Train(_watch(level), prepared.Checkpoints, prune: () => _levels.Pruning && IsHopeless(run.Epochs));
         _stopped |= run.Stopped;
-        Add(prepared, level, pruned: !run.Ended, sharedEpochs);
+        AddTrial(prepared, level, pruned: !run.Ended, sharedEpochs);
     }
 
-    private void Add(PreparedRun prepared, float level, bool pruned, int sharedEpochs)
+    /// <summary>Adds the trial of a run, and keeps its weights if it is the best so far.</summary>
+    private void AddTrial(PreparedRun prepared, float level, bool pruned, int sharedEpochs)
     {
         var run = prepared.Run;
         var history = run.Divergence is null
@@ -157,14 +157,26 @@ internal sealed class LevelSearch : IDisposable
             Failure = run.Divergence?.Message,
         };
         _trials.Add(trial);
-        if (trial.Failure is not null || (_best is not null && (Figure(trial), level).CompareTo((Figure(_best), _best.FloodLevel)) >= 0))
+        if (trial.Failure is not null
+            || (_best is not null && (Cost(trial.History), level).CompareTo((Cost(_best.History), _best.FloodLevel)) >= 0))
             return;
         Dispose();
         _best = trial;
         BestState = run.State().ToDictionary(s => s.Key, s => s.Value.detach().clone().DetachFromDisposeScope());
     }
 
-    private TrainingOptions At(float level) => _options.With(o =>
+    /// <summary>Adds trials for levels that the plain run never touches: their runs are the plain run.</summary>
+    private void AddUntouched(IEnumerable<float> levels)
+    {
+        var plain = _trials.Single(t => t.FloodLevel == 0);
+        _trials.AddRange(levels.Select(
+            l => plain with { History = plain.History with { FloodLevel = l }, SharedEpochs = plain.History.Epochs.Count }));
+    }
+
+    /// <summary>Whether no further run begins.</summary>
+    private bool IsStopped() => _stopped |= _options.StopToken.IsCancellationRequested;
+
+    private TrainingOptions OptionsAt(float level) => _options.With(o =>
     {
         o.FloodLevel = level;
         o.WeightAveraging ??= WeightAveraging.Exponential;
@@ -174,19 +186,25 @@ internal sealed class LevelSearch : IDisposable
     private static string Folder(string checkpointDirectory, float level) =>
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
-    private double Figure(FloodTrial trial) =>
-        _levels.Metric == FloodLevelMetric.LogLoss ? trial.ValidationLoss!.Value : -trial.ValidationAccuracy!.Value;
+    /// <summary>What the search compares: the lower cost wins.</summary>
+    private double Cost(TrainingHistory history) =>
+        _levels.Metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
 
-    private double Figure(EpochMetrics epoch) => _levels.Metric == FloodLevelMetric.LogLoss
-        ? Math.Min(epoch.ValidationLoss!.Value, epoch.AveragedValidationLoss ?? double.PositiveInfinity)
-        : -Math.Max(epoch.ValidationAccuracy!.Value, epoch.AveragedValidationAccuracy ?? 0);
+    private double Cost(EpochMetrics epoch)
+    {
+        var raw = _levels.Metric.CostOf(
+            new Evaluation(epoch.ValidationLoss!.Value, epoch.ValidationAccuracy!.Value, epoch.ValidationMetric));
+        return epoch is { AveragedValidationLoss: { } loss, AveragedValidationAccuracy: { } accuracy }
+            ? Math.Min(raw, _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)))
+            : raw;
+    }
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
         if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
         var others = _trials.Where(t => !t.Pruned && t.Failure is null)
-            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Figure)).Order().ToArray();
-        return others.Length >= 2 && epochs.Min(Figure) > others[others.Length / 2];
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Cost)).Order().ToArray();
+        return others.Length >= 2 && epochs.Min(Cost) > others[others.Length / 2];
     }
 }

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>The best weights that the validation set has seen, for early stopping.</summary>
+/// <summary>The weights of the epoch with the best validation figure, and the patience of early stopping.</summary>
 internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
 {
     private double _best = double.PositiveInfinity;
@@ -12,20 +12,20 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     /// <summary>In the order of <see cref="WorkingWeights.All"/>; empty until the first epoch.</summary>
     public Tensor[] Values { get; private set; } = [];
 
-    /// <summary>The epoch that they are of.</summary>
+    /// <summary>The epoch of these weights, from 1.</summary>
     public int Epoch { get; private set; }
 
-    /// <summary>Whether they are the averaged ones of that epoch.</summary>
+    /// <summary>Whether they are the averaged weights of that epoch.</summary>
     public bool Averaged { get; private set; }
 
-    /// <summary>What a checkpoint has to keep besides <see cref="Values"/>.</summary>
+    /// <summary>What a checkpoint stores besides <see cref="Values"/>.</summary>
     public BestWeightsState State => new(_best, _reference, _lastImprovement, Epoch, Averaged);
 
-    /// <summary>Looks at the weights after an epoch; the lower figure wins, accuracy counting as its complement.</summary>
+    /// <summary>Compares the weights after an epoch with the best so far. The lower cost wins.</summary>
     public void Offer(int epoch, Evaluation raw, Evaluation? averaged, WorkingWeights weights, WeightAverage? average)
     {
-        var rawFigure = Figure(raw);
-        var averagedFigure = averaged is { } a ? Figure(a) : double.PositiveInfinity;
+        var rawFigure = stopping.Metric.CostOf(raw);
+        var averagedFigure = averaged is { } a ? stopping.Metric.CostOf(a) : double.PositiveInfinity;
         var useAverage = averagedFigure <= rawFigure;
         var figure = Math.Min(rawFigure, averagedFigure);
         if (figure < _reference - stopping.MinimumChange || double.IsPositiveInfinity(_reference))
@@ -33,7 +33,7 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
             _reference = figure;
             _lastImprovement = epoch;
         }
-        // Improvements too small to extend the patience still give the better model.
+        // An improvement that is too small to extend the patience still gives a better model.
         if (figure < _best || Values.Length == 0)
         {
             _best = figure;
@@ -44,10 +44,10 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
         }
     }
 
-    /// <summary>Whether the patience is spent.</summary>
+    /// <summary>Whether the last improvement is <see cref="EarlyStopping.Patience"/> epochs ago.</summary>
     public bool Exhausted(int epoch) => epoch - _lastImprovement >= stopping.Patience;
 
-    /// <summary>Takes up what a checkpoint kept; the values belong to this object from here on.</summary>
+    /// <summary>Restores what a checkpoint stores. The values then belong to this object.</summary>
     public void Restore(BestWeightsState state, Tensor[] values)
     {
         (_best, _reference, _lastImprovement, Epoch, Averaged) = state;
@@ -60,9 +60,6 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
         foreach (var value in Values)
             value.Dispose();
     }
-
-    private double Figure(Evaluation evaluation) =>
-        stopping.Metric == EarlyStoppingMetric.Loss ? evaluation.Loss : 1 - evaluation.Accuracy;
 }
 
 /// <summary>The scalars of <see cref="BestWeights"/>.</summary>

@@ -3,20 +3,22 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>The features of every image under layers that are not trained, computed once and kept in the place of the images.</summary>
+/// <summary>The features of every image under frozen layers, computed once and used instead of the images.</summary>
 internal sealed class CachedFeatures : IDisposable
 {
     private CachedFeatures(TrainingData data) => Data = data;
 
-    /// <summary>As the data that it was made of, with features for pixels.</summary>
+    /// <summary>The data with features instead of pixels.</summary>
     public TrainingData Data { get; }
 
-    /// <summary>Runs the layers before the head over the data.</summary>
-    public static CachedFeatures Of(TrainingData data, HeadOnly head, Device device, Action checkAlive)
+    /// <summary>Runs the layers before the head on all images.</summary>
+    public static CachedFeatures Compute(TrainingData data, HeadOnly head, Device device, Action checkAlive)
     {
-        var training = Compute(data.Training, head, device, checkAlive);
-        var validation = data.Validation is null || ReferenceEquals(data.Validation, data.Training) ? null : Compute(data.Validation, head, device, checkAlive);
-        return new CachedFeatures(data with { Training = training, Validation = data.Validation is null ? null : validation ?? training });
+        var training = ComputeSet(data.Training, head, device, checkAlive);
+        var validation = data.Validation is null ? null
+            : ReferenceEquals(data.Validation, data.Training) ? training
+            : ComputeSet(data.Validation, head, device, checkAlive);
+        return new CachedFeatures(data with { Training = training, Validation = validation });
     }
 
     public void Dispose()
@@ -26,7 +28,7 @@ internal sealed class CachedFeatures : IDisposable
             Data.Validation?.Dispose();
     }
 
-    private static MemoryImageSet Compute(ImageSet set, HeadOnly head, Device device, Action checkAlive)
+    private static MemoryImageSet ComputeSet(ImageSet set, HeadOnly head, Device device, Action checkAlive)
     {
         using var scope = NewDisposeScope();
         var rows = arange(set.Count);

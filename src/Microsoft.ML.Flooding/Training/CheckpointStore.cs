@@ -6,8 +6,8 @@ using Microsoft.ML.Flooding.Networks;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// The checkpoints of one run in a folder: one safetensors file an epoch, written whole or not at all, the last two kept. The one of
-/// epoch 0 holds only the identity of the run. A run that finds checkpoints of other options or data refuses them and says what differs.
+/// The checkpoints of one run in a folder: one safetensors file per epoch, written atomically; the last two are kept. The file of epoch 0
+/// holds only the identity of the run. A run refuses checkpoints of other options or data and names the difference.
 /// </summary>
 internal sealed class CheckpointStore
 {
@@ -16,27 +16,32 @@ internal sealed class CheckpointStore
     private const string RunKey = "run";
     private const int Kept = 2;
 
-    private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
 
     private readonly string _folder;
     private readonly SortedDictionary<string, string> _run;
 
-    /// <param name="folder">Created when it is not there.</param>
+    /// <param name="folder">Created if it does not exist.</param>
     /// <param name="run">The <see cref="RunIdentity"/>.</param>
     /// <exception cref="IOException">The folder cannot be created.</exception>
     public CheckpointStore(string folder, IReadOnlyDictionary<string, string> run)
     {
         _folder = Directory.CreateDirectory(folder).FullName;
         _run = new SortedDictionary<string, string>(run.ToDictionary(), StringComparer.Ordinal);
-        // What a killed process was writing.
+        // A process that was killed while writing leaves a temporary file.
         foreach (var unfinished in Directory.EnumerateFiles(_folder, Pattern + ".tmp"))
             File.Delete(unfinished);
-        // Auxiliary networks may be trained long before the first epoch ends, and a run without a seed has to find its own again.
+        // A run without a seed must find its own again, and AdaFlood can train auxiliary networks long before the first epoch ends.
         if (NewestOfAnEpoch() is null)
-            Save(new RunState(new RunProgress(0, [], null), []));
+            Save(new TrainingSnapshot(new TrainingProgress(0, [], null), []));
     }
 
-    /// <summary>The value that the newest checkpoint in a folder has for a key of its run; null where there is none.</summary>
+    /// <summary>The value of a key of the run identity in the newest checkpoint of a folder; null if there is none.</summary>
     public static string? Peek(string folder, string key)
     {
         if (!Directory.Exists(folder) || Newest(folder) is not { } path)
@@ -46,17 +51,17 @@ internal sealed class CheckpointStore
     }
 
     /// <summary>Writes a checkpoint.</summary>
-    /// <exception cref="IOException">The disk is full or the folder gone; the older checkpoints are untouched.</exception>
-    public void Save(RunState state)
+    /// <exception cref="IOException">The file cannot be written. Older checkpoints are not changed.</exception>
+    public void Save(TrainingSnapshot snapshot)
     {
-        var epoch = state.Progress.Epochs.Count;
+        var epoch = snapshot.Progress.Epochs.Count;
         var path = Path.Combine(_folder, NameOf(epoch));
         var temporary = path + ".tmp";
         using (var stream = File.Create(temporary))
         {
-            Safetensors.Write(stream, state.Tensors, new Dictionary<string, string>
+            Safetensors.Write(stream, snapshot.Tensors, new Dictionary<string, string>
             {
-                [ProgressKey] = JsonSerializer.Serialize(state.Progress, Json),
+                [ProgressKey] = JsonSerializer.Serialize(snapshot.Progress, Json),
                 [RunKey] = JsonSerializer.Serialize(_run, Json),
             });
             stream.Flush(flushToDisk: true);
@@ -66,10 +71,10 @@ internal sealed class CheckpointStore
             File.Delete(old);
     }
 
-    /// <summary>The newest checkpoint, or null when no epoch was finished; its tensors, on the CPU, belong to the caller.</summary>
-    /// <exception cref="InvalidOperationException">It is of another run; the message names the difference.</exception>
+    /// <summary>The newest checkpoint, on the CPU; null if no epoch was finished. It belongs to the caller.</summary>
+    /// <exception cref="InvalidOperationException">It belongs to another run; the message names the difference.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public RunState? LoadNewest()
+    public TrainingSnapshot? LoadNewest()
     {
         if (NewestOfAnEpoch() is not { } path)
             return null;
@@ -77,12 +82,14 @@ internal sealed class CheckpointStore
         {
             using var file = SafetensorsFile.Open(path);
             ThrowIfOfAnotherRun(RunOf(file));
-            var progress = JsonSerializer.Deserialize<RunProgress>(file.Metadata[ProgressKey], Json)!;
-            return new RunState(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
+            var progress = JsonSerializer.Deserialize<TrainingProgress>(file.Metadata[ProgressKey], Json)
+                ?? throw new InvalidDataException("Its progress is missing.");
+            return new TrainingSnapshot(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException)
         {
-            throw new InvalidDataException($"The checkpoint '{path}' is damaged: {e.Message} Delete it to continue from the one before.", e);
+            throw new InvalidDataException(
+                $"The checkpoint '{path}' is damaged: {e.Message} Delete it to continue from the previous one.", e);
         }
     }
 
@@ -93,14 +100,14 @@ internal sealed class CheckpointStore
     private static string? Newest(string folder) => Directory.EnumerateFiles(folder, Pattern).Max(StringComparer.Ordinal);
 
     private static Dictionary<string, string> RunOf(SafetensorsFile file) =>
-        JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json)!;
+        JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json) ?? [];
 
     private void ThrowIfOfAnotherRun(Dictionary<string, string> other)
     {
         var differences = RunIdentity.Differences(_run, other);
         if (differences.Count > 0)
             throw new InvalidOperationException(
-                $"The checkpoints in '{_folder}' are of another run: {string.Join("; ", differences)}. " +
-                $"Give this run a {nameof(TrainingOptions.CheckpointDirectory)} of its own, or delete them to start anew.");
+                $"The checkpoints in '{_folder}' belong to another run: {string.Join("; ", differences)}. "
+                + $"Give this run its own {nameof(TrainingOptions.CheckpointDirectory)}, or delete them to start again.");
     }
 }

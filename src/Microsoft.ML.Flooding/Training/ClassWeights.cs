@@ -26,14 +26,14 @@ public sealed record ClassWeights
     /// <summary>Given weights. Their scale has no effect; images of a class of weight 0 are not used.</summary>
     /// <param name="weights">The weight of each class in the order of the label's keys, finite and at least 0, not all 0.</param>
     /// <exception cref="ArgumentException">There are no weights, one is negative or not finite, or all are 0.</exception>
-    public static ClassWeights Of(params IReadOnlyList<float> weights)
+    public static ClassWeights Create(params IReadOnlyList<float> weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
         double[] values = [.. weights];
         if (!values.All(w => double.IsFinite(w) && w >= 0) || !values.Any(w => w > 0))
             throw new ArgumentException("There must be a weight for each class, finite and at least 0, and one above 0.", nameof(weights));
         return new ClassWeights(
-            $"Of({string.Join(", ", weights.Select(w => w.ToString(CultureInfo.InvariantCulture)))})",
+            $"{nameof(Create)}({string.Join(", ", weights.Select(w => w.ToString(CultureInfo.InvariantCulture)))})",
             totals => values.Length == totals.Count
                 ? [.. values]
                 : throw new InvalidOperationException(
@@ -41,14 +41,14 @@ public sealed record ClassWeights
     }
 
     /// <summary>The weight of each class.</summary>
-    /// <param name="totals">The sum over the training images of each class of the weights that they have of their own.</param>
-    /// <exception cref="InvalidOperationException">Weights were given for another number of classes.</exception>
+    /// <param name="totals">For each class, the sum of the training images' own weights.</param>
+    /// <exception cref="InvalidOperationException">The weights are for another number of classes.</exception>
     internal double[] For(IReadOnlyList<double> totals) => _of(totals);
 
-    /// <summary>How it was made.</summary>
+    /// <summary>The expression that creates the weights.</summary>
     public override string ToString() => _description;
 
-    /// <summary>Whether both give the same weights.</summary>
+    /// <summary>Whether both have the same weights.</summary>
     public bool Equals(ClassWeights? other) => other is not null && _description == other._description;
 
     /// <inheritdoc/>

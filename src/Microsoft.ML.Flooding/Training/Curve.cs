@@ -1,15 +1,15 @@
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>A noisy series, one value an epoch: what it does once the noise is taken out.</summary>
+/// <summary>A noisy series, one value per epoch, and its course without the noise.</summary>
 internal sealed class Curve
 {
     /// <summary>
-    /// A change of this many deviations of a smoothed value is no noise. The lowest of many values is compared with the last, whose window is half
-    /// as wide: noise alone passes for a rise in one of a hundred curves.
+    /// A change of this many standard deviations of a smoothed value is not noise. The lowest of many values is compared with the last,
+    /// whose window is half as wide: noise alone looks like a rise in one of a hundred curves.
     /// </summary>
     private const double Deviations = 6;
 
-    /// <summary>A change of less than this share of the value is no matter.</summary>
+    /// <summary>A change of less than this share of the value is ignored.</summary>
     private const double LeastShare = 0.02;
 
     private readonly double _significant;
@@ -21,18 +21,18 @@ internal sealed class Curve
         _significant = Deviations * Noise(values) / Math.Sqrt(width);
     }
 
-    /// <summary>A running median, which spikes do not reach, then a running mean.</summary>
+    /// <summary>The running mean of the running median, which removes spikes.</summary>
     public double[] Smooth { get; }
 
-    /// <summary>The curve of a series; null where a value is missing.</summary>
+    /// <summary>The curve of a series; null if a value is missing.</summary>
     public static Curve? Of(IEnumerable<double?> values)
     {
         var all = values.ToArray();
         return all.All(v => v is not null) ? new Curve([.. all.Select(v => v!.Value)]) : null;
     }
 
-    /// <summary>The position of the lowest value, if the curve ends well above it.</summary>
-    /// <param name="end">Where the curve is taken to end, exclusive; null: where it does.</param>
+    /// <summary>The index of the lowest value if the curve ends significantly above it; otherwise null.</summary>
+    /// <param name="end">The end of the curve, exclusive; null: its length.</param>
     public int? LowestBeforeRise(int? end = null)
     {
         var count = end ?? Smooth.Length;
@@ -43,11 +43,14 @@ internal sealed class Curve
         return rise > Math.Max(_significant, LeastShare * Math.Abs(Smooth[lowest])) ? lowest : null;
     }
 
-    /// <summary>Standard deviation of the noise from second differences, in which a trend cancels; by their median, so that bends and spikes do not count.</summary>
+    /// <summary>
+    /// The standard deviation of the noise. A trend cancels in second differences, and bends and spikes do not change their median.
+    /// </summary>
     private static double Noise(double[] values)
     {
-        var differences = Enumerable.Range(1, values.Length - 2).Select(i => Math.Abs(values[i] - (values[i - 1] + values[i + 1]) / 2)).Order().ToArray();
-        // 1.4826: from the median to the deviation of a Gaussian; the difference has 1.5 times the variance of a value.
+        var differences = Enumerable.Range(1, values.Length - 2)
+            .Select(i => Math.Abs(values[i] - (values[i - 1] + values[i + 1]) / 2)).Order().ToArray();
+        // 1.4826 converts the median to the deviation of a Gaussian; a difference has 1.5 times the variance of a value.
         return differences[differences.Length / 2] * 1.4826 / Math.Sqrt(1.5);
     }
 
@@ -56,7 +59,7 @@ internal sealed class Curve
 
     private static double[] Average(double[] values, int width) => [.. Windows(values, width).Select(w => w.Average())];
 
-    /// <summary>The window around each position, cut off at the ends.</summary>
+    /// <summary>The window around each index, cut off at the ends.</summary>
     private static IEnumerable<ArraySegment<double>> Windows(double[] values, int width) =>
         Enumerable.Range(0, values.Length).Select(i =>
         {

@@ -7,22 +7,12 @@ namespace Microsoft.ML.Flooding;
 /// </summary>
 public sealed record EarlyStopping
 {
-    /// <summary>What is watched. Default: <see cref="EarlyStoppingMetric.Loss"/>.</summary>
-    public EarlyStoppingMetric Metric { get; init; } = EarlyStoppingMetric.Loss;
+    /// <summary>What is watched. Default: <see cref="ValidationMetric.LogLoss"/>.</summary>
+    public ValidationMetric Metric { get; init; } = ValidationMetric.LogLoss;
 
     /// <summary>Epochs without an improvement before training ends, at least 1. Default: 20.</summary>
     public int Patience { get; init; } = 20;
 
     /// <summary>How much better than the best so far counts as an improvement, finite and at least 0. Default: 0.</summary>
     public double MinimumChange { get; init; }
-}
-
-/// <summary>The validation figure that <see cref="EarlyStopping"/> watches.</summary>
-public enum EarlyStoppingMetric
-{
-    /// <summary>Mean cross-entropy on the validation set; lower is better.</summary>
-    Loss,
-
-    /// <summary>Share of the validation set that is classified correctly; higher is better.</summary>
-    Accuracy,
 }

@@ -4,20 +4,31 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>Mean cross-entropy and accuracy of a network on a set: weighted means where its images have weights.</summary>
-internal readonly record struct Evaluation(double Loss, double Accuracy)
+/// <summary>How good a network is on a set.</summary>
+/// <param name="Loss">The mean cross-entropy; a weighted mean if the images have weights.</param>
+/// <param name="Accuracy">The share of images that are classified correctly, weighted in the same way.</param>
+/// <param name="OwnMetric">The value of the user's metric; null without one, or if the loss is not finite.</param>
+internal readonly record struct Evaluation(double Loss, double Accuracy, double? OwnMetric = null)
 {
-    /// <summary>Runs the network in evaluation mode over the rows; read from the device once.</summary>
-    public static Evaluation Of(
-        WorkingWeights weights, NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive)
+    /// <summary>Runs the network in evaluation mode on the rows. Reads from the device once.</summary>
+    public static Evaluation Measure(
+        NetworkPart part, ImageSet set, Tensor rows, Tensor? exampleWeights, Device device, Action checkAlive,
+        ValidationMetric? ownMetric = null)
     {
         using var scope = NewDisposeScope();
         var losses = zeros([], ScalarType.Float64, device);
         var correct = zeros([], exampleWeights is null ? ScalarType.Int64 : ScalarType.Float64, device);
         var ofRow = exampleWeights?.to(device);
+        List<Tensor> probabilities = [];
+        List<Tensor> labels = [];
         Tensor Logits(Tensor pixels) => part.Logits(part.Prepare(pixels));
-        Inference.ForEachBatch(weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
+        Inference.ForEachBatch(part.Weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
         {
+            if (ownMetric is not null)
+            {
+                probabilities.Add(logits.softmax(1).MoveToOuterDisposeScope());
+                labels.Add(batch.Labels.clone().MoveToOuterDisposeScope());
+            }
             var isCorrect = logits.argmax(1).eq(batch.Labels);
             if (ofRow is null)
             {
@@ -32,6 +43,9 @@ internal readonly record struct Evaluation(double Loss, double Accuracy)
             }
         });
         var total = exampleWeights?.index_select(0, rows).sum(ScalarType.Float64).item<double>() ?? rows.shape[0];
-        return new Evaluation(losses.item<double>() / total, correct.to(ScalarType.Float64).item<double>() / total);
+        var loss = losses.item<double>() / total;
+        // The metric of a network that diverged means nothing.
+        var own = double.IsFinite(loss) ? ownMetric?.Compute(cat(probabilities).to(CPU), cat(labels).to(CPU)) : null;
+        return new Evaluation(loss, correct.to(ScalarType.Float64).item<double>() / total, own);
     }
 }

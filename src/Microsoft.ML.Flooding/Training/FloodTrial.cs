@@ -9,13 +9,13 @@ public sealed record FloodTrial
     [JsonIgnore]
     public float FloodLevel => History.FloodLevel;
 
-    /// <summary>Its course.</summary>
+    /// <summary>The history of the run.</summary>
     public required TrainingHistory History { get; init; }
 
-    /// <summary>Whether it was stopped before its end as hopeless; see <see cref="FloodLevels.Pruning"/>.</summary>
+    /// <summary>Whether pruning ended the run early; see <see cref="FloodLevels.Pruning"/>.</summary>
     public bool Pruned { get; init; }
 
-    /// <summary>Why the run has no result: it diverged; the message says where. Null where it has one.</summary>
+    /// <summary>Where the run diverged, so that it has no result; null if it did not.</summary>
     public string? Failure { get; init; }
 
     /// <summary>Mean cross-entropy of the selected weights on the validation set.</summary>
@@ -27,10 +27,11 @@ public sealed record FloodTrial
     public double? ValidationAccuracy => History.ValidationAccuracy;
 
     /// <summary>
-    /// Epochs that were not trained for this run since they are those of the plain run, to the bit: the flood had not been touched.
+    /// The number of epochs that the run shares with the plain run, because no loss had reached the flood level; they were not trained
+    /// again.
     /// </summary>
     public int SharedEpochs { get; init; }
 
-    /// <summary>The course of the run, and whether it was stopped.</summary>
+    /// <summary>The history of the run in words, and whether it was pruned.</summary>
     public override string ToString() => Pruned ? $"{History} Pruned." : History.ToString();
 }

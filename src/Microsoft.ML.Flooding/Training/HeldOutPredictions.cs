@@ -2,25 +2,30 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>What networks think of samples that they were not trained on, by cross-fitting over the training rows.</summary>
+/// <summary>Predictions for training images by networks that were not trained on them (cross-fitting).</summary>
 internal static class HeldOutPredictions
 {
-    /// <summary>Trains a network for each fold of the training rows, on all others.</summary>
-    /// <param name="runs">Of the run that the predictions are for.</param>
+    /// <summary>Trains a network for each fold of the training rows, on the other folds.</summary>
+    /// <param name="runs">The factory of the run that needs the predictions.</param>
     /// <param name="options">
-    /// Its options. The auxiliary networks train by them as well, but plain, and are taken from the epoch of the highest validation accuracy,
-    /// as the authors' code of AdaFlood takes them; without validation data, from the last epoch.
+    /// The options of that run. The auxiliary networks use them too, but without a flood. As in the code of AdaFlood's authors, each has
+    /// the weights of the epoch with the highest validation accuracy; without validation data, of the last epoch.
     /// </param>
-    /// <param name="folds">At least 2, of about one size and with all classes; no more than there are groups of rows are used.</param>
-    /// <returns>float32 [rows of the set], on the CPU: the probability of each training row's label; 1 for rows that are not trained on.</returns>
-    public static Tensor Of(RunFactory runs, TrainingOptions options, int folds)
+    /// <param name="folds">
+    /// The number of folds, at least 2. They have similar sizes and all classes. There are at most as many as groups of rows.
+    /// </param>
+    /// <returns>
+    /// The probability of each training row's label, float32 [rows of the set] on the CPU; 1 for rows that are not trained on.
+    /// </returns>
+    public static Tensor Predict(RunFactory runs, TrainingOptions options, int folds)
     {
         using var scope = NewDisposeScope();
         using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0);
         var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
         if (parts.Length < 2)
             throw new InvalidOperationException(
-                "All training images have the same sampling key, so that none can be held out from training on the others.");
+                "All training images have the same sampling key, so none can be held out. "
+                + "AdaFlood needs at least two values of the sampling key.");
         var probabilities = ones([runs.Data.Training.Count]);
         for (var fold = 0; fold < parts.Length; fold++)
         {
@@ -30,32 +35,34 @@ internal static class HeldOutPredictions
                 Data = runs.Data with { TrainingRows = others },
                 Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, fold + 1),
             };
-            probabilities.index_copy_(0, parts[fold], Predict(auxiliary, Auxiliary(options, runs, fold), parts[fold]));
+            probabilities.index_copy_(0, parts[fold], PredictFold(auxiliary, CreateOptions(options, runs, fold), parts[fold]));
         }
         return probabilities.MoveToOuterDisposeScope();
     }
 
-    private static TrainingOptions Auxiliary(TrainingOptions options, RunFactory runs, int fold) => options.With(o =>
+    private static TrainingOptions CreateOptions(TrainingOptions options, RunFactory runs, int fold) => options.With(o =>
     {
         o.FloodLevel = 0;
         o.Objective = FloodingObjective.Flood;
         o.WeightAveraging = WeightAveraging.None;
         o.EarlyStopping = runs.Data.Validation is null
             ? null
-            : new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = int.MaxValue };
+            : new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue };
         o.MetricsCallback = null;
+        o.Callbacks = [];
         o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold + 1}") : null;
     });
 
-    private static Tensor Predict(RunFactory runs, TrainingOptions options, Tensor heldOut)
+    private static Tensor PredictFold(RunFactory runs, TrainingOptions options, Tensor heldOut)
     {
         using var scope = NewDisposeScope();
         using var normalizer = runs.Normalization.On(runs.Device);
         using var prepared = runs.Create(options);
         prepared.Run.Fit(_ => { }, prepared.Checkpoints);
-        // Nothing of the run itself is trained yet.
+        // The run itself has not started: it has nothing to keep.
         options.StopToken.ThrowIfCancellationRequested();
-        var (logits, labels) = Inference.Of(prepared.Network, runs.Precision, runs.Data.Training, heldOut, normalizer, runs.Device, runs.CheckAlive);
+        var (logits, labels) = Inference.ComputeLogits(
+            prepared.Network, runs.Precision, runs.Data.Training, heldOut, normalizer, runs.Device, runs.CheckAlive);
         return logits.softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1).to(CPU).MoveToOuterDisposeScope();
     }
 }

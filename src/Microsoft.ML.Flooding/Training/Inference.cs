@@ -3,21 +3,21 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>A pass of a network in evaluation mode over rows of a set, without gradients. The network stays in evaluation mode.</summary>
+/// <summary>Runs a network in evaluation mode on rows of a set, without gradients. The network stays in evaluation mode.</summary>
 internal static class Inference
 {
     private const int BatchSize = 256;
 
-    /// <summary>Computes something of each batch and hands it on; nothing waits for the device.</summary>
-    /// <param name="network">On <paramref name="device"/>.</param>
-    /// <param name="compute">From the pixels of a batch, [B, H, W, C], to its results, [B, ...].</param>
+    /// <summary>Calls a function with the results of each batch. Does not wait for the device.</summary>
+    /// <param name="network">A network on <paramref name="device"/>.</param>
+    /// <param name="compute">Computes the results of a batch, [B, ...], from its pixels, [B, H, W, C].</param>
     /// <param name="set">The images.</param>
     /// <param name="rows">int64 [N] on the CPU, each row once.</param>
-    /// <param name="device">Where it computes.</param>
+    /// <param name="device">The device to compute on.</param>
     /// <param name="checkAlive">Called before each batch; throws to cancel.</param>
     /// <param name="take">
-    /// Called with each batch and its results, which are disposed of afterwards. A streamed set has an order of its own:
-    /// <see cref="ImageBatch.Rows"/> says which rows a batch has.
+    /// Called with each batch and its results, which are then disposed of. A streamed set reads rows in its own order;
+    /// <see cref="ImageBatch.Rows"/> has the rows of a batch.
     /// </param>
     public static void ForEachBatch(
         nn.Module network, Func<Tensor, Tensor> compute, ImageSet set, Tensor rows, Device device, Action checkAlive,
@@ -36,7 +36,7 @@ internal static class Inference
         }
     }
 
-    /// <summary>Computes something of each row.</summary>
+    /// <summary>Computes results for each row.</summary>
     /// <inheritdoc cref="ForEachBatch"/>
     /// <returns>The results in the order of <paramref name="rows"/>, [N, ...], on the device.</returns>
     public static Tensor Compute(
@@ -54,16 +54,16 @@ internal static class Inference
         return all!.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The logits of each row.</summary>
-    /// <param name="network">On <paramref name="device"/>.</param>
+    /// <summary>Computes the logits of each row.</summary>
+    /// <param name="network">A network on <paramref name="device"/>.</param>
     /// <param name="precision">The type that it computes in.</param>
     /// <param name="set">The images.</param>
     /// <param name="rows">int64 [N] on the CPU, each row once.</param>
     /// <param name="normalizer">From pixels to the network's input.</param>
-    /// <param name="device">Where it computes.</param>
+    /// <param name="device">The device to compute on.</param>
     /// <param name="checkAlive">Called before each batch; throws to cancel.</param>
     /// <returns>float32 [N, K] and the labels, int64 [N], in the order of <paramref name="rows"/>, on the device.</returns>
-    public static (Tensor Logits, Tensor Labels) Of(
+    public static (Tensor Logits, Tensor Labels) ComputeLogits(
         nn.Module<Tensor, Tensor> network, ScalarType precision, ImageSet set, Tensor rows, Normalization.PixelNormalizer normalizer,
         Device device, Action checkAlive)
     {

@@ -2,11 +2,13 @@ namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
 /// Learning rates that shrink from the head of a network to its stem, for pretrained weights (Howard and Ruder, "Universal Language Model
-/// Fine-tuning for Text Classification", ACL 2018, arXiv:1801.06146; with one factor a layer: Clark et al., ICLR 2020, arXiv:2003.10555).
+/// Fine-tuning for Text Classification", ACL 2018, arXiv:1801.06146; one factor per layer: Clark et al., ICLR 2020, arXiv:2003.10555).
 /// </summary>
 internal static class LayerWiseDecay
 {
-    /// <summary>The factor of each parameter's learning rate: 1 in the last layer, a power of <paramref name="decay"/> before.</summary>
+    /// <summary>
+    /// The factor of each parameter's learning rate: 1 in the last layer, a power of <paramref name="decay"/> in earlier layers.
+    /// </summary>
     public static double[] Factors(WorkingWeights weights, double decay)
     {
         var layers = Layers(weights);
@@ -14,8 +16,8 @@ internal static class LayerWiseDecay
     }
 
     /// <summary>
-    /// The number of each parameter's layer. A layer is a block of a stack or a part of its own; one of nothing but vectors, as a norm, goes with
-    /// the layer before it.
+    /// The index of each parameter's layer. A layer is a block of a stack or a single module. A module that has only vectors, such as a
+    /// norm, belongs to the layer before it.
     /// </summary>
     private static int[] Layers(WorkingWeights weights)
     {

@@ -35,6 +35,23 @@ public abstract record LearningRateSchedule
         return new StepSchedule(factor, [.. milestones]);
     }
 
+    /// <summary>A schedule of your own.</summary>
+    /// <param name="name">
+    /// The name of the function in logs and checkpoints. A checkpoint is continued only under the same name: change it when you change the
+    /// function.
+    /// </param>
+    /// <param name="factor">
+    /// From the progress of the run after the warm-up, in [0, 1), to the factor of <see cref="TrainingOptions.LearningRate"/>, finite and at
+    /// least 0. It is called before every step. An exception that it throws ends the training and reaches the caller of Fit.
+    /// </param>
+    /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>
+    public static LearningRateSchedule FromFunction(string name, Func<double, double> factor)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(factor);
+        return new FunctionSchedule(name, factor);
+    }
+
     /// <inheritdoc/>
     public sealed override string ToString() =>
         WarmUpEpochs == 0 ? Describe() : FormattableString.Invariant($"{Describe()} after a warm-up of {WarmUpEpochs} epochs");
@@ -68,6 +85,27 @@ public abstract record LearningRateSchedule
         private protected override double Factor(double progress) => (1 + Math.Cos(Math.PI * progress)) / 2;
 
         private protected override string Describe() => nameof(Cosine);
+    }
+
+    private sealed record FunctionSchedule : LearningRateSchedule
+    {
+        private readonly Func<double, double> _factor;
+
+        public FunctionSchedule(string name, Func<double, double> factor) => (Name, _factor) = (name, factor);
+
+        /// <summary>Stands for the function in the identity of a run.</summary>
+        public string Name { get; }
+
+        private protected override double Factor(double progress)
+        {
+            var factor = _factor(progress);
+            return double.IsFinite(factor) && factor >= 0
+                ? factor
+                : throw new InvalidOperationException(FormattableString.Invariant(
+                    $"The schedule '{Name}' returned {factor} at a progress of {progress}. A factor must be finite and at least 0."));
+        }
+
+        private protected override string Describe() => $"{nameof(FromFunction)}({Name})";
     }
 
     private sealed record StepSchedule(double Gamma, double[] Milestones) : LearningRateSchedule

@@ -21,14 +21,18 @@ public sealed record OverfittingStages
 
     private OverfittingStages() { }
 
-    /// <summary>[A]: the gap between validation and training loss grows while both fall; null where that did not happen.</summary>
-    public EpochRange? A { get; private init; }
+    /// <summary>
+    /// Stage [A] of the paper: the gap between validation and training loss grows while both fall; null if that did not happen.
+    /// </summary>
+    public EpochRange? GapGrows { get; private init; }
 
-    /// <summary>[B]: the validation loss rises; null where it does not.</summary>
-    public EpochRange? B { get; private init; }
+    /// <summary>Stage [B] of the paper: the validation loss rises; null if it does not.</summary>
+    public EpochRange? ValidationLossRises { get; private init; }
 
-    /// <summary>[C]: the training loss is near zero (below 0.02) and stays there; it ends stage B. Null where that did not happen.</summary>
-    public EpochRange? C { get; private init; }
+    /// <summary>
+    /// Stage [C] of the paper: the training loss is near zero (below 0.02) and stays there, which ends stage [B]; null if that did not happen.
+    /// </summary>
+    public EpochRange? TrainingLossNearZero { get; private init; }
 
     /// <summary>What the stages mean and what to try next, in one sentence.</summary>
     public required string Advice { get; init; }
@@ -57,7 +61,13 @@ public sealed record OverfittingStages
         EpochRange? a = gap?.LowestBeforeRise(Math.Min(rise, dry)) is { } smallest ? Range(smallest + 1, Math.Min(rise, dry)) : null;
         var b = lowest is null ? null : Range(rise, Math.Max(rise + 1, dry));
         var c = Range(Math.Max(dry, b?.Last ?? 0), count);
-        return new OverfittingStages { A = a, B = b, C = c, Advice = Advise(a, b, c, floodLevel, validation is not null, LevelToTry(training, lowest)) };
+        return new OverfittingStages
+        {
+            GapGrows = a,
+            ValidationLossRises = b,
+            TrainingLossNearZero = c,
+            Advice = Advise(a, b, c, floodLevel, validation is not null, LevelToTry(training, lowest)),
+        };
     }
 
     /// <summary>From zero-based positions, the second exclusive.</summary>

@@ -3,7 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>Tells ML.NET's log and progress channel of each epoch.</summary>
+/// <summary>Reports each epoch to ML.NET's log and progress channel.</summary>
 internal sealed class ProgressReporter
 {
     private readonly IChannel _channel;
@@ -12,16 +12,17 @@ internal sealed class ProgressReporter
     private int _done;
 
     /// <param name="channel">The log.</param>
-    /// <param name="progress">Where the share done is shown.</param>
-    /// <param name="epochs">Of one run.</param>
-    /// <param name="total">Epochs of all runs together, at most.</param>
+    /// <param name="progress">The progress channel.</param>
+    /// <param name="epochs">The epochs of one run.</param>
+    /// <param name="total">An upper bound on the epochs of all runs together.</param>
     public ProgressReporter(IChannel channel, IProgressChannel progress, int epochs, double total)
     {
         _channel = channel;
         _progress = progress;
         _epochs = epochs;
         progress.SetHeader(
-            new ProgressHeader(["Training loss", "Flooded share", "Validation loss", "Validation accuracy", "Learning rate", "Images/s"], ["epochs"]),
+            new ProgressHeader(
+                ["Training loss", "Flooded share", "Validation loss", "Validation accuracy", "Learning rate", "Images/s"], ["epochs"]),
             entry => entry.SetProgress(0, _done, total));
     }
 
@@ -37,7 +38,11 @@ internal sealed class ProgressReporter
         var averaged = metrics.AveragedValidationLoss is { } averagedLoss
             ? string.Create(CultureInfo.InvariantCulture, $"; averaged {averagedLoss:0.0000}, {metrics.AveragedValidationAccuracy:0.0000}")
             : "";
-        _channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
-            $"Epoch {metrics.Epoch} of {_epochs}: training loss {metrics.TrainingLoss:0.0000}, flooded {metrics.FloodedShare:P0}{validation}{averaged}; learning rate {metrics.LearningRate:g3}, {metrics.ImagesPerSecond:n0} images/s."));
+        var text = string.Create(
+            CultureInfo.InvariantCulture,
+            $"Epoch {metrics.Epoch} of {_epochs}: training loss {metrics.TrainingLoss:0.0000}, flooded {metrics.FloodedShare:P0}");
+        var speed = string.Create(
+            CultureInfo.InvariantCulture, $"; learning rate {metrics.LearningRate:g3}, {metrics.ImagesPerSecond:n0} images/s.");
+        _channel.Info(MessageSensitivity.None, text + validation + averaged + speed);
     }
 }

@@ -3,15 +3,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// Independent generators for everything random in a run, each a function of the seed, its purpose and the epoch alone: a resumed run needs no
-/// generator state, and one use of randomness cannot shift another. All are generators of the CPU, the only ones that TorchSharp makes:
-/// what is drawn goes to the device.
+/// Independent generators for everything random in a run. Each depends on the seed, the purpose and the epoch only: a resumed run needs no
+/// generator state, and one use of randomness cannot shift another. All are CPU generators, because TorchSharp makes no others; the values
+/// are copied to the device.
 /// </summary>
 internal static class RandomStreams
 {
     public static Generator Create(long seed, Purpose purpose, int epoch) => new((ulong)Derive(seed, purpose, epoch));
 
-    /// <summary>The seed of one use of randomness, such as a run within the run.</summary>
+    /// <summary>The seed of one use of randomness, such as an auxiliary run.</summary>
     public static long Derive(long seed, Purpose purpose, int index) => (long)Mix(Mix(Mix((ulong)seed) ^ (ulong)purpose) ^ (uint)index);
 
     /// <summary>SplitMix64 (Steele, Lea and Flood, 2014).</summary>

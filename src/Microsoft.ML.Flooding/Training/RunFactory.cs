@@ -6,29 +6,31 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>Makes the runs of one Fit ready: they differ in their options, the folds of an objective in their data and seed as well.</summary>
-/// <param name="Architecture">Resolved.</param>
-/// <param name="Classes">Of the label.</param>
-/// <param name="Data">Where the images come from.</param>
+/// <summary>Creates the runs of one Fit. They differ in their options; the folds of an objective also in their data and seed.</summary>
+/// <param name="Architecture">The resolved architecture.</param>
+/// <param name="Classes">The number of classes.</param>
+/// <param name="Data">The images.</param>
 /// <param name="Normalization">From pixels to the network's input.</param>
-/// <param name="Device">Where the networks are trained.</param>
-/// <param name="Precision">The type that they compute in.</param>
-/// <param name="Seed">Of everything random.</param>
+/// <param name="Device">The device to train on.</param>
+/// <param name="Precision">The type that networks compute in.</param>
+/// <param name="Seed">The seed of everything random.</param>
 /// <param name="CheckAlive">Called before each step; throws to cancel.</param>
-/// <param name="Start">Gives a network that has its random weights those that training starts from; null: it starts from the random ones.</param>
+/// <param name="Start">
+/// Replaces the random weights of a new network by those that training starts from; null: it starts from the random weights.
+/// </param>
 internal sealed record RunFactory(
     Architecture Architecture, int Classes, TrainingData Data, Normalization Normalization, Device Device, ScalarType Precision, long Seed,
     Action CheckAlive, Action<Network>? Start = null)
 {
-    /// <summary>A run from its beginning.</summary>
-    /// <param name="options">Checked already.</param>
+    /// <summary>Creates a run that has not started.</summary>
+    /// <param name="options">Valid options.</param>
     public PreparedRun Create(TrainingOptions options)
     {
         var network = CreateNetwork();
         try
         {
             Check(network, options);
-            var identity = RunIdentity.Of(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
+            var identity = RunIdentity.Compute(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
             var checkpoints = options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null;
             var objective = options.Objective.At(options.FloodLevel, Facts(options));
             var run = new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive);
@@ -41,7 +43,7 @@ internal sealed record RunFactory(
         }
     }
 
-    /// <summary>A network with its first weights.</summary>
+    /// <summary>Creates a network with its initial weights.</summary>
     public Network CreateNetwork()
     {
         using var generator = RandomStreams.Create(Seed, RandomStreams.Purpose.Weights, 0);
@@ -61,27 +63,29 @@ internal sealed record RunFactory(
     private void Check(Network network, TrainingOptions options)
     {
         if (options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
-            throw new ArgumentException($"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
+            throw new ArgumentException(
+                $"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
         if (!network.IsInterpretable && (options.FreezeBackboneEpochs > 0 || options.FreezeBatchNorm))
             throw new ArgumentException(
-                $"{nameof(TrainingOptions.FreezeBackboneEpochs)} and {nameof(TrainingOptions.FreezeBatchNorm)} need to know the layers of a network. " +
-                $"Those of {Architecture.Name} are not known: it was made by a factory or loaded from TorchScript.");
+                $"{nameof(options.FreezeBackboneEpochs)} and {nameof(options.FreezeBatchNorm)} need to know the layers of a network. "
+                + $"Those of {Architecture.Name} are not known: it was made by a factory or loaded from TorchScript.");
     }
 
     private ObjectiveFacts Facts(TrainingOptions options)
     {
         using var scope = NewDisposeScope();
         var counts = bincount(Data.Training.Labels.index_select(0, Data.TrainingRows), minlength: Classes);
-        return new ObjectiveFacts(counts.data<long>().ToArray(), folds => HeldOutPredictions.Of(this, options, folds), Device);
+        return new ObjectiveFacts(counts.data<long>().ToArray(), folds => HeldOutPredictions.Predict(this, options, folds), Device);
     }
 }
 
-/// <summary>A run with what it needs.</summary>
-/// <param name="Network">Trained by the run.</param>
-/// <param name="Run">At its beginning.</param>
-/// <param name="Identity">What makes it the run it is, by name.</param>
-/// <param name="Checkpoints">Where its checkpoints go; null: nowhere.</param>
-internal sealed record PreparedRun(Network Network, TrainingRun Run, IReadOnlyDictionary<string, string> Identity, CheckpointStore? Checkpoints) : IDisposable
+/// <summary>A run with its network and checkpoints.</summary>
+/// <param name="Network">The network that the run trains.</param>
+/// <param name="Run">The run.</param>
+/// <param name="Identity">The <see cref="RunIdentity"/>.</param>
+/// <param name="Checkpoints">Where checkpoints are stored; null: nowhere.</param>
+internal sealed record PreparedRun(
+    Network Network, TrainingRun Run, IReadOnlyDictionary<string, string> Identity, CheckpointStore? Checkpoints) : IDisposable
 {
     public void Dispose()
     {

@@ -9,23 +9,23 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// Everything that decides what a run computes, by name. A checkpoint is continued only by a run of the same identity.
+/// Everything that decides what a run computes, by name. Only a run with the same identity continues a checkpoint.
 /// </summary>
 internal static class RunIdentity
 {
     /// <summary>The key of the seed.</summary>
     public const string SeedKey = nameof(TrainingOptions.Seed);
 
-    // A value that says whether two things are the same and nothing else.
+    // Marks a value that only shows whether two things are equal.
     private const string DigestMark = "sha256 ";
 
     /// <summary>
-    /// The identity of a run. It leaves out the options that only watch the run, and the path in
-    /// <see cref="TrainingOptions.PretrainedWeights"/>: it has the initial weights themselves.
+    /// Computes the identity of a run. It leaves out the options that only watch the run, and the path in
+    /// <see cref="TrainingOptions.PretrainedWeights"/>, because it contains the digest of the initial weights.
     /// </summary>
-    public static IReadOnlyDictionary<string, string> Of(
-        TrainingOptions options, Architecture architecture, Network network, TrainingData data, Normalization normalization, ScalarType precision,
-        Device device, long seed) => new Dictionary<string, string>
+    public static IReadOnlyDictionary<string, string> Compute(
+        TrainingOptions options, Architecture architecture, Network network, TrainingData data, Normalization normalization,
+        ScalarType precision, Device device, long seed) => new Dictionary<string, string>
         {
             [nameof(options.FloodLevel)] = Describe(options.FloodLevel),
             [nameof(options.Objective)] = options.Objective.ToString(),
@@ -39,7 +39,7 @@ internal static class RunIdentity
             [nameof(options.Augmentation)] = Describe(options.Augmentation),
             [nameof(options.Optimizer)] = options.Optimizer.ToString(),
             [nameof(options.LearningRate)] = Describe(options.LearningRate),
-            // Schedules of different kinds may have the same members.
+            // Schedules of different types can have the same members.
             [nameof(options.Schedule)] = options.Schedule.GetType().Name + Describe(options.Schedule),
             [nameof(options.Momentum)] = Describe(options.Momentum),
             [nameof(options.Nesterov)] = Describe(options.Nesterov),
@@ -47,7 +47,11 @@ internal static class RunIdentity
             [nameof(options.DecayBiasAndNorm)] = Describe(options.DecayBiasAndNorm),
             [nameof(options.MaxGradientNorm)] = Describe(options.MaxGradientNorm),
             [nameof(options.WeightAveraging)] = Describe(options.WeightAveraging),
-            [nameof(options.EarlyStopping)] = Describe(options.EarlyStopping),
+            [nameof(options.EarlyStopping)] = options.EarlyStopping is { } stopping
+                ? Describe(new { Metric = stopping.Metric.Name, stopping.Patience, stopping.MinimumChange })
+                : "not set",
+            // Checkpoints hold its values. A search compares by it, and has no early stopping that would name it.
+            ["validation metric"] = options.OwnMetric?.Name ?? "built in",
             [nameof(options.Precision)] = precision.ToString(),
             [SeedKey] = seed.ToString(CultureInfo.InvariantCulture),
             ["device"] = device.type.ToString(),
@@ -69,9 +73,9 @@ internal static class RunIdentity
             ["order of the validation images"] = OrderOf(data.Validation),
         };
 
-    /// <summary>What differs between a run and another one, in words; empty where nothing does.</summary>
+    /// <summary>The differences between two runs, in words; empty if there are none.</summary>
     /// <param name="run">The identity of the run.</param>
-    /// <param name="other">That of the other one.</param>
+    /// <param name="other">The identity of the other run.</param>
     public static IReadOnlyList<string> Differences(IReadOnlyDictionary<string, string> run, IReadOnlyDictionary<string, string> other) =>
         [.. run.Keys.Union(other.Keys).Where(key => run.GetValueOrDefault(key) != other.GetValueOrDefault(key))
             .Select(key => Difference(key, run.GetValueOrDefault(key), other.GetValueOrDefault(key)))];
@@ -95,12 +99,13 @@ internal static class RunIdentity
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{name} {tensor.dtype} {string.Join(' ', tensor.shape)}\n"));
             using var contiguous = tensor.detach().contiguous();
-            hash.AppendData(contiguous.bytes);
+            foreach (var piece in TensorFile.Pieces(contiguous))
+                hash.AppendData(piece.bytes);
         }
         return Mark(hash.GetHashAndReset());
     }
 
-    /// <summary>Of the values of some rows, in their order.</summary>
+    /// <summary>The digest of the values of some rows, in their order.</summary>
     private static string Digest(Tensor? values, Tensor? rows)
     {
         if (values is null || rows is null)

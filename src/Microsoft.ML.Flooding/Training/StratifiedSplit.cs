@@ -4,14 +4,13 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// Divides rows of a set so that each part has its share of each class, and the images of a group are in one part. It follows from the
-/// generator alone.
+/// Divides rows of a set so that each part has its share of each class, and the images of a group are in one part. The result depends only
+/// on the generator.
 /// </summary>
 /// <remarks>
-/// First each part gets a quota of each class, a whole number of images. Then the groups, the largest first and those of one size in random
-/// order, each go to the part whose quotas they bring closest to being met: where the sum over the classes of (images - quota)^2 / (images
-/// of the class) falls most or rises least, of equals to the part that lacks most images. Groups of one image meet the quotas exactly;
-/// larger ones as well as this greedy rule does.
+/// First each part gets a quota of each class, a whole number of images. Then each group goes to the part where the sum over the classes of
+/// (images - quota)^2 / (images of the class) falls most or rises least; among equals, to the part that lacks most images. The largest
+/// groups go first, groups of the same size in random order. Groups of one image meet the quotas exactly; larger ones approximately.
 /// </remarks>
 internal sealed class StratifiedSplit
 {
@@ -19,9 +18,9 @@ internal sealed class StratifiedSplit
     private readonly ArraySegment<long>[] _groups;
     private readonly long[] _counts;
 
-    /// <param name="set">Whose labels and groups count.</param>
+    /// <param name="set">The set with the labels and groups.</param>
     /// <param name="rows">The rows to divide, int64 on the CPU.</param>
-    /// <param name="generator">On the CPU.</param>
+    /// <param name="generator">A CPU generator.</param>
     public StratifiedSplit(ImageSet set, Tensor rows, Generator generator)
     {
         using var scope = NewDisposeScope();
@@ -36,17 +35,17 @@ internal sealed class StratifiedSplit
     }
 
     /// <summary>
-    /// Sets a share of the rows aside. Every class keeps an image, and has one set aside where it has two groups or more; where fewer
-    /// images are to be set aside than there are classes, the larger classes have one.
+    /// Sets a share of the rows aside. Every class keeps an image. Every class with at least two groups has an image set aside; if fewer
+    /// images are set aside than there are classes, only the larger classes have one.
     /// </summary>
-    /// <param name="fraction">In [0, 1): of the number of rows, rounded.</param>
-    /// <returns>The rows that are kept, and those set aside: int64, ascending.</returns>
+    /// <param name="fraction">The share of the rows, in [0, 1); the number of images is rounded.</param>
+    /// <returns>The rows that are kept, and those that are set aside: int64, ascending.</returns>
     public (Tensor Kept, Tensor Held) Hold(double fraction)
     {
         var quota = Quota(fraction);
         long[][] parts = [[.. _counts.Zip(quota, (all, held) => all - held)], quota];
         var (places, filled) = Place(parts, (group, part, filled) => part == 0 || LeavesAnImage(group, filled[1]));
-        // What is left for a class after the larger groups may be too little for any of its groups.
+        // The larger groups can leave less of a class's quota than any of its groups needs.
         for (var i = _groups.Length - 1; i >= 0; i--)
         {
             var group = _groups[i];
@@ -59,11 +58,12 @@ internal sealed class StratifiedSplit
         return (RowsOf(places, 0), RowsOf(places, 1));
     }
 
-    /// <summary>Divides the rows into parts of one size, as far as groups allow.</summary>
-    /// <param name="count">How many at most; there are no more than there are groups.</param>
+    /// <summary>Divides the rows into parts of similar size, as far as groups allow.</summary>
+    /// <param name="count">The number of parts; fewer if there are fewer groups.</param>
     /// <returns>The rows of each part, int64, ascending; no part is empty.</returns>
     public Tensor[] Fold(int count)
     {
+        count = Math.Min(count, _groups.Length);
         var quotas = new long[count][];
         for (var part = 0; part < count; part++)
             quotas[part] = new long[_counts.Length];
@@ -81,7 +81,10 @@ internal sealed class StratifiedSplit
     private static ArraySegment<long>[] Group(long[] rows, long[] groups) =>
         [.. rows.GroupBy(row => groups[row]).Select(group => new ArraySegment<long>([.. group])).OrderByDescending(group => group.Count)];
 
-    /// <summary>The images of each class to set aside: one where there are two, then by what each class lacks of its share.</summary>
+    /// <summary>
+    /// The number of images of each class to set aside: first one of each class that has two or more, then by what a class lacks of its
+    /// share.
+    /// </summary>
     private long[] Quota(double fraction)
     {
         var quota = new long[_counts.Length];
@@ -117,7 +120,7 @@ internal sealed class StratifiedSplit
         return (places, filled);
     }
 
-    /// <summary>By how much the distance to the quotas grows with a group.</summary>
+    /// <summary>The change in the distance to the quotas when a group is added.</summary>
     private double Change(ArraySegment<long> group, long[] filled, long[] quota)
     {
         var change = 0.0;

@@ -5,23 +5,23 @@ namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
 /// Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017): logits are divided by one number, which changes
-/// confidence but no prediction.
+/// the confidence of predictions but not their class.
 /// </summary>
-/// <param name="Value">The temperature; 1 where none can be fitted.</param>
-/// <param name="Warning">Why it is to be doubted; null where it is not.</param>
+/// <param name="Value">The temperature; 1 if none can be fitted.</param>
+/// <param name="Warning">Why the temperature is doubtful; null if it is not.</param>
 internal readonly record struct Temperature(double Value, string? Warning)
 {
     private const double Largest = 100;
     private const int Halvings = 60;
 
-    /// <summary>The temperature that gives the lowest mean cross-entropy, in (1/100, 100).</summary>
+    /// <summary>Finds the temperature in (1/100, 100) with the lowest mean cross-entropy.</summary>
     /// <param name="logits">float32 [N, K].</param>
     /// <param name="labels">int64 [N].</param>
     /// <param name="weights">float32 [N] for a weighted mean; null: all are 1.</param>
     /// <remarks>
-    /// Where every prediction is right, the cross-entropy falls all the way to temperature 0. So the labels are taken to be right with
-    /// probability (N + 1) / (N + 2) only, by Laplace's rule of succession, as Platt smooths his targets ("Probabilistic Outputs for
-    /// Support Vector Machines", 1999).
+    /// If every prediction is right, the cross-entropy is lowest at temperature 0. Labels are therefore assumed to be right with
+    /// probability (N + 1) / (N + 2), Laplace's rule of succession, similar to Platt's smoothed targets ("Probabilistic Outputs for Support
+    /// Vector Machines", 1999).
     /// </remarks>
     public static Temperature Fit(Tensor logits, Tensor labels, Tensor? weights = null)
     {
@@ -38,7 +38,7 @@ internal readonly record struct Temperature(double Value, string? Warning)
         var ofLabel = Mean(exact.gather(1, targets.unsqueeze(1)).squeeze(1));
         var ofOthers = (Mean(exact.sum(1)) - ofLabel) / (classes - 1);
         var expected = (1 - wrong) * ofLabel + wrong * ofOthers;
-        // The loss is convex in 1/T: its slope there, the mean expected logit less that of the labels, has one root.
+        // The loss is convex in 1/T. Its slope, the mean expected logit minus the mean logit of the labels, has one root.
         var (low, high) = (-Math.Log(Largest), Math.Log(Largest));
         if (!(Slope(Math.Exp(low)) < 0))
             return new(1, "No temperature is fitted: on the validation set the network is no better than chance.");

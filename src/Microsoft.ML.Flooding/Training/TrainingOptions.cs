@@ -3,11 +3,13 @@ namespace Microsoft.ML.Flooding;
 /// <summary>How a network is trained: everything but the data. Checked when training starts.</summary>
 public class TrainingOptions
 {
+    internal const float DefaultFloodLevel = 0.03f;
+
     /// <summary>
     /// The flood level b of Ishida et al. (ICML 2020): the mini-batch loss J is replaced by |J - b| + b. Finite, at least 0; at 0 training is
     /// plain. Levels of 0 to 0.10 suit clean labels, far larger ones noisy labels. Default: 0.03.
     /// </summary>
-    public float FloodLevel { get; set; } = 0.03f;
+    public float FloodLevel { get; set; } = DefaultFloodLevel;
 
     /// <summary>
     /// What is done with the loss: the flood on the mini-batch mean, or one of its successors. Default: <see cref="FloodingObjective.Flood"/>.
@@ -18,8 +20,9 @@ public class TrainingOptions
     public Architecture Architecture { get; set; } = Architecture.Auto;
 
     /// <summary>
-    /// A safetensors file of weights to start from, in the names of torchvision or timm: the head is replaced where the number of classes differs, and
-    /// images are prepared as they were for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from the seed.
+    /// The path of a file of weights to start from, safetensors or by torch.save (PyTorch 1.6 or newer), in the names of torchvision or timm:
+    /// <see cref="PretrainedModels"/> lists some to download. The head is replaced where the number of classes differs, and images are prepared as
+    /// they were for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from the seed.
     /// </summary>
     public string? PretrainedWeights { get; set; }
 
@@ -100,8 +103,14 @@ public class TrainingOptions
     public Action<EpochMetrics>? MetricsCallback { get; set; }
 
     /// <summary>
+    /// Objects that are called before and after runs, epochs and steps; see <see cref="TrainingCallback"/> for what each call costs.
+    /// Default: none.
+    /// </summary>
+    public IReadOnlyList<TrainingCallback> Callbacks { get; set; } = [];
+
+    /// <summary>
     /// Ends the training early and keeps what was trained: <c>Fit</c> returns the model as if <see cref="Epochs"/> had ended there.
-    /// Cancel its source from the <see cref="MetricsCallback"/>, from another thread or on Ctrl-C. The step under way is finished and
+    /// Cancel its source from the <see cref="MetricsCallback"/> or <see cref="Callbacks"/>, from another thread or on Ctrl-C. The step under way is finished and
     /// the weights are validated and chosen as at the end of a run; a search keeps the best run so far. With a
     /// <see cref="CheckpointDirectory"/>, a later <c>Fit</c> continues from the last whole epoch. Cancelled before training begins, it
     /// is an <see cref="OperationCanceledException"/>. Default: none.
@@ -120,6 +129,9 @@ public class TrainingOptions
 
     /// <summary>The learning rate in effect once defaults are applied.</summary>
     internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
+
+    /// <summary>The metric of the user's own that epochs are measured by; null without one.</summary>
+    internal virtual ValidationMetric? OwnMetric => EarlyStopping?.Metric is { Function: not null } metric ? metric : null;
 
     /// <summary>A copy with changes.</summary>
     internal TrainingOptions With(Action<TrainingOptions> change)
@@ -144,7 +156,7 @@ public class TrainingOptions
         ArgumentNullException.ThrowIfNull(Augmentation);
         if (Augmentation.MixupAlpha > 0 && !Objective.AllowsMixup)
             throw new ArgumentException(
-                $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
+                $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
                 $"it does not go with {Objective}, whose levels belong to a class or a sample: a mixed image has two.", nameof(Objective));
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
@@ -163,7 +175,9 @@ public class TrainingOptions
         Require(
             EarlyStopping is null or { MinimumChange: >= 0 and < double.PositiveInfinity }, "EarlyStopping.MinimumChange",
             EarlyStopping?.MinimumChange, "finite and at least 0");
-        Require(EarlyStopping is null || Enum.IsDefined(EarlyStopping.Metric), "EarlyStopping.Metric", EarlyStopping?.Metric, "Loss or Accuracy");
+        Require(EarlyStopping is null or { Metric: not null }, "EarlyStopping.Metric", null, "a metric, not null");
+        ArgumentNullException.ThrowIfNull(Callbacks);
+        Require(Callbacks.All(c => c is not null), nameof(Callbacks), null, "a list without null");
     }
 
     /// <summary>Throws that an option is out of its range.</summary>

@@ -7,40 +7,36 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// One run over the data: the loop, and the state that it carries from epoch to epoch. Nothing in a step waits for the device: losses are read
-/// once an epoch.
+/// The training loop: epochs of steps, each epoch validated, and at the end a choice of weights. What it carries from epoch to epoch is its
+/// <see cref="TrainingState"/>. Steps do not wait for the device: losses are read once an epoch.
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
-    private const string BestPrefix = "best.";
-
     private readonly TrainingOptions _options;
     private readonly TrainingData _data;
-    private readonly Normalization.PixelNormalizer _normalizer;
     private readonly Device _device;
     private readonly long _seed;
     private readonly Action _checkAlive;
-    private readonly WorkingWeights _weights;
-    private readonly Phase _whole;
-    private readonly Phase? _head;
-    private readonly WeightAverage? _average;
-    private readonly BestWeights? _best;
     private readonly int _stepsPerEpoch;
-    private readonly Tensor? _exampleWeights;
-    private CachedFeatures? _features;
-    private List<EpochMetrics> _epochs = [];
+    private readonly Normalization.PixelNormalizer _normalizer;
+    private readonly WorkingWeights _weights;
+    private readonly TrainingPhases _phases;
+    private readonly TrainingState _state;
+    private readonly TrainingContext _context;
+    private bool _started;
     private bool _brokenOff;
-    private long _step;
 
-    /// <param name="network">[N, C, H, W] to logits [N, K]; trained in place. A <see cref="Network"/> where layers are to be frozen.</param>
-    /// <param name="objective">What is minimised.</param>
-    /// <param name="options">Checked already.</param>
-    /// <param name="data">Where the images come from.</param>
+    /// <param name="network">
+    /// From [N, C, H, W] to logits [N, K]; trained in place. It must be a <see cref="Network"/> if layers are to be frozen.
+    /// </param>
+    /// <param name="objective">What steps minimize.</param>
+    /// <param name="options">Valid options.</param>
+    /// <param name="data">The images.</param>
     /// <param name="normalization">From pixels to the network's input.</param>
-    /// <param name="device">Where the network is trained.</param>
+    /// <param name="device">The device to train on.</param>
     /// <param name="precision">The type that the network computes in.</param>
-    /// <param name="seed">Of everything random.</param>
-    /// <param name="checkAlive">Called before each step; throws to end the run.</param>
+    /// <param name="seed">The seed of everything random.</param>
+    /// <param name="checkAlive">Called before each step and each batch of the validation; throws to cancel.</param>
     public TrainingRun(
         nn.Module<Tensor, Tensor> network, Objective objective, TrainingOptions options, TrainingData data, Normalization normalization,
         Device device, ScalarType precision, long seed, Action checkAlive)
@@ -50,43 +46,34 @@ internal sealed class TrainingRun : IDisposable
         _device = device;
         _seed = seed;
         _checkAlive = checkAlive;
-        _stepsPerEpoch = StepsPerEpoch(data.TrainingRows.shape[0], options.BatchSize);
+        _stepsPerEpoch = CountSteps(data.TrainingRows.shape[0], options.BatchSize);
         _normalizer = normalization.On(device);
         _weights = new WorkingWeights(network, device, precision);
-        _exampleWeights = data.Weights?.to(device, copy: true).DetachFromDisposeScope();
-        _whole = new Phase(_weights, objective, new WholeNetwork(_weights, _normalizer, options.FreezeBatchNorm), options, _exampleWeights);
-        // Without augmentation an image has the same features in every epoch.
-        if (options.FreezeBackboneEpochs > 0)
-            _head = new Phase(
-                _weights, objective,
-                new HeadOnly(_weights, (Network)network, _normalizer, takesFeatures: options.Augmentation == Augmentation.None),
-                options, _exampleWeights);
-        if (options.EffectiveAveraging is { Enabled: true } averaging)
-            _average = new WeightAverage(_weights, averaging, (long)_stepsPerEpoch * options.Epochs);
-        if (options.EarlyStopping is { } stopping)
-            _best = new BestWeights(stopping);
+        _phases = new TrainingPhases(_weights, _normalizer, objective, options, data, device, checkAlive);
+        _state = new TrainingState(_weights, _phases, options, totalSteps: (long)_stepsPerEpoch * options.Epochs);
+        _context = new TrainingContext(network, options, _stepsPerEpoch);
     }
 
-    /// <summary>Why the run cannot go on; null while it can.</summary>
+    /// <summary>The epochs trained so far.</summary>
+    public IReadOnlyList<EpochMetrics> Epochs => _state.Epochs;
+
+    /// <summary>Why the run cannot continue; null while it can.</summary>
     public Divergence? Divergence { get; private set; }
 
     /// <summary>
     /// Whether <see cref="TrainingOptions.StopToken"/> ended the run before its last step. A run always takes a first step.
     /// </summary>
-    public bool Stopped => _brokenOff || (_epochs.Count > 0 && !Finished && _options.StopToken.IsCancellationRequested);
+    public bool Stopped => _brokenOff || (Epochs.Count > 0 && !Finished && _options.StopToken.IsCancellationRequested);
 
-    /// <summary>Whether there is nothing more to train.</summary>
+    /// <summary>Whether nothing is left to train.</summary>
     public bool Ended => Finished || Stopped || Divergence is not null;
 
-    /// <summary>Whether every epoch is done, or the patience of early stopping spent.</summary>
-    private bool Finished => _epochs.Count >= _options.Epochs || _best?.Exhausted(_epochs.Count) == true;
+    /// <summary>Whether all epochs are trained or early stopping has run out of patience.</summary>
+    private bool Finished => Epochs.Count >= _options.Epochs || _state.Best?.Exhausted(Epochs.Count) == true;
 
-    /// <summary>The epochs trained so far.</summary>
-    public IReadOnlyList<EpochMetrics> Epochs => _epochs;
-
-    /// <summary>Trains to the end, continuing from the newest checkpoint; the network then has the selected weights.</summary>
+    /// <summary>Trains to the end and gives the network the selected weights. Continues from the newest checkpoint.</summary>
     /// <param name="report">Called after each epoch.</param>
-    /// <param name="checkpoints">Where checkpoints go; null: nowhere.</param>
+    /// <param name="checkpoints">Where checkpoints are stored; null: nowhere.</param>
     /// <exception cref="InvalidOperationException">The run diverged.</exception>
     public TrainingHistory Fit(Action<EpochMetrics> report, CheckpointStore? checkpoints)
     {
@@ -94,17 +81,17 @@ internal sealed class TrainingRun : IDisposable
         return SelectWeights();
     }
 
-    /// <summary>Trains to the end, continuing from the newest checkpoint.</summary>
+    /// <summary>Trains to the end. Continues from the newest checkpoint.</summary>
     /// <param name="report">Called after each epoch.</param>
-    /// <param name="checkpoints">Where checkpoints go; null: nowhere.</param>
-    /// <param name="prune">Asked before each epoch: whether the run ends there.</param>
+    /// <param name="checkpoints">Where checkpoints are stored; null: nowhere.</param>
+    /// <param name="prune">Called before each epoch: whether the run ends there.</param>
     public void Train(Action<EpochMetrics> report, CheckpointStore? checkpoints, Func<bool>? prune = null)
     {
         Resume(checkpoints);
         while (!Ended && prune?.Invoke() != true)
         {
-            if (TrainEpoch())
-                FinishEpoch(report, checkpoints);
+            TrainEpoch();
+            FinishEpoch(report, checkpoints);
         }
     }
 
@@ -116,88 +103,23 @@ internal sealed class TrainingRun : IDisposable
             Restore(checkpoint);
     }
 
-    /// <summary>
-    /// Saves and tells of the epoch that was trained. A part of an epoch is not saved: a run that continues trains all of it.
-    /// </summary>
-    public void FinishEpoch(Action<EpochMetrics> report, CheckpointStore? checkpoints)
+    /// <summary>Trains and validates the next epoch, or the part of it before the run is stopped.</summary>
+    /// <returns>
+    /// The lowest mini-batch loss of the epoch. If the run diverged (<see cref="Divergence"/>), the lowest loss before that, or infinity.
+    /// </returns>
+    public float TrainEpoch()
     {
-        if (!_brokenOff)
-            checkpoints?.Save(LiveState());
-        report(_epochs[^1]);
-        _options.MetricsCallback?.Invoke(_epochs[^1]);
-    }
-
-    /// <summary>A copy of all that the run carries from epoch to epoch, on the run's device.</summary>
-    public RunState Capture()
-    {
-        using var _ = no_grad();
-        var live = LiveState();
-        return live with { Tensors = [.. live.Tensors.Select(t => (t.Name, t.Value.detach().clone().DetachFromDisposeScope()))] };
-    }
-
-    /// <summary>Sets the run to where <paramref name="state"/> was taken; the state stays the caller's.</summary>
-    public void Restore(RunState state)
-    {
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        var saved = state.Tensors.ToDictionary(t => t.Name, t => t.Value);
-        foreach (var (name, value) in LiveState().Tensors.Where(t => !t.Name.StartsWith(BestPrefix, StringComparison.Ordinal)))
-            value.copy_(saved[name]);
-        _weights.Publish();
-        _step = state.Progress.Step;
-        _epochs = [.. state.Progress.Epochs];
-        if (_best is not null && state.Progress.Best is { } best)
-        {
-            var values = saved.Where(t => t.Key.StartsWith(BestPrefix, StringComparison.Ordinal)).ToDictionary();
-            _best.Restore(best, [.. Enumerable.Range(0, values.Count).Select(i => values[BestPrefix + i].to(_device, copy: true).DetachFromDisposeScope())]);
-        }
-    }
-
-    /// <summary>The network's weights and buffers by name, in float32 whatever it computed in; the tensors stay this run's.</summary>
-    public IReadOnlyDictionary<string, Tensor> State() => _weights.State();
-
-    public void Dispose()
-    {
-        _whole.Step.Dispose();
-        _head?.Step.Dispose();
-        _exampleWeights?.Dispose();
-        _features?.Dispose();
-        _average?.Dispose();
-        _best?.Dispose();
-        _weights.Dispose();
-        _normalizer.Dispose();
-    }
-
-    /// <summary>
-    /// A single image left over is left out: batch norm has no variance to take from it. It is another image each epoch.
-    /// </summary>
-    private static int StepsPerEpoch(long rows, int batchSize) =>
-        checked((int)((rows + batchSize - 1) / batchSize - (rows % batchSize == 1 && rows > 1 ? 1 : 0)));
-
-    /// <summary>The state as it is, not a copy.</summary>
-    private RunState LiveState()
-    {
-        var weights = _weights.Masters.Select((t, i) => ($"weights.{_weights.Names[i]}", t));
-        var buffers = _weights.Network.named_buffers().Select(b => ($"buffers.{b.name}", b.buffer));
-        var average = (_average?.Values ?? []).Select((t, i) => ($"average.{i}", t));
-        var optimizer = _whole.Step.State.Select(s => ($"optimizer.{s.Name}", s.Value))
-            .Concat((_head?.Step.State ?? []).Select(s => ($"head-optimizer.{s.Name}", s.Value)));
-        var best = (_best?.Values ?? []).Select((t, i) => ($"{BestPrefix}{i}", t));
-        return new RunState(new RunProgress(_step, [.. _epochs], _best?.State), [.. weights, .. buffers, .. average, .. optimizer, .. best]);
-    }
-
-    /// <summary>Trains and validates the next epoch, or the part of it until the run is stopped.</summary>
-    /// <returns>Whether it counts: false where the run diverged.</returns>
-    public bool TrainEpoch()
-    {
-        var number = _epochs.Count + 1;
+        Start();
+        var epoch = Epochs.Count + 1;
+        _context.Epoch = epoch;
+        _context.Notify(static (callback, context) => callback.OnEpochStart(context));
         if (_weights.Network is not Network network)
-            return TrainEpoch(number);
-        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, number);
+            return TrainEpoch(epoch);
+        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, epoch);
         network.DropoutGenerator = generator;
         try
         {
-            return TrainEpoch(number);
+            return TrainEpoch(epoch);
         }
         finally
         {
@@ -205,98 +127,165 @@ internal sealed class TrainingRun : IDisposable
         }
     }
 
-    private bool TrainEpoch(int number)
+    /// <summary>
+    /// Saves and reports the epoch that was trained; does nothing if the run diverged in it. A part of an epoch is not saved: a run that
+    /// continues trains all of it.
+    /// </summary>
+    /// <param name="report">Called with the epoch's metrics, before <see cref="TrainingOptions.MetricsCallback"/>.</param>
+    /// <param name="checkpoints">Where the checkpoint is stored; null: nowhere.</param>
+    public void FinishEpoch(Action<EpochMetrics> report, CheckpointStore? checkpoints)
+    {
+        if (Divergence is not null)
+            return;
+        if (!_brokenOff)
+            checkpoints?.Save(_state.View());
+        report(Epochs[^1]);
+        _options.MetricsCallback?.Invoke(Epochs[^1]);
+        _context.Notify(static (callback, context) => callback.OnEpochEnd(context));
+    }
+
+    /// <summary>Gives the network the weights that validation prefers. Ends the run.</summary>
+    /// <exception cref="InvalidOperationException">The run diverged.</exception>
+    public TrainingHistory SelectWeights()
+    {
+        if (Divergence is { } divergence)
+            throw new InvalidOperationException(divergence.Message);
+        Start();
+        var history = AssignSelected();
+        _context.Notify(static (callback, context) => callback.OnRunEnd(context));
+        return history;
+    }
+
+    /// <inheritdoc cref="TrainingState.Capture"/>
+    public TrainingSnapshot Capture() => _state.Capture();
+
+    /// <summary>Continues from where <paramref name="snapshot"/> was taken, which stays the caller's.</summary>
+    public void Restore(TrainingSnapshot snapshot) => _state.Restore(snapshot);
+
+    /// <summary>The network's weights and buffers by name, the weights in float32. The tensors stay this run's.</summary>
+    public IReadOnlyDictionary<string, Tensor> State() => _weights.State();
+
+    public void Dispose()
+    {
+        _phases.Dispose();
+        _state.Dispose();
+        _normalizer.Dispose();
+    }
+
+    /// <summary>
+    /// A single image left over is left out, because batch norm cannot compute its variance. It is another image each epoch.
+    /// </summary>
+    private static int CountSteps(long rows, int batchSize) =>
+        checked((int)((rows + batchSize - 1) / batchSize - (rows % batchSize == 1 && rows > 1 ? 1 : 0)));
+
+    /// <summary>Tells the callbacks of the run before its first epoch.</summary>
+    private void Start()
+    {
+        if (_started)
+            return;
+        _started = true;
+        (_context.Epoch, _context.Step, _context.Metrics) = (Epochs.Count, _state.Step, Epochs);
+        _context.Notify(static (callback, context) => callback.OnRunStart(context));
+    }
+
+    private float TrainEpoch(int epoch)
     {
         using var scope = NewDisposeScope();
         var watch = Stopwatch.StartNew();
-        using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, number);
-        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, number);
-        var (phase, data) = PhaseOf(number);
+        var (step, data) = _phases.At(epoch);
+        var steps = TakeSteps(epoch, step, data);
+        Divergence = Divergence.FindInSteps(steps, _state, _options);
+        if (Divergence is not null)
+            return Divergence.LowestBatchLoss;
+        var seconds = watch.Elapsed.TotalSeconds;
+
+        var raw = Validate(step.Part, data);
+        var averaged = ValidateAverage(step.Part, data);
+        Divergence = Divergence.FindInValidation(steps, raw, averaged, _options);
+        if (Divergence is not null)
+            return Divergence.LowestBatchLoss;
+
+        if (raw is { } validation)
+            _state.Best?.Offer(epoch, validation, averaged, _weights, _state.Average);
+        _state.CountEpoch(new EpochMetrics
+        {
+            Epoch = epoch,
+            TrainingLoss = steps.Losses.Average(l => (double)l),
+            LowestBatchLoss = steps.Losses.Min(),
+            FloodedShare = steps.Balances.Select(balance => (1 - (double)balance) / 2).DefaultIfEmpty().Average(),
+            ValidationMetric = raw?.OwnMetric,
+            AveragedValidationMetric = averaged?.OwnMetric,
+            ValidationLoss = raw?.Loss,
+            ValidationAccuracy = raw?.Accuracy,
+            AveragedValidationLoss = averaged?.Loss,
+            AveragedValidationAccuracy = averaged?.Accuracy,
+            LearningRate = steps.LearningRate,
+            GradientNorm = steps.GradientNorm,
+            ImagesPerSecond = _data.TrainingRows.shape[0] * ((double)steps.Losses.Length / _stepsPerEpoch) / seconds,
+        });
+        return steps.Losses.Min();
+    }
+
+    /// <summary>Takes the steps of an epoch and reads from the device what they measured.</summary>
+    private EpochSteps TakeSteps(int epoch, TrainingStep step, TrainingData data)
+    {
+        using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, epoch);
+        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, epoch);
         var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
         var balances = new List<Tensor>(_stepsPerEpoch);
         var gradientNorm = zeros([], ScalarType.Float32, _device);
         var rate = 0.0;
-        phase.Part.Train();
+        step.Part.Train();
         using (var batches = data.Training.Read(order, _options.BatchSize, _device))
+        {
             for (var i = 0; i < _stepsPerEpoch; i++)
             {
                 _checkAlive();
-                rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_step, _stepsPerEpoch, _options.Epochs);
-                using var step = NewDisposeScope();
+                rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_state.Step, _stepsPerEpoch, _options.Epochs);
+                _context.LearningRate = rate;
+                _context.Notify(static (callback, context) => callback.OnStepStart(context));
+                using var scope = NewDisposeScope();
                 batches.MoveNext();
-                var (loss, balance, gradients) = phase.Step.Take(batches.Current, rate, augmentationGenerator);
-                _average?.Update(_step, phase.Part.Changed);
-                _step++;
+                var (loss, balance, gradients) = step.Take(batches.Current, rate, augmentationGenerator);
+                _state.CountStep(step.Part.Changed);
                 losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
+                _context.Step = _state.Step;
+                _context.SetLoss(losses[^1]);
+                _context.Notify(static (callback, context) => callback.OnStepEnd(context));
                 if (balance is not null)
                     balances.Add(balance.MoveToOuterDisposeScope());
                 _brokenOff = i < _stepsPerEpoch - 1 && _options.StopToken.IsCancellationRequested;
                 if (_brokenOff || i == _stepsPerEpoch - 1)
-                    gradientNorm.copy_((Tensor)TensorListKernels.Invoke("norm", [gradients]));
+                    gradientNorm.copy_(TensorListKernels.Norm(gradients));
                 if (_brokenOff)
                     break;
             }
-
-        var norms = new List<Tensor> { _weights.NormOf(_weights.All) };
-        if (_average is not null)
-            norms.Add(_weights.NormOf(_average.Values));
-        var figures = stack([.. losses, .. norms, .. balances]).to(CPU).data<float>().ToArray();
-        var batchLosses = figures[..losses.Count];
-        Divergence = Diverged(number, batchLosses, figures.AsSpan(losses.Count, norms.Count));
-        if (Divergence is not null)
-            return false;
-        var seconds = watch.Elapsed.TotalSeconds;
-        var raw = Validate(phase.Part, data);
-        var averaged = ValidateAverage(phase.Part, data);
-        Divergence = Diverged(number, batchLosses, raw, averaged);
-        if (Divergence is not null)
-            return false;
-        if (raw is { } validation)
-            _best?.Offer(number, validation, averaged, _weights, _average);
-        _epochs.Add(new EpochMetrics
-        {
-            Epoch = number,
-            TrainingLoss = batchLosses.Average(l => (double)l),
-            LowestBatchLoss = batchLosses.Min(),
-            FloodedShare = figures.Skip(losses.Count + norms.Count).Select(balance => (1 - (double)balance) / 2).DefaultIfEmpty().Average(),
-            ValidationLoss = raw?.Loss,
-            ValidationAccuracy = raw?.Accuracy,
-            AveragedValidationLoss = averaged?.Loss,
-            AveragedValidationAccuracy = averaged?.Accuracy,
-            LearningRate = rate,
-            GradientNorm = gradientNorm.item<float>(),
-            ImagesPerSecond = _data.TrainingRows.shape[0] * ((double)losses.Count / _stepsPerEpoch) / seconds,
-        });
-        return true;
-    }
-
-    /// <summary>What an epoch trains, and on which form of the data.</summary>
-    private (Phase Phase, TrainingData Data) PhaseOf(int epoch)
-    {
-        if (_head is not { Part: HeadOnly head } || epoch > _options.FreezeBackboneEpochs)
-        {
-            _features?.Dispose();
-            _features = null;
-            return (_whole, _data);
         }
-        if (!head.TakesFeatures)
-            return (_head, _data);
-        _features ??= CachedFeatures.Of(_data, head, _device, _checkAlive);
-        return (_head, _features.Data);
+        _context.SetLoss(null);
+        var norms = new List<Tensor> { gradientNorm, _weights.NormOf(_weights.All) };
+        if (_state.Average is { } average)
+            norms.Add(_weights.NormOf(average.Values));
+        var figures = stack([.. norms, .. losses, .. balances]).to(CPU).data<float>().ToArray();
+        var ofSteps = figures[norms.Count..];
+        return new EpochSteps(
+            epoch, _stepsPerEpoch, ofSteps[..losses.Count], ofSteps[losses.Count..], GradientNorm: figures[0], WeightNorm: figures[1],
+            AverageNorm: norms.Count > 2 ? figures[2] : null, rate);
     }
 
+    /// <summary>Evaluates the network on the validation rows; null without any.</summary>
     private Evaluation? Validate(NetworkPart part, TrainingData data) =>
         data is { Validation: { } set, ValidationRows: { } rows }
-            ? Evaluation.Of(_weights, part, set, rows, data.ValidationWeights, _device, _checkAlive)
+            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _device, _checkAlive, _options.OwnMetric)
             : null;
 
+    /// <summary>As <see cref="Validate"/>, with the averaged weights; null without averaging.</summary>
     private Evaluation? ValidateAverage(NetworkPart part, TrainingData data)
     {
-        if (_average is null || _data.Validation is null)
+        if (_state.Average is not { } average || data.Validation is null)
             return null;
         var raw = _weights.Snapshot();
-        _weights.Assign(_average.Values);
+        _weights.Assign(average.Values);
         var evaluation = Validate(part, data);
         _weights.Assign(raw);
         foreach (var tensor in raw)
@@ -304,57 +293,30 @@ internal sealed class TrainingRun : IDisposable
         return evaluation;
     }
 
-    /// <summary>Looks at what an epoch trained.</summary>
-    private Divergence? Diverged(int epoch, float[] losses, ReadOnlySpan<float> norms)
+    private TrainingHistory AssignSelected()
     {
-        var step = Array.FindIndex(losses, l => !float.IsFinite(l));
-        if (step >= 0)
-            return Diverged(losses[..step], $"in epoch {epoch}: the loss of step {step + 1} of {_stepsPerEpoch} is {losses[step]}");
-        // A norm is also infinite where all weights are finite but huge.
-        var name = (float.IsFinite(norms[0]) ? null : _weights.FirstNotFinite(_weights.All))
-            ?? (norms.Length < 2 || float.IsFinite(norms[1]) ? null : _weights.FirstNotFinite(_average!.Values));
-        return name is null
-            ? null
-            : Diverged(losses, $"in epoch {epoch}: after step {losses.Length} of {_stepsPerEpoch}, '{name}' is no longer finite");
-    }
-
-    /// <summary>Looks at how an epoch was validated.</summary>
-    private Divergence? Diverged(int epoch, float[] losses, Evaluation? raw, Evaluation? averaged) =>
-        raw is { Loss: var loss } && !double.IsFinite(loss) ? Diverged(losses, $"in epoch {epoch}: the validation loss is {loss}")
-        : averaged is { Loss: var other } && !double.IsFinite(other)
-            ? Diverged(losses, $"in epoch {epoch}: the validation loss of the averaged weights is {other}")
-        : null;
-
-    private Divergence Diverged(float[] losses, string where) => new(
-        FormattableString.Invariant(
-            $"Training diverged {where}. Lower {nameof(TrainingOptions.LearningRate)} (now {_options.EffectiveLearningRate}), ") +
-        $"set {nameof(TrainingOptions.MaxGradientNorm)}, or look for extreme pixel values.",
-        losses.DefaultIfEmpty(float.PositiveInfinity).Min());
-
-    /// <summary>Gives the network the weights that the validation set prefers, and ends the run.</summary>
-    /// <exception cref="InvalidOperationException">The run diverged.</exception>
-    public TrainingHistory SelectWeights()
-    {
-        if (Divergence is { } divergence)
-            throw new InvalidOperationException(divergence.Message);
-        if (_best is { Values.Length: > 0 })
+        if (_state.Best is { Values.Length: > 0 } best)
         {
-            _weights.Assign(_best.Values);
-            return new TrainingHistory(_epochs, _best.Epoch, _best.Averaged) { Stopped = Stopped };
+            _weights.Assign(best.Values);
+            return new TrainingHistory(Epochs, best.Epoch, best.Averaged) { Stopped = Stopped };
         }
-        var last = _epochs[^1];
-        var averaged = _average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
+        var last = Epochs[^1];
+        var averaged = _state.Average is not null && !(last.AveragedValidationLoss > last.ValidationLoss);
         if (averaged)
-            _weights.Assign(_average!.Values);
-        return new TrainingHistory(_epochs, last.Epoch, averaged) { Stopped = Stopped };
-    }
-
-    /// <summary>What is trained, and the step that does it.</summary>
-    private sealed class Phase(
-        WorkingWeights weights, Objective objective, NetworkPart part, TrainingOptions options, Tensor? exampleWeights)
-    {
-        public NetworkPart Part { get; } = part;
-
-        public TrainingStep Step { get; } = new(weights, objective, part, options, exampleWeights: exampleWeights);
+            _weights.Assign(_state.Average!.Values);
+        return new TrainingHistory(Epochs, last.Epoch, averaged) { Stopped = Stopped };
     }
 }
+
+/// <summary>What the steps of an epoch measured.</summary>
+/// <param name="Epoch">The number of the epoch, from 1.</param>
+/// <param name="Planned">The steps of a whole epoch; fewer are taken if the run is stopped.</param>
+/// <param name="Losses">The loss of each mini-batch that was trained on, without the flood term.</param>
+/// <param name="Balances">The balance of each mini-batch; empty if the objective has none.</param>
+/// <param name="GradientNorm">The norm of the last gradient.</param>
+/// <param name="WeightNorm">The norm of the weights; not finite if one of them is not.</param>
+/// <param name="AverageNorm">As <paramref name="WeightNorm"/>, of the averaged weights; null without averaging.</param>
+/// <param name="LearningRate">The learning rate of the last step.</param>
+internal sealed record EpochSteps(
+    int Epoch, int Planned, float[] Losses, float[] Balances, float GradientNorm, float WeightNorm, float? AverageNorm,
+    double LearningRate);

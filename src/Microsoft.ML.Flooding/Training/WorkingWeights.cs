@@ -6,8 +6,8 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// A network prepared for training on a device: weights in channels_last order and, for bfloat16, float32 masters that the optimizer updates
-/// beside the bfloat16 weights that the network computes with (Micikevicius et al., "Mixed Precision Training", 2018).
+/// The weights of a network that is trained on a device, in channels_last order. In bfloat16 the network computes with bfloat16 weights,
+/// and the optimizer updates float32 masters of them (Micikevicius et al., "Mixed Precision Training", 2018).
 /// </summary>
 internal sealed class WorkingWeights : IDisposable
 {
@@ -21,7 +21,7 @@ internal sealed class WorkingWeights : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         network.to(device);
-        // Taken before the conversion, which would round them.
+        // Copied before the conversion, which rounds them.
         var exact = network.named_parameters().Select(p => p.parameter.detach().clone()).ToArray();
         var exactBuffers = network.named_buffers().Select(b => b.buffer.detach().clone()).ToArray();
         if (precision != ScalarType.Float32)
@@ -44,14 +44,14 @@ internal sealed class WorkingWeights : IDisposable
         Precision = precision;
         Names = [.. parameters.Select(p => p.name)];
         Parameters = [.. parameters.Select(p => (Tensor)p.parameter)];
-        Masters = [.. Parameters.Zip(exact, (p, value) => p.dtype == ScalarType.Float32 ? p : empty_like(p, ScalarType.Float32).copy_(value).DetachFromDisposeScope())];
+        Masters = [.. Parameters.Zip(exact, CreateMaster)];
         var reduced = Enumerable.Range(0, Parameters.Length).Where(i => Parameters[i].dtype != ScalarType.Float32).ToArray();
         _reduced = [.. reduced.Select(i => Parameters[i])];
         _reducedMasters = [.. reduced.Select(i => Masters[i])];
         var buffers = network.named_buffers().Where(b => b.buffer.dtype == ScalarType.Float32).ToArray();
         BufferNames = [.. buffers.Select(b => b.name)];
         All = [.. Masters, .. buffers.Select(b => b.buffer)];
-        // A module may hold infinity on purpose, such as the mask of an attention.
+        // A module can hold infinity on purpose, such as an attention mask.
         _watched = [.. Enumerable.Range(0, All.Length).Where(i => IsFinite(All[i]))];
         Publish();
     }
@@ -67,29 +67,29 @@ internal sealed class WorkingWeights : IDisposable
     /// <summary>Names of the float32 buffers (batch-norm statistics), in the network's order.</summary>
     public string[] BufferNames { get; }
 
-    /// <summary>What the network computes with; gradients are taken with respect to these.</summary>
+    /// <summary>What the network computes with. Gradients are computed for these.</summary>
     public Tensor[] Parameters { get; }
 
-    /// <summary>float32: what the optimizer updates. The same tensors as <see cref="Parameters"/> where those are float32.</summary>
+    /// <summary>What the optimizer updates, float32. A parameter that is float32 is its own master.</summary>
     public Tensor[] Masters { get; }
 
-    /// <summary>The masters, then the float32 buffers: everything that makes up the trained network.</summary>
+    /// <summary>The masters, then the float32 buffers.</summary>
     public Tensor[] All { get; }
 
-    /// <summary>Brings updated masters to the network.</summary>
+    /// <summary>Copies the masters into the network's parameters.</summary>
     public void Publish()
     {
         if (_reduced.Length == 0)
             return;
         using var _ = no_grad();
-        TensorListKernels.Invoke("copy", _reduced, _reducedMasters);
+        TensorListKernels.Copy(_reduced, _reducedMasters);
     }
 
-    /// <summary>The weights and buffers by name, unrounded whatever the network computes in; the tensors stay this object's.</summary>
+    /// <summary>The weights and buffers by name, not rounded. The tensors stay this object's.</summary>
     public IReadOnlyDictionary<string, Tensor> State()
     {
         using var scope = NewDisposeScope();
-        // A buffer that training did not change is what it was before it was rounded.
+        // A buffer that training did not change has its value from before it was rounded.
         var state = Network.named_buffers().ToDictionary(b => b.name, b =>
             _exactBuffers.TryGetValue(b.name, out var exact) && b.buffer.eq(exact.to(b.buffer.dtype)).all().item<bool>()
                 ? exact
@@ -100,13 +100,13 @@ internal sealed class WorkingWeights : IDisposable
     }
 
     /// <summary>
-    /// A float32 scalar on the device that is finite if values, in the order of <see cref="All"/>, are; infinity also where they are
-    /// huge.
+    /// A float32 scalar on the device that is not finite if one of the values, in the order of <see cref="All"/>, is not. It is also
+    /// infinity if the values are huge.
     /// </summary>
-    public Tensor NormOf(Tensor[] values) => (Tensor)TensorListKernels.Invoke("norm", [Watched(values)]);
+    public Tensor NormOf(Tensor[] values) => TensorListKernels.Norm(Watched(values));
 
     /// <summary>
-    /// The name of the first of the values, in the order of <see cref="All"/>, that is no longer finite; null where all are.
+    /// The name of the first of the values, in the order of <see cref="All"/>, that is no longer finite; null if all are finite.
     /// </summary>
     public string? FirstNotFinite(Tensor[] values)
     {
@@ -122,15 +122,15 @@ internal sealed class WorkingWeights : IDisposable
         return [.. All.Select(t => t.detach().clone().DetachFromDisposeScope())];
     }
 
-    /// <summary>Sets the network to other weights, in the order of <see cref="All"/>.</summary>
+    /// <summary>Gives the network other weights, in the order of <see cref="All"/>.</summary>
     public void Assign(Tensor[] weights)
     {
         using (no_grad())
-            TensorListKernels.Invoke("copy", All, weights);
+            TensorListKernels.Copy(All, weights);
         Publish();
     }
 
-    /// <summary>Releases the masters; the network belongs to the caller.</summary>
+    /// <summary>Disposes of the masters. The network belongs to the caller.</summary>
     public void Dispose()
     {
         foreach (var master in _reducedMasters)
@@ -139,13 +139,18 @@ internal sealed class WorkingWeights : IDisposable
             buffer.Dispose();
     }
 
+    private static Tensor CreateMaster(Tensor parameter, Tensor exact) =>
+        parameter.dtype == ScalarType.Float32
+            ? parameter
+            : empty_like(parameter, ScalarType.Float32).copy_(exact).DetachFromDisposeScope();
+
     private static bool IsFinite(Tensor tensor) => tensor.isfinite().all().item<bool>();
 
     private Tensor[] Watched(Tensor[] values) => _watched.Length == values.Length ? values : [.. _watched.Select(i => values[i])];
 
     /// <summary>
-    /// Batch norm keeps float32 parameters and statistics: it accepts a bfloat16 input with them, and its running statistics move by
-    /// less than bfloat16 resolves.
+    /// Batch norm keeps float32 parameters and statistics. It accepts a bfloat16 input with them, and its running statistics change by less
+    /// than the resolution of bfloat16.
     /// </summary>
     private static void ReducePrecision(Module<Tensor, Tensor> network, ScalarType precision)
     {
@@ -154,7 +159,7 @@ internal sealed class WorkingWeights : IDisposable
             if (module is TorchSharp.Modules.BatchNorm || IsBatchNorm(module))
                 module.to(ScalarType.Float32);
 
-        // Known by its names, which a class of an application or a script has as well.
+        // Recognized by its names, because an application or a script can have its own class.
         static bool IsBatchNorm(Module module) =>
             module.named_buffers().Any(b => b.name == "running_var") && module.named_parameters().All(p => p.name is "weight" or "bias");
     }

@@ -22,7 +22,8 @@ public sealed partial class ArchitectureTableTests
         using var network = architecture.CreateEmpty(shape, classes);
         var complexity = Complexity.Of(network, shape);
         return string.Create(CultureInfo.InvariantCulture,
-            $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} | {complexity.MultiplyAdds / 1e6:N1} |");
+            $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} "
+            + $"| {complexity.MultiplyAdds / 1e6:N1} |");
     }
 
     private static IEnumerable<string> Rows()
@@ -33,7 +34,7 @@ public sealed partial class ArchitectureTableTests
         return Row().Matches(table).Select(m => m.Value);
     }
 
-    /// <summary>A row without its last two columns, which a machine measured.</summary>
+    /// <summary>A row without its last two columns, which are measured.</summary>
     [GeneratedRegex(@"^\| `[^|]+ \| [^|]+ \| [^|]+ \| [^|]+ \|", RegexOptions.Multiline)]
     private static partial Regex Row();
 }

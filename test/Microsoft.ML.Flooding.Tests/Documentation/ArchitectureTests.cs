@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Flooding.Tests.Documentation;
 
-/// <summary>The chart of docs/architecture.md, against the source.</summary>
+/// <summary>Compares the chart of docs/architecture.md with the source.</summary>
 [TestClass]
 public sealed partial class ArchitectureTests
 {

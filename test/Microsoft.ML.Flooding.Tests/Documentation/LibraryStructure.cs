@@ -7,21 +7,21 @@ namespace Microsoft.ML.Flooding.Tests.Documentation;
 /// <summary>Which folder of the library uses which, as the compiler resolves the names in its source.</summary>
 internal static class LibraryStructure
 {
-    /// <summary>The name of the top folder, which has none.</summary>
+    /// <summary>The name of the top folder, which has no name of its own.</summary>
     public const string Top = "(top)";
 
     private static readonly string SourceFolder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "src");
 
-    // Names in documentation comments are no dependency.
+    // Names in documentation comments are not dependencies.
     private static readonly CSharpParseOptions ParseOptions =
         CSharpParseOptions.Default.WithLanguageVersion(LanguageVersion.Latest).WithDocumentationMode(DocumentationMode.None);
 
-    /// <summary>The source files of the library by their path in it, with forward slashes.</summary>
+    /// <summary>The source files of the library, by their path within it, with forward slashes.</summary>
     public static IReadOnlyDictionary<string, string> ReadSource() =>
         Directory.EnumerateFiles(SourceFolder, "*.cs", SearchOption.AllDirectories)
             .ToDictionary(path => Path.GetRelativePath(SourceFolder, path).Replace('\\', '/'), File.ReadAllText);
 
-    /// <summary>Every use of a type or member of another folder: from, to, and one place that shows it.</summary>
+    /// <summary>Every use of a type or member of another folder: from, to, and one place where it occurs.</summary>
     /// <param name="source">File contents by path in the library.</param>
     public static IReadOnlyDictionary<(string From, string To), string> FindArrows(IReadOnlyDictionary<string, string> source)
     {
@@ -30,7 +30,8 @@ internal static class LibraryStructure
         var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
             .Where(path => Path.GetFileName(path) != "Microsoft.ML.Flooding.dll")
             .Select(path => MetadataReference.CreateFromFile(path));
-        var compilation = CSharpCompilation.Create("structure", trees, references, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
+        var compilation = CSharpCompilation.Create(
+            "structure", trees, references, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
         var arrows = new Dictionary<(string, string), string>();
         foreach (var tree in trees)
         {
@@ -46,7 +47,7 @@ internal static class LibraryStructure
         return arrows;
     }
 
-    /// <summary>The arrows that do not follow from others: the graph with the same reachability and the fewest of them.</summary>
+    /// <summary>The arrows that do not follow from others: the smallest graph with the same reachability.</summary>
     /// <exception cref="InvalidOperationException">The arrows run in a circle; the message shows it.</exception>
     public static IReadOnlyList<(string From, string To)> Reduce(IReadOnlyDictionary<(string From, string To), string> arrows)
     {
@@ -54,8 +55,10 @@ internal static class LibraryStructure
         foreach (var folder in arrows.Keys.Select(arrow => arrow.From).Distinct())
         {
             if (FindPath(targets, folder, folder) is { } circle)
-                throw new InvalidOperationException(
-                    "Folders use each other in a circle:\n" + string.Join('\n', circle.Zip(circle.Skip(1), (from, to) => arrows[(from, to)])));
+            {
+                var uses = circle.Zip(circle.Skip(1), (from, to) => arrows[(from, to)]);
+                throw new InvalidOperationException("Folders use each other in a circle:\n" + string.Join('\n', uses));
+            }
         }
         return [.. arrows.Keys
             .Where(arrow => !targets[arrow.From].Any(next => next != arrow.To && FindPath(targets, next, arrow.To) is not null))

@@ -30,6 +30,7 @@ public sealed partial class ReadmeTests
     {
         null => "null",
         bool b => b ? "true" : "false",
+        System.Collections.ICollection { Count: 0 } => "[]",
         string or Enum => value.ToString()!,
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
         // Options that are objects are documented under the name of the static property that holds the default.

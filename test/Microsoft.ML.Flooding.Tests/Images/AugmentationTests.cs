@@ -190,7 +190,8 @@ public class AugmentationTests
     }
 
     /// <summary>Images whose pixels are all different, from 1 up.</summary>
-    private static Tensor Numbered(int count) => arange(1, Height * Width + 1).to(ScalarType.Float32).view(1, 1, Height, Width).repeat(count, 2, 1, 1);
+    private static Tensor Numbered(int count) =>
+        arange(1, Height * Width + 1).to(ScalarType.Float32).view(1, 1, Height, Width).repeat(count, 2, 1, 1);
 
     private static bool AreEqual(Tensor left, Tensor right) => left.eq(right).all().item<bool>();
 

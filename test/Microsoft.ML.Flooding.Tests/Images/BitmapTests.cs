@@ -5,7 +5,7 @@ using static Microsoft.ML.Flooding.Tests.Images.TestImages;
 
 namespace Microsoft.ML.Flooding.Tests.Images;
 
-/// <summary>Images that come as MLImage are those that the bytes of their files give, as far as MLImage keeps them.</summary>
+/// <summary>Images from MLImage equal those from the bytes of their files, as far as MLImage preserves them.</summary>
 [TestClass]
 public sealed class BitmapTests : IDisposable
 {
@@ -32,7 +32,9 @@ public sealed class BitmapTests : IDisposable
         Assert.AreEqual(ofBytes.Shape, column.Shape);
         CollectionAssert.AreEqual(Decode(data, ofBytes), Decode(data, column));
         foreach (var shape in new[] { new ImageShape(16, 16, 3), new ImageShape(20, 10, 3) })
-            AssertClose(Decode(data, ofBytes with { Shape = shape, CenterCrop = 0.9 }), Decode(data, column with { Shape = shape, CenterCrop = 0.9 }), 2);
+            AssertClose(
+                Decode(data, ofBytes with { Shape = shape, CenterCrop = 0.9 }),
+                Decode(data, column with { Shape = shape, CenterCrop = 0.9 }), 2);
     }
 
     [TestMethod]
@@ -74,7 +76,7 @@ public sealed class BitmapTests : IDisposable
         StringAssert.Contains(error.Message, "row 0 (Path = '0.png')");
     }
 
-    /// <summary>The files as Features, and as LoadImages reads them in Image.</summary>
+    /// <summary>The files in the column Features, and as read by LoadImages in the column Image.</summary>
     private IDataView Loaded(params byte[][] files)
     {
         for (var i = 0; i < files.Length; i++)

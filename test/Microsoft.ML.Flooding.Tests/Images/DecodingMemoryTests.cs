@@ -43,7 +43,8 @@ public sealed class DecodingMemoryTests
         var decoding = Task.Run(() =>
         {
             for (var i = 0; i < 2; i++)
-                Assert.IsTrue(EncodedImage.TryDecode(file, new ImageShape(8, 8, 3), null, long.MaxValue, new byte[192], out var problem), problem);
+                Assert.IsTrue(
+                    EncodedImage.TryDecode(file, new ImageShape(8, 8, 3), null, long.MaxValue, new byte[192], out var problem), problem);
         });
         Assert.IsFalse(decoding.Wait(50));
         DecodingMemory.Shared.Release(long.MaxValue / 2);

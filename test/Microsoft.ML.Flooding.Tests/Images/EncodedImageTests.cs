@@ -62,7 +62,7 @@ public class EncodedImageTests
         CollectionAssert.AreEqual(new byte[] { 255, 0, 0 }, Decode(gif, 1, 1));
     }
 
-    /// <summary>The eight orientations of the EXIF standard, by what a viewer shows of a picture stored as 3 x 2.</summary>
+    /// <summary>The eight orientations of the EXIF standard, as a viewer shows an image stored as 3 x 2.</summary>
     [TestMethod]
     [DataRow(1, "abc def")]
     [DataRow(2, "cba fed")]
@@ -90,7 +90,7 @@ public class EncodedImageTests
         Assert.IsTrue(EncodedImage.TryReadSize(lying, long.MaxValue, out var size, out _));
         Assert.AreEqual((32, 48), size);
 
-        // Turned clockwise: the stored left column, read upwards, is the first row.
+        // Rotated clockwise: the stored left column, read upwards, is the first row.
         var upright = Decode(lying, 32, 48);
         var expected = new byte[rgb.Length];
         for (var y = 0; y < 48; y++)
@@ -112,7 +112,7 @@ public class EncodedImageTests
     [TestMethod]
     public void Shrinking_averages_what_it_leaves_out()
     {
-        // A chessboard of single pixels is grey from afar; without anti-aliasing it would be black or white.
+        // A checkerboard of single pixels becomes gray. Without anti-aliasing it would be black or white.
         var board = Enumerable.Range(0, 64 * 64).SelectMany(i => Enumerable.Repeat((byte)(((i % 64) + (i / 64)) % 2 * 255), 3)).ToArray();
         var small = Decode(Png(board, 64, 64), 16, 16);
 
@@ -142,8 +142,8 @@ public class EncodedImageTests
     {
         var png = Png(Rgb(30, 30), 30, 30);
         StringAssert.Contains(Problem([]), "empty");
-        StringAssert.Contains(Problem([1, 2, 3, 4]), "no JPEG");
-        StringAssert.Contains(Problem(png[..(png.Length / 2)]), "cut short");
+        StringAssert.Contains(Problem([1, 2, 3, 4]), "not a JPEG");
+        StringAssert.Contains(Problem(png[..(png.Length / 2)]), "truncated");
         StringAssert.Contains(Problem(png, maxPixels: 899), "30 x 30 pixels, more than MaxPixels = 899");
     }
 
@@ -183,7 +183,7 @@ public class EncodedImageTests
         Assert.IsLessThanOrEqualTo(tolerance, expected.Zip(actual, (left, right) => Math.Abs(left - right)).Max());
     }
 
-    /// <summary>A PNG of one row, whose scanline starts with its filter type.</summary>
+    /// <summary>A PNG with one row. The scanline starts with its filter type.</summary>
     private static byte[] PngOf(byte bitDepth, byte colourType, byte width, byte[] palette, byte[] scanline)
     {
         static byte[] Chunk(ReadOnlySpan<byte> name, byte[] content)

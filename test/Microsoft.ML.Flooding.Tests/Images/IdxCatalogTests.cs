@@ -65,22 +65,23 @@ public sealed class IdxCatalogTests : IDisposable
     [TestMethod]
     public void Broken_files_are_errors_that_name_the_file()
     {
-        Fails("images", "exchanged", [.. LabelsHeader, .. Labels], [.. LabelsHeader, .. Labels]);
-        Fails("labels", "exchanged", [.. ImagesHeader, .. Pixels], [.. ImagesHeader, .. Pixels]);
-        Fails("images", "cut short", [.. ImagesHeader, .. Pixels[1..]], [.. LabelsHeader, .. Labels]);
-        Fails("images", "cut short", [], [.. LabelsHeader, .. Labels]);
-        Fails("images", "goes on", [.. ImagesHeader, .. Pixels, 1], [.. LabelsHeader, .. Labels]);
-        Fails("labels", "cut short", [.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels[1..]]);
+        Fails("images", "swapped", [.. LabelsHeader, .. Labels], [.. LabelsHeader, .. Labels]);
+        Fails("labels", "swapped", [.. ImagesHeader, .. Pixels], [.. ImagesHeader, .. Pixels]);
+        Fails("images", "truncated", [.. ImagesHeader, .. Pixels[1..]], [.. LabelsHeader, .. Labels]);
+        Fails("images", "truncated", [], [.. LabelsHeader, .. Labels]);
+        Fails("images", "has more than the 60 values", [.. ImagesHeader, .. Pixels, 1], [.. LabelsHeader, .. Labels]);
+        Fails("labels", "truncated", [.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels[1..]]);
         Fails("labels", "9 labels", [.. ImagesHeader, .. Pixels], [0, 0, 8, 1, 0, 0, 0, 9, .. Labels[1..]]);
-        Fails("images", "cannot be", [0, 0, 8, 3, 0x7f, 0, 0, 0, 0x7f, 0, 0, 0, 0x7f, 0, 0, 0], [.. LabelsHeader, .. Labels]);
-        Fails("images", "cut short", [0, 0, 8, 3, 0, 0, 0x4f, 0, 0, 0, 0x4f, 0, 0, 0, 0, 3], [.. LabelsHeader, .. Labels]);
+        Fails("images", "invalid dimensions", [0, 0, 8, 3, 0x7f, 0, 0, 0, 0x7f, 0, 0, 0, 0x7f, 0, 0, 0], [.. LabelsHeader, .. Labels]);
+        Fails("images", "truncated", [0, 0, 8, 3, 0, 0, 0x4f, 0, 0, 0, 0x4f, 0, 0, 0, 0, 3], [.. LabelsHeader, .. Labels]);
         Fails("images", "gzip", [0x1f, 0x8b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18], [.. LabelsHeader, .. Labels]);
     }
 
     [TestMethod]
     public void Too_few_names_are_an_error()
     {
-        var error = Assert.ThrowsExactly<ArgumentException>(() => Load([.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels], names: ["a", "b"]));
+        var error = Assert.ThrowsExactly<ArgumentException>(
+            () => Load([.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels], names: ["a", "b"]));
         StringAssert.Contains(error.Message, "label 2");
     }
 

@@ -67,7 +67,8 @@ public class ImageColumnTests
         {
             // ExtractPixels disposes the image.
             var images = BitmapView([MLImage.CreateFromPixels(12, 9, MLPixelFormat.Rgba32, Rgba(rgb))]);
-            var data = Context.Transforms.ExtractPixels("Pixels", "Features", interleavePixelColors: isInterleaved).Fit(images).Transform(images);
+            var data = Context.Transforms.ExtractPixels("Pixels", "Features", interleavePixelColors: isInterleaved)
+                .Fit(images).Transform(images);
             CollectionAssert.AreEqual(expected, MemoryMarshal.Cast<byte, float>(Decode(data, "Pixels")).ToArray());
         }
     }
@@ -98,13 +99,15 @@ public class ImageColumnTests
     public void Images_of_one_size_give_it_unless_it_is_large(int width, int height, int expectedWidth, int expectedHeight)
     {
         var data = EncodedView([[], Png(Rgb(width, height), width, height), Png(Rgb(width, height), width, height)]);
-        Assert.AreEqual(new ImageShape(expectedHeight, expectedWidth, 3), ImageColumn.Create(data.Schema["Features"], null, null, data).Shape);
+        Assert.AreEqual(
+            new ImageShape(expectedHeight, expectedWidth, 3), ImageColumn.Create(data.Schema["Features"], null, null, data).Shape);
     }
 
     [TestMethod]
     public void An_odd_image_in_front_does_not_give_the_size()
     {
-        var data = EncodedView([Png(Rgb(4, 4), 4, 4), Png(Rgb(30, 20), 30, 20), Png(Rgb(32, 24), 32, 24), Png(Rgb(36, 22), 36, 22), Png(Rgb(200, 9), 200, 9)]);
+        var data = EncodedView(
+            [Png(Rgb(4, 4), 4, 4), Png(Rgb(30, 20), 30, 20), Png(Rgb(32, 24), 32, 24), Png(Rgb(36, 22), 36, 22), Png(Rgb(200, 9), 200, 9)]);
         Assert.AreEqual(new ImageShape(20, 32, 3), ImageColumn.Create(data.Schema["Features"], null, null, data).Shape);
     }
 
@@ -146,7 +149,8 @@ public class ImageColumnTests
         foreach (var data in new[] { EncodedView([[1]]), FloatView([[1, 2, 3, 4]]), ByteView([[1, 2, 3, 4]]) })
             ImageColumn.CheckType(SchemaShapeOf(data, "Features"));
         StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => ImageColumn.CheckType(SchemaShapeOf(EncodedView([[1]]), "Path"))).Message, "'Path'");
+            Assert.ThrowsExactly<ArgumentException>(() => ImageColumn.CheckType(SchemaShapeOf(EncodedView([[1]]), "Path"))).Message,
+            "'Path'");
     }
 
     [TestMethod]
@@ -195,11 +199,13 @@ public class ImageColumnTests
 
     private static ImageColumn Create(int[] dimensions, int? width = null, int? height = null)
     {
-        var data = ByteView([new byte[dimensions.Aggregate(1, (left, right) => left * right)]], 1, new VectorDataViewType(NumberDataViewType.Byte, dimensions));
+        var data = ByteView(
+            [new byte[dimensions.Aggregate(1, (left, right) => left * right)]], 1,
+            new VectorDataViewType(NumberDataViewType.Byte, dimensions));
         return ImageColumn.Create(data.Schema["Features"], width, height, data);
     }
 
-    /// <summary>What an estimator is shown of the data; ML.NET keeps the conversion to itself.</summary>
+    /// <summary>The schema of the data as an estimator sees it. The conversion is internal to ML.NET.</summary>
     private static SchemaShape.Column SchemaShapeOf(IDataView data, string column)
     {
         var create = typeof(SchemaShape).GetMethod("Create", BindingFlags.Static | BindingFlags.NonPublic)!;

@@ -82,7 +82,7 @@ public class ImageSetTests
         CollectionAssert.AreEqual(rows.SelectMany(row => row).ToArray(), Read(set).data<float>().ToArray());
     }
 
-    /// <summary>The first rows decide at once that the set is of floats, on every core.</summary>
+    /// <summary>The first rows show on every core at the same time that the set needs floats.</summary>
     [TestMethod]
     public void Whoever_widens_the_set_all_rows_are_in_it()
     {
@@ -230,7 +230,8 @@ public class ImageSetTests
             seen.AddRange(batch.Rows.data<long>());
             CollectionAssert.AreEqual(batch.Rows.data<long>().ToArray(), batch.Labels.data<long>().ToArray());
             CollectionAssert.AreEqual(
-                batch.Rows.data<long>().ToArray(), batch.Pixels.select(1, 0).select(1, 0).flatten().to(ScalarType.Int64).data<long>().ToArray());
+                batch.Rows.data<long>().ToArray(),
+                batch.Pixels.select(1, 0).select(1, 0).flatten().to(ScalarType.Int64).data<long>().ToArray());
             CollectionAssert.AreEqual(new[] { batch.Rows.shape[0], 2, 2, 1 }, batch.Pixels.shape);
         }
 
@@ -255,7 +256,7 @@ public class ImageSetTests
         CollectionAssert.AreEqual(
             digests[0].Where((_, row) => row != 3).ToArray(), Digests(EncodedView(files), new() { OnInvalidImage = OnInvalidImage.Skip }));
 
-        // The last row makes floats of bytes that were written before, or not, as the race has it.
+        // The last row converts earlier bytes to floats or not, depending on the race.
         var rows = Enumerable.Range(0, 300).Select(i => new[] { i % 256, 1, 2, i == 299 ? 0.5f : i / 256 }).ToArray();
         var floats = Digests(FloatView(rows), new());
         CollectionAssert.AreEqual(floats, Digests(FloatView(rows), new()));
@@ -313,7 +314,8 @@ public class ImageSetTests
     }
 
     internal static ImageSet Load(IDataView data, ImageSetOptions? options = null, ImageColumn? column = null) => ImageSet.Load(
-        Context, data, "Features", "Label", column ?? ImageColumn.Create(data.Schema["Features"], null, null, data), options ?? new(), () => { });
+        Context, data, "Features", "Label",
+        column ?? ImageColumn.Create(data.Schema["Features"], null, null, data), options ?? new(), () => { });
 
     internal static Tensor Read(ImageSet set)
     {

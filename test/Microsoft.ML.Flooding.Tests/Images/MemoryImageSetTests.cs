@@ -6,7 +6,7 @@ namespace Microsoft.ML.Flooding.Tests.Images;
 [TestClass]
 public sealed class MemoryImageSetTests
 {
-    /// <summary>More images than are gathered at once, in batches that do not divide their number.</summary>
+    /// <summary>More images than are gathered at once. Their number is not a multiple of the batch size.</summary>
     [TestMethod]
     [DataRow(50)]
     [DataRow(64)]

@@ -16,10 +16,11 @@ public sealed class NormalizationTests
     [DataRow(1e6f, 0.1f, 10f)]
     [DataRow(1e-5f, 1e-13f, 1000f)]
     [DataRow(0f, 1e-40f, 1000f)]
-    public void Channels_are_scaled_by_their_deviation_whatever_their_unit_and_constant_ones_alike(float mean, float deviation, float scale) =>
+    public void Channels_are_scaled_by_their_deviation_whatever_their_unit_and_constant_ones_alike(
+        float mean, float deviation, float scale) =>
         Assert.AreEqual(scale, new Normalization([mean], [deviation]).Scale[0], scale * 1e-6f);
 
-    // Numbers of values that fill vectors, that leave some over, and that are less than one.
+    // Numbers of values that fill whole vectors, that leave a remainder, and that fill less than one vector.
     [TestMethod]
     [DataRow(1, 1, 1, 3)]
     [DataRow(1, 5, 5, 1)]

@@ -31,7 +31,8 @@ public sealed class RowValuesTests
         CollectionAssert.AreEqual(kept.Select(i => i / 8f).ToArray(), set.Weights!.data<float>().ToArray());
         var groups = set.Groups!.data<long>().ToArray();
         CollectionAssert.AreEqual(
-            kept.Select(i => Array.IndexOf(kept.Select(k => k / 7).ToArray(), i / 7)).ToArray(), groups.Select(g => Array.IndexOf(groups, g)).ToArray());
+            kept.Select(i => Array.IndexOf(kept.Select(k => k / 7).ToArray(), i / 7)).ToArray(),
+            groups.Select(g => Array.IndexOf(groups, g)).ToArray());
     }
 
     [TestMethod]
@@ -52,11 +53,13 @@ public sealed class RowValuesTests
     public void A_sampling_key_is_of_any_type(string column)
     {
         var data = View([.. Enumerable.Range(0, 40).Select(i => Png(Rgb(4, 4, i), 4, 4))]);
-        data = Context.Transforms.Conversion.MapValueToKey("Key", "Object").Append(Context.Transforms.Concatenate("Vector", "Number", "Number")).Fit(data).Transform(data);
+        data = Context.Transforms.Conversion.MapValueToKey("Key", "Object")
+            .Append(Context.Transforms.Concatenate("Vector", "Number", "Number")).Fit(data).Transform(data);
         using var set = ImageSetTests.Load(data, new ImageSetOptions { SamplingKeyColumn = column });
         var groups = set.Groups!.data<long>().ToArray();
         CollectionAssert.AreEqual(
-            Enumerable.Range(0, 40).Select(i => column == "Flag" ? i / 20 * 20 : i / 7 * 7).ToArray(), groups.Select(g => Array.IndexOf(groups, g)).ToArray());
+            Enumerable.Range(0, 40).Select(i => column == "Flag" ? i / 20 * 20 : i / 7 * 7).ToArray(),
+            groups.Select(g => Array.IndexOf(groups, g)).ToArray());
     }
 
     [TestMethod]
@@ -66,7 +69,8 @@ public sealed class RowValuesTests
     public void A_weight_that_is_none_is_an_error_that_names_column_and_row(float weight, string text)
     {
         var data = View([.. Enumerable.Range(0, 9).Select(i => Png(Rgb(4, 4, i), 4, 4))], (i, w) => i == 5 ? weight : w);
-        var error = Assert.ThrowsExactly<InvalidOperationException>(() => ImageSetTests.Load(data, new ImageSetOptions { WeightColumn = "Weight" }));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => ImageSetTests.Load(data, new ImageSetOptions { WeightColumn = "Weight" }));
         StringAssert.Contains(error.Message, "Column 'Weight', row 5 (Object = 'object 0')");
         StringAssert.Contains(error.Message, $"the weight is {text}");
     }
@@ -75,20 +79,25 @@ public sealed class RowValuesTests
     public void Weights_that_are_all_zero_are_an_error()
     {
         var data = View([Png(Rgb(4, 4), 4, 4), Png(Rgb(4, 4), 4, 4)], (_, _) => 0);
-        var error = Assert.ThrowsExactly<InvalidOperationException>(() => ImageSetTests.Load(data, new ImageSetOptions { WeightColumn = "Weight" }));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => ImageSetTests.Load(data, new ImageSetOptions { WeightColumn = "Weight" }));
         StringAssert.Contains(error.Message, "'Weight': the weight of every row is 0");
     }
 
-    private static IDataView View(byte[][] files, Func<int, float, float>? weight = null) => WithKey(Context.Data.LoadFromEnumerable(files.Select((file, i) => new Row
+    private static IDataView View(byte[][] files, Func<int, float, float>? weight = null)
     {
-        Features = file,
-        Class = i % 2,
-        Weight = weight?.Invoke(i, i) ?? i / 8f,
-        Object = $"object {i / 7}",
-        Number = i / 7,
-        Precise = i / 7,
-        Flag = i >= 20,
-    })));
+        var rows = files.Select((file, i) => new Row
+        {
+            Features = file,
+            Class = i % 2,
+            Weight = weight?.Invoke(i, i) ?? i / 8f,
+            Object = $"object {i / 7}",
+            Number = i / 7,
+            Precise = i / 7,
+            Flag = i >= 20,
+        });
+        return WithKey(Context.Data.LoadFromEnumerable(rows));
+    }
 
     private sealed class Row
     {

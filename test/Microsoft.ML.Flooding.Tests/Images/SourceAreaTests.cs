@@ -7,19 +7,23 @@ namespace Microsoft.ML.Flooding.Tests.Images;
 public sealed class SourceAreaTests
 {
     [TestMethod]
-    public void Without_a_crop_the_whole_image_is_taken() => Assert.AreEqual(new SourceArea(0, 0, 640, 480), SourceArea.Of(640, 480, null, 224, 224));
+    public void Without_a_crop_the_whole_image_is_taken() =>
+        Assert.AreEqual(new SourceArea(0, 0, 640, 480), SourceArea.Of(640, 480, null, 224, 224));
 
     /// <summary>torchvision scales the shorter side to 256 and cuts 224 from the middle: 420 of 480.</summary>
     [TestMethod]
-    public void Crop_is_torchvisions() => Assert.AreEqual(new SourceArea(110, 30, 420, 420), SourceArea.Of(640, 480, 224.0 / 256, 224, 224));
+    public void Crop_is_torchvisions() =>
+        Assert.AreEqual(new SourceArea(110, 30, 420, 420), SourceArea.Of(640, 480, 224.0 / 256, 224, 224));
 
     [TestMethod]
-    public void Crop_has_the_proportions_of_the_target() => Assert.AreEqual(new SourceArea(0, 140, 400, 200), SourceArea.Of(400, 480, 1, 100, 50));
+    public void Crop_has_the_proportions_of_the_target() =>
+        Assert.AreEqual(new SourceArea(0, 140, 400, 200), SourceArea.Of(400, 480, 1, 100, 50));
 
     [TestMethod]
-    public void Something_is_left_of_a_thin_image() => Assert.AreEqual(new SourceArea(9999, 0, 1, 1), SourceArea.Of(20_000, 1, 0.875, 224, 224));
+    public void Something_is_left_of_a_thin_image() =>
+        Assert.AreEqual(new SourceArea(9999, 0, 1, 1), SourceArea.Of(20_000, 1, 0.875, 224, 224));
 
-    /// <summary>An image of coloured bands: what lies outside the area leaves no trace.</summary>
+    /// <summary>An image of colored bands: pixels outside the area have no effect.</summary>
     [TestMethod]
     [DataRow(SKEncodedImageFormat.Png, 96, 32)]
     [DataRow(SKEncodedImageFormat.Png, 32, 96)]

@@ -25,7 +25,8 @@ public class StreamedImageSetTests
             var batch = batches.Current;
             rows.AddRange(batch.Rows.data<long>());
             CollectionAssert.AreEqual(
-                batch.Rows.data<long>().ToArray(), batch.Pixels.select(1, 0).select(1, 0).flatten().to(ScalarType.Int64).data<long>().ToArray());
+                batch.Rows.data<long>().ToArray(),
+                batch.Pixels.select(1, 0).select(1, 0).flatten().to(ScalarType.Int64).data<long>().ToArray());
             CollectionAssert.AreEqual(batch.Rows.data<long>().Select(row => row % 10).ToArray(), batch.Labels.data<long>().ToArray());
         }
 
@@ -34,7 +35,7 @@ public class StreamedImageSetTests
         CollectionAssert.AreEqual(expected.ToArray(), rows);
     }
 
-    /// <summary>Whatever the machine has free, the same options give the same order.</summary>
+    /// <summary>The same options give the same order, however much memory is free.</summary>
     [TestMethod]
     public void Without_a_limit_a_block_has_half_a_gibibyte()
     {
@@ -62,7 +63,8 @@ public class StreamedImageSetTests
             EncodedView(files), new ImageSetOptions { OnInvalidImage = OnInvalidImage.Skip, UseDisk = false, MaxCacheBytes = 240 });
 
         Assert.AreEqual(18, set.Count);
-        CollectionAssert.AreEqual(images.Where((_, i) => i is not 3 and not 11).SelectMany(rgb => rgb).ToArray(), ImageSetTests.Pixels(set));
+        CollectionAssert.AreEqual(
+            images.Where((_, i) => i is not 3 and not 11).SelectMany(rgb => rgb).ToArray(), ImageSetTests.Pixels(set));
     }
 
     [TestMethod]

@@ -16,7 +16,7 @@ internal static class TestImages
         return pixels;
     }
 
-    /// <summary>A smooth picture, of which lossy compression loses little.</summary>
+    /// <summary>A smooth image, which lossy compression changes little.</summary>
     public static byte[] Gradient(int width, int height)
     {
         var pixels = new byte[width * height * 3];
@@ -59,11 +59,13 @@ internal static class TestImages
 
     /// <summary>A view with the columns Path, Features (variable-length bytes) and Label (a key).</summary>
     public static IDataView EncodedView(IEnumerable<byte[]> files, int classes = 2) => WithKey(
-        Context.Data.LoadFromEnumerable(files.Select((file, i) => new EncodedRow { Path = $"{i}.png", Features = file, Class = i % classes })));
+        Context.Data.LoadFromEnumerable(
+            files.Select((file, i) => new EncodedRow { Path = $"{i}.png", Features = file, Class = i % classes })));
 
     /// <summary>A view of float pixels.</summary>
     public static IDataView FloatView(float[][] rows, int classes = 2) => WithKey(Context.Data.LoadFromEnumerable(
-        rows.Select((row, i) => new FloatRow { Features = row, Class = i % classes }), Sized<FloatRow>(NumberDataViewType.Single, rows[0].Length)));
+        rows.Select((row, i) => new FloatRow { Features = row, Class = i % classes }),
+        Sized<FloatRow>(NumberDataViewType.Single, rows[0].Length)));
 
     /// <summary>A view of byte pixels.</summary>
     public static IDataView ByteView(byte[][] rows, int classes = 2, DataViewType? type = null) => WithKey(Context.Data.LoadFromEnumerable(
@@ -75,7 +77,8 @@ internal static class TestImages
         Context.Data.LoadFromEnumerable(images.Select((image, i) => new BitmapRow { Features = image, Class = i % classes })));
 
     public static IDataView WithKey(IDataView data) =>
-        Context.Transforms.Conversion.MapValueToKey("Label", "Class", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+        Context.Transforms.Conversion.MapValueToKey(
+            "Label", "Class", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
             .Fit(data).Transform(data);
 
     private static SchemaDefinition Sized<T>(PrimitiveDataViewType item, int size, DataViewType? type = null)

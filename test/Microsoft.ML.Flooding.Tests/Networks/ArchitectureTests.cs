@@ -10,7 +10,7 @@ public class ArchitectureTests
 {
     public static IEnumerable<string> Names => Architecture.All.Select(architecture => architecture.Name);
 
-    /// <summary>One or two of each kind, in a size that keeps the tests quick.</summary>
+    /// <summary>One or two of each kind, small enough to keep the tests quick.</summary>
     public static IEnumerable<string> SmallNames => Architecture.All
         .Except([Architecture.Auto, Architecture.ResNet34, Architecture.ResNet101, Architecture.ViTSmall])
         .Select(architecture => Small(architecture).Name);
@@ -106,7 +106,8 @@ public class ArchitectureTests
     public void Takes_any_channels_and_classes_and_trains(string name)
     {
         var architecture = Architecture.Parse(name);
-        foreach (var (shape, classes) in new[] { (new ImageShape(28, 28, 1), 10), (new ImageShape(33, 40, 3), 2), (new ImageShape(65, 72, 3), 5) })
+        var sizes = new[] { (new ImageShape(28, 28, 1), 10), (new ImageShape(33, 40, 3), 2), (new ImageShape(65, 72, 3), 5) };
+        foreach (var (shape, classes) in sizes)
         {
             using var scope = NewDisposeScope();
             using var network = Create(architecture, shape, classes: classes);
@@ -117,7 +118,9 @@ public class ArchitectureTests
             foreach (var (parameter, tensor) in network.named_parameters())
             {
                 Assert.IsNotNull(tensor.grad, parameter);
-                Assert.IsTrue(tensor.grad.isfinite().all().ToBoolean(), $"{parameter} {shape} {logits.abs().max().item<float>()} {tensor.grad.abs().max().item<float>()}");
+                Assert.IsTrue(
+                    tensor.grad.isfinite().all().ToBoolean(),
+                    $"{parameter} {shape} {logits.abs().max().item<float>()} {tensor.grad.abs().max().item<float>()}");
             }
         }
     }
@@ -147,8 +150,11 @@ public class ArchitectureTests
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var network = Create(Architecture.Parse(name), new(32, 32, 3));
-        foreach (var (parameter, tensor) in network.named_parameters().Where(entry => entry.name.EndsWith("layer_scale", StringComparison.Ordinal)))
-            tensor.fill_(1);
+        foreach (var (parameter, tensor) in network.named_parameters())
+        {
+            if (parameter.EndsWith("layer_scale", StringComparison.Ordinal))
+                tensor.fill_(1);
+        }
         var x = randn(8, 3, 32, 32);
         var (first, second, other) = (Forward(5), Forward(5), Forward(6));
         Assert.IsTrue(first.Equals(second));
@@ -175,7 +181,7 @@ public class ArchitectureTests
         using var other = Create(Architecture.Parse(name), new(32, 32, 3), seed: 2);
         using var stream = new MemoryStream();
         Safetensors.Write(stream, network.State());
-        using var file = SafetensorsFile.Read(stream.ToArray());
+        using var file = SafetensorsFile.Read(stream);
         other.LoadState(file.LoadAll());
         foreach (var ((_, a), (parameter, b)) in network.State().Zip(other.State()))
             Assert.IsTrue(a.Equals(b), parameter);

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Tests.Networks;
 [TestClass]
 public class ComplexityTests
 {
-    /// <summary>Against torchvision's published numbers, at 224 x 224 pixels and 1,000 classes.</summary>
+    /// <summary>Compares with torchvision's published numbers, at 224 x 224 pixels and 1,000 classes.</summary>
     [TestMethod]
     [DataRow("resnet18", 11_689_512, 1.81)]
     [DataRow("resnet34", 21_797_672, 3.66)]

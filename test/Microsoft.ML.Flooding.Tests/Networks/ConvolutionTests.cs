@@ -14,7 +14,7 @@ public class ConvolutionTests
         from samples in new[] { 1, 2 }
         select (channels.Item1, channels.Item2, size, kernel, stride, 1, samples);
 
-    /// <summary>oneDNN has been seen to give other values, NaN, and a corrupted heap for some of these.</summary>
+    /// <summary>For some of these, oneDNN has given wrong values, NaN, and a corrupted heap.</summary>
     [TestMethod]
     public void Values_and_gradients_are_those_in_double_precision()
     {
@@ -46,7 +46,7 @@ public class ConvolutionTests
         }
     }
 
-    /// <summary>TorchSharp boxes the numbers of a script's call, and the collector takes boxes that nobody holds.</summary>
+    /// <summary>TorchSharp boxes the numbers in a call of a script. The garbage collector frees boxes without a reference.</summary>
     [TestMethod]
     public void A_collection_during_the_convolution_of_one_image_changes_nothing()
     {

@@ -22,7 +22,8 @@ public class CustomArchitectureTests
         manual_seed(123);
         using var second = ArchitectureTests.Create(Architecture.Parse("factory:tiny"), new(8, 8, 3), seed: 5, classes: 4);
         CollectionAssert.AreEqual(
-            new[] { "module.0.weight", "module.0.bias", "module.3.weight", "module.3.bias" }, first.State().Select(entry => entry.Name).ToList());
+            new[] { "module.0.weight", "module.0.bias", "module.3.weight", "module.3.bias" },
+            first.State().Select(entry => entry.Name).ToList());
         foreach (var ((_, a), (name, b)) in first.State().Zip(second.State()))
             Assert.IsTrue(a.Equals(b), name);
         var x = randn(2, 3, 8, 8);
@@ -45,7 +46,7 @@ public class CustomArchitectureTests
         Assert.IsTrue(expected.Equals(rand(3)));
     }
 
-    /// <summary>libtorch has no gradient for it, which TorchSharp's autograd.grad answers by ending the process.</summary>
+    /// <summary>libtorch has no gradient for it, and TorchSharp's autograd.grad would end the process.</summary>
     [TestMethod]
     public void Parameter_that_a_module_does_not_use_stays_as_it_is()
     {
@@ -67,7 +68,8 @@ public class CustomArchitectureTests
     {
         var architecture = Architecture.FromFactory("wrong", (classes, channels) => Tiny(classes + 1, channels));
         StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => ArchitectureTests.Create(architecture, new(8, 8, 3), classes: 4)).Message, "[1, 5]");
+            Assert.ThrowsExactly<ArgumentException>(() => ArchitectureTests.Create(architecture, new(8, 8, 3), classes: 4)).Message,
+            "[1, 5]");
     }
 
     [TestMethod]
@@ -103,7 +105,8 @@ public class CustomArchitectureTests
     {
         var architecture = Load(TorchScriptArchive.Linear(12, 3));
         StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => ArchitectureTests.Create(architecture, new(2, 2, 3), classes: 4)).Message, "[1, 3]");
+            Assert.ThrowsExactly<ArgumentException>(() => ArchitectureTests.Create(architecture, new(2, 2, 3), classes: 4)).Message,
+            "[1, 3]");
         Assert.ThrowsExactly<FormatException>(() => Architecture.Parse(architecture.Name));
         Assert.ThrowsExactly<InvalidDataException>(() => Architecture.Load(architecture.Name, null));
         Assert.ThrowsExactly<InvalidDataException>(() => Architecture.Load(architecture.Name, [1, 2, 3]));

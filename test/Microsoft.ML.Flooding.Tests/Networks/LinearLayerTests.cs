@@ -6,7 +6,7 @@ namespace Microsoft.ML.Flooding.Tests.Networks;
 [TestClass]
 public sealed class LinearLayerTests
 {
-    /// <summary>Where the processor is one of AMD's this is our own gradient, but for few rows.</summary>
+    /// <summary>On AMD processors this is the library's own gradient, except for few rows.</summary>
     [TestMethod]
     [DataRow(new long[] { 128, 784 }, 100, true)]
     [DataRow(new long[] { 1, 3 }, 1, true)]
@@ -19,7 +19,8 @@ public sealed class LinearLayerTests
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(1);
-        var exact = new[] { randn(shape, ScalarType.Float64, generator: generator), randn([outputs, shape[^1]], ScalarType.Float64, generator: generator), randn([outputs], ScalarType.Float64, generator: generator) };
+        long[][] shapes = [shape, [outputs, shape[^1]], [outputs]];
+        var exact = shapes.Select(s => randn(s, ScalarType.Float64, generator: generator)).ToArray();
         var single = exact.Select(t => t.to(ScalarType.Float32)).ToArray();
         foreach (var leaf in exact.Concat(single))
             leaf.requires_grad = true;
@@ -48,7 +49,7 @@ public sealed class LinearLayerTests
         Assert.IsTrue(gradients[0].allclose(x.sum([0L]).expand(3, 5)));
     }
 
-    /// <summary>Thrown through libtorch's frames, or not caught by TorchSharp, it would end the process.</summary>
+    /// <summary>An exception through libtorch's frames, or one that TorchSharp does not catch, would end the process.</summary>
     [TestMethod]
     [DataRow(true)]
     [DataRow(false)]
@@ -60,7 +61,7 @@ public sealed class LinearLayerTests
         weight.requires_grad = true;
         Tensor Compute() => ours ? LinearLayer.apply(x, weight, null!) : nn.functional.linear(x, weight);
         var y = Compute().square().sum();
-        // What the gradient needs is no longer what the forward pass used.
+        // Changes a value that the gradient needs, after the forward pass.
         using (no_grad())
             weight.add_(1);
         var error = Assert.Throws<Exception>(() => Gradient.Of(y, [x, weight]));

@@ -9,9 +9,11 @@ public class OracleTests
 {
     private const string Prefix = "network-";
 
-    private static string Folder => Environment.GetEnvironmentVariable("FLOODING_ORACLE") ?? Path.Combine(AppContext.BaseDirectory, "Fixtures", "oracle");
+    private static string Folder =>
+        Environment.GetEnvironmentVariable("FLOODING_ORACLE") ?? Path.Combine(AppContext.BaseDirectory, "Fixtures", "oracle");
 
-    public static IEnumerable<string> Files => Directory.EnumerateFiles(Folder, $"{Prefix}*.safetensors").Order().Select(path => Path.GetFileName(path));
+    public static IEnumerable<string> Files =>
+        Directory.EnumerateFiles(Folder, $"{Prefix}*.safetensors").Order().Select(path => Path.GetFileName(path));
 
     [TestMethod]
     [DynamicData(nameof(Files))]

@@ -4,14 +4,14 @@ using System.Text;
 namespace Microsoft.ML.Flooding.Tests.Networks;
 
 /// <summary>
-/// Writes the archive that torch.jit.save writes, for a linear classifier: TorchSharp can load a script, but not make one.
-/// A .zip of the code, and of pickled attributes whose tensors lie in entries of their own.
+/// Writes the archive of torch.jit.save for a linear classifier. TorchSharp can load a script but not create one.
+/// The archive is a .zip of the code and of pickled attributes, whose tensors are separate entries.
 /// </summary>
 internal static class TorchScriptArchive
 {
     /// <param name="inputs">Values of an image.</param>
     /// <param name="outputs">Classes.</param>
-    /// <param name="dropout">Share of the inputs that are dropped in training.</param>
+    /// <param name="dropout">The fraction of the inputs that are dropped in training.</param>
     public static byte[] Linear(int inputs, int outputs, string dropout = "0.")
     {
         using var bytes = new MemoryStream();
@@ -52,7 +52,7 @@ internal static class TorchScriptArchive
         entry.Write(content);
     }
 
-    // Opcodes of pickle protocol 2, a character each.
+    // Opcodes of pickle protocol 2, one character each.
     private static byte[] Pickle(string body) => Encoding.Latin1.GetBytes("\x80\x02" + body);
 
     private static string Text(string text) => "X" + Integer(text.Length) + text;
@@ -66,7 +66,8 @@ internal static class TorchScriptArchive
     private static string Tensor(string key, int[] shape, bool learned)
     {
         var strides = shape.Select((_, axis) => shape[(axis + 1)..].Aggregate(1, (product, size) => product * size));
-        var storage = "(" + Text("storage") + "ctorch\nFloatStorage\n" + Text(key) + Text("cpu") + Number(shape.Aggregate((a, b) => a * b)) + "tQ";
+        var storage = "(" + Text("storage") + "ctorch\nFloatStorage\n" + Text(key) + Text("cpu")
+            + Number(shape.Aggregate((a, b) => a * b)) + "tQ";
         return "ctorch._utils\n_rebuild_tensor_v2\n(" + storage + Number(0) + Tuple(shape) + Tuple(strides) + (learned ? "\x88" : "\x89") +
             "ccollections\nOrderedDict\n)RtR";
     }

@@ -11,7 +11,9 @@ public sealed class FloodingObjectiveTests
     private static BatchLoss Batch()
     {
         var losses = tensor(new[] { 0.1f, 0.5f, 2f, 0.05f });
-        return new BatchLoss(reduction => reduction == nn.Reduction.None ? losses : losses.mean(), tensor(new[] { 0L, 0, 1, 2 }), tensor(new[] { 4L, 3, 1, 0 }));
+        return new BatchLoss(
+            reduction => reduction == nn.Reduction.None ? losses : losses.mean(),
+            tensor(new[] { 0L, 0, 1, 2 }), tensor(new[] { 4L, 3, 1, 0 }));
     }
 
     private static ObjectiveFacts Facts(params long[] counts) => new(counts, _ => tensor(new[] { 0.5f, 0.9f, 0.1f, 1f, 0f }), CPU);
@@ -28,11 +30,11 @@ public sealed class FloodingObjectiveTests
         var objective = name switch
         {
             "flood" => FloodingObjective.Flood,
-            "iflood" => FloodingObjective.IFlood,
+            "iflood" => FloodingObjective.IndividualFlood,
             "softad" => FloodingObjective.SoftAscentDescent(0.5),
-            // Held-out losses: row 4 infinite but for the limit, row 3 zero, row 1 0.105, row 0 0.693.
+            // Held-out losses: row 4 would be infinite without the limit, row 3 is 0, row 1 is 0.105, row 0 is 0.693.
             "adaflood" => FloodingObjective.AdaFlood(gamma: 0),
-            // Class 0 has mean 0.3, class 1 2, class 2 0.05.
+            // The mean is 0.3 for class 0, 2 for class 1 and 0.05 for class 2.
             _ => FloodingObjective.ClassWise(0.2f, 1, 1),
         };
         var balance = objective.At(0.3f, Facts(2, 1, 1)).Of(Batch()).Balance!;
@@ -78,10 +80,13 @@ public sealed class FloodingObjectiveTests
     public void A_level_of_zero_is_plain_training_where_it_says_so()
     {
         Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.Flood.At(0, Facts(1)));
-        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.IFlood.At(0, Facts(1)));
+        Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.IndividualFlood.At(0, Facts(1)));
         Assert.IsInstanceOfType<CrossEntropy>(FloodingObjective.ClassWise().At(0, Facts(1)));
-        Assert.AreEqual(WeightAveraging.None, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.IFlood }.EffectiveAveraging);
-        Assert.AreEqual(WeightAveraging.Exponential, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.AdaFlood() }.EffectiveAveraging);
+        Assert.AreEqual(
+            WeightAveraging.None, new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.IndividualFlood }.EffectiveAveraging);
+        Assert.AreEqual(
+            WeightAveraging.Exponential,
+            new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.AdaFlood() }.EffectiveAveraging);
     }
 
     [TestMethod]
@@ -100,7 +105,7 @@ public sealed class FloodingObjectiveTests
         void Validate(FloodingObjective objective) =>
             new TrainingOptions { Objective = objective, Augmentation = new Augmentation { MixupAlpha = 0.2 } }.Validate();
         Validate(FloodingObjective.Flood);
-        Validate(FloodingObjective.IFlood);
+        Validate(FloodingObjective.IndividualFlood);
         Validate(FloodingObjective.SoftAscentDescent());
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.AdaFlood())).Message, "AdaFlood");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.ClassWise())).Message, "Mixup");
@@ -116,14 +121,15 @@ public sealed class FloodingObjectiveTests
             var train = FashionMnistData.Train(context, 120);
             TrainingHistory Fit(string? checkpoints, Action<EpochMetrics>? callback = null)
             {
-                using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+                var options = new FloodedImageClassificationTrainer.Options
                 {
                     Objective = FloodingObjective.AdaFlood(folds: 2),
                     Epochs = 3,
                     Architecture = Architecture.Mlp,
                     CheckpointDirectory = checkpoints,
                     MetricsCallback = callback,
-                }).Fit(train);
+                };
+                using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(options).Fit(train);
                 return model.History;
             }
             var undisturbed = Fit(null);
@@ -131,7 +137,8 @@ public sealed class FloodingObjectiveTests
             Assert.HasCount(2, folder.GetDirectories("fold-*"));
             var continued = Fit(folder.FullName);
             CollectionAssert.AreEqual(
-                undisturbed.Epochs.Select(e => e with { ImagesPerSecond = 0 }).ToArray(), continued.Epochs.Select(e => e with { ImagesPerSecond = 0 }).ToArray());
+                undisturbed.Epochs.Select(e => e with { ImagesPerSecond = 0 }).ToArray(),
+                continued.Epochs.Select(e => e with { ImagesPerSecond = 0 }).ToArray());
         }
         finally
         {
@@ -145,13 +152,14 @@ public sealed class FloodingObjectiveTests
         var context = new MLContext(seed: 1);
         var rows = FashionMnistData.Rows("train", 400);
         string[] classes = [.. rows.Select(r => r.Class).Distinct()];
-        // To validate on: an image of a class without training images. The accuracy is 0 in every epoch, and of equals the first epoch is the best.
+        // The validation set is one image of a class without training images. The accuracy is 0 in every epoch, so the first is the best.
         var absent = context.Data.LoadFromEnumerable(rows.Where(r => r.Class == classes[2]).Take(1));
         var train = context.Data.LoadFromEnumerable(rows.Where(r => r.Class == classes[0] || r.Class == classes[1]));
-        var keys = context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(context.Data.LoadFromEnumerable(rows));
+        var keys = context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class))
+            .Fit(context.Data.LoadFromEnumerable(rows));
         EpochMetrics FirstEpoch(int epochs, IDataView? validation)
         {
-            using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+            var options = new FloodedImageClassificationTrainer.Options
             {
                 Objective = FloodingObjective.AdaFlood(gamma: 0.05, folds: 2),
                 Epochs = epochs,
@@ -159,13 +167,14 @@ public sealed class FloodingObjectiveTests
                 Architecture = Architecture.Mlp,
                 ValidationSet = validation,
                 ValidationSetFraction = null,
-            }).Fit(keys.Transform(train));
+            };
+            using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(options).Fit(keys.Transform(train));
             return model.History.Epochs[0];
         }
         var best = FirstEpoch(epochs: 6, keys.Transform(absent));
         var first = FirstEpoch(epochs: 1, validation: null);
         var last = FirstEpoch(epochs: 6, validation: null);
-        // The levels steer the first epoch of the flooded network as well.
+        // The levels also affect the first epoch of the flooded network.
         Assert.AreEqual((first.TrainingLoss, first.FloodedShare), (best.TrainingLoss, best.FloodedShare));
         Assert.AreNotEqual(last.TrainingLoss, best.TrainingLoss);
     }
@@ -179,10 +188,16 @@ public sealed class FloodingObjectiveTests
         var train = FashionMnistData.Train(context, 400);
         FloodingObjective[] family = adaptive
             ? [FloodingObjective.AdaFlood(folds: 3)]
-            : [FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.ClassWise()];
+            : [FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.ClassWise()];
         foreach (var objective in family)
         {
-            var options = new FloodedImageClassificationTrainer.Options { Objective = objective, FloodLevel = 0.5f, Epochs = 6, Architecture = Architecture.Mlp };
+            var options = new FloodedImageClassificationTrainer.Options
+            {
+                Objective = objective,
+                FloodLevel = 0.5f,
+                Epochs = 6,
+                Architecture = Architecture.Mlp,
+            };
             using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(options).Fit(train);
             var metrics = context.MulticlassClassification.Evaluate(model.Transform(FashionMnistData.Test(context)));
             Assert.IsGreaterThan(0.55, metrics.MicroAccuracy, $"{objective}");

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Objectives;
 
-/// <summary>What the objectives make of weights; the figures are computed by hand.</summary>
+/// <summary>The objectives with weights. The figures are computed by hand.</summary>
 [TestClass]
 public sealed class WeightedObjectiveTests
 {
@@ -58,7 +58,7 @@ public sealed class WeightedObjectiveTests
         Assert.AreEqual(sign, descent.Balance!.item<float>());
     }
 
-    /// <summary>The sum over the samples, so that the number of samples, which differs, has no part.</summary>
+    /// <summary>The sum over the samples, because their number differs.</summary>
     [TestMethod]
     public void A_weight_of_two_pulls_as_two_images_do()
     {
@@ -74,7 +74,7 @@ public sealed class WeightedObjectiveTests
     }
 
     /// <summary>
-    /// Normalised by a batch's own weights, the sample of weight 9 would count for a half of it in one batch and for nearly all in another.
+    /// If each batch were normalized by its own weights, the sample of weight 9 would be half of one batch and almost all of another.
     /// </summary>
     [TestMethod]
     public void Over_the_batches_the_gradient_is_that_of_the_weighted_mean_of_all()
@@ -98,7 +98,8 @@ public sealed class WeightedObjectiveTests
         using var scope = NewDisposeScope();
         foreach (var name in Names)
             Assert.AreEqual(
-                Of(name).Of(Batch(tensor(Losses), null)).Minimised.item<float>(), Of(name).Of(Batch(tensor(Losses), ones(4))).Minimised.item<float>(), 1e-6f, name);
+                Of(name).Of(Batch(tensor(Losses), null)).Minimised.item<float>(),
+                Of(name).Of(Batch(tensor(Losses), ones(4))).Minimised.item<float>(), 1e-6f, name);
     }
 
     [TestMethod]
@@ -131,7 +132,7 @@ public sealed class WeightedObjectiveTests
     {
         "plain" => new CrossEntropy(),
         "flood" => new Flood(0.3),
-        "iflood" => new IFlood(0.3),
+        "iflood" => new IndividualFlood(0.3),
         "softad" => new SoftAscentDescent(0.3, 0.4),
         "adaflood" => new AdaFlood(tensor(new[] { 0.2f, 0.6f, 0.4f, 0f })),
         _ => new ClassWise(tensor(new[] { 0.2f, 1, 1 })),
@@ -150,6 +151,7 @@ public sealed class WeightedObjectiveTests
     {
         var losses = tensor(samples.Select(i => Losses[i]).ToArray()).requires_grad_();
         var descent = Of(name).Of(Batch(losses, weights is null ? null : tensor(weights), samples));
-        return [.. autograd.grad([descent.Minimised], [losses], descent.Direction is { } direction ? [direction] : null).Single().data<float>()];
+        var gradients = autograd.grad([descent.Minimised], [losses], descent.Direction is { } direction ? [direction] : null);
+        return [.. gradients.Single().data<float>()];
     }
 }

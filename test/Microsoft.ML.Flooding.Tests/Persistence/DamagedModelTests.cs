@@ -8,7 +8,7 @@ using TorchSharp;
 
 namespace Microsoft.ML.Flooding.Tests.Persistence;
 
-/// <summary>A file that cannot be read is ML.NET's decode error, and the reason is in it.</summary>
+/// <summary>A file that cannot be read gives ML.NET's decoding error, which contains the reason.</summary>
 [TestClass]
 public sealed class DamagedModelTests
 {
@@ -62,13 +62,30 @@ public sealed class DamagedModelTests
         return content;
     }), $"Entry {entry} is damaged");
 
+    /// <summary>A model can be larger than the largest array, which has 2 GB.</summary>
+    [TestMethod]
+    public void Weights_are_saved_and_loaded_without_a_copy_of_them_in_memory()
+    {
+        // 40 MB of weights.
+        var shape = new Flooding.Images.ImageShape(32, 32, 3);
+        using var model = Scoring.RandomModel.Create(Context, Architecture.Mlp.WithHiddenSizes(3200), shape);
+        using var path = new TemporaryFile(".zip");
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Context.Model.Save(model, null, path.Path);
+        var saved = GC.GetAllocatedBytesForCurrentThread();
+        using var loaded = (IDisposable)Context.Model.Load(path.Path, out _);
+        Assert.IsLessThan(20 << 20, saved - before);
+        Assert.IsLessThan(20 << 20, GC.GetAllocatedBytesForCurrentThread() - saved);
+    }
+
     [TestMethod]
     public void A_weight_of_the_wrong_shape() => AssertRefused(Rewrite(Resealed(SavedModel.WeightsEntry, content =>
     {
         using var scope = torch.NewDisposeScope();
-        using var file = SafetensorsFile.Read(content);
+        using var file = SafetensorsFile.Read(new MemoryStream(content));
         using var stream = new MemoryStream();
-        Safetensors.Write(stream, file.LoadAll().Select(t => (t.Key, t.Key == "fc.weight" ? t.Value.t().contiguous() : t.Value)), file.Metadata);
+        Safetensors.Write(
+            stream, file.LoadAll().Select(t => (t.Key, t.Key == "fc.weight" ? t.Value.t().contiguous() : t.Value)), file.Metadata);
         return stream.ToArray();
     })), "'fc.weight' is [32, 10] in the weights, but [10, 32] in the network");
 
@@ -76,7 +93,7 @@ public sealed class DamagedModelTests
     public void A_weight_that_is_missing() => AssertRefused(Rewrite(Resealed(SavedModel.WeightsEntry, content =>
     {
         using var scope = torch.NewDisposeScope();
-        using var file = SafetensorsFile.Read(content);
+        using var file = SafetensorsFile.Read(new MemoryStream(content));
         using var stream = new MemoryStream();
         Safetensors.Write(stream, file.LoadAll().Where(t => t.Key != "fc.bias").Select(t => (t.Key, t.Value)), file.Metadata);
         return stream.ToArray();
@@ -84,16 +101,18 @@ public sealed class DamagedModelTests
 
     [TestMethod]
     public void An_architecture_that_nobody_knows() => AssertRefused(
-        Rewrite(Resealed(SavedModel.DescriptionEntry, content => Replace(content, "\"mlp-32\"", "\"blp-32\""))), "'blp-32' is not an architecture");
+        Rewrite(Resealed(SavedModel.DescriptionEntry, content => Replace(content, "\"mlp-32\"", "\"blp-32\""))),
+        "'blp-32' is not an architecture");
 
     [TestMethod]
     public void Fewer_labels_than_classes() => AssertRefused(
-        Rewrite(Resealed(SavedModel.DescriptionEntry, content => Replace(content, "\"Count\": 10", "\"Count\": 11"))), "10 label values for 11 classes");
+        Rewrite(Resealed(SavedModel.DescriptionEntry, content => Replace(content, "\"Count\": 10", "\"Count\": 11"))),
+        "10 label values for 11 classes");
 
     private static void AssertRefused(byte[] zip, string reason)
     {
         var error = Assert.Throws<Exception>(() => SavedModel.Load(zip));
-        // ML.NET wraps what a component throws while it is made.
+        // ML.NET wraps the exceptions of a component's constructor.
         while (error is not FormatException)
         {
             Assert.IsNotNull(error.InnerException, $"{error}");
@@ -102,7 +121,7 @@ public sealed class DamagedModelTests
         StringAssert.Contains(error.Message, reason);
     }
 
-    /// <summary>Changes an entry and, with it, the length and digest of it in the header.</summary>
+    /// <summary>Changes an entry, and its length and digest in the header.</summary>
     private static Func<string, byte[], byte[]?> Resealed(string entry, Func<byte[], byte[]> change)
     {
         var old = SavedModel.Read(Model.Value, entry);
@@ -128,7 +147,7 @@ public sealed class DamagedModelTests
         return Encoding.UTF8.GetBytes(text.Replace(old, replacement, StringComparison.Ordinal));
     }
 
-    /// <summary>The file with every entry beside our weights passed through <paramref name="change"/>; null leaves an entry out.</summary>
+    /// <summary>The file with every entry next to the weights passed through <paramref name="change"/>. Null removes an entry.</summary>
     private static byte[] Rewrite(Func<string, byte[], byte[]?> change)
     {
         using var rewritten = new MemoryStream();

@@ -25,11 +25,12 @@ public class OnnxModelTests
         {
             using var scope = NewDisposeScope();
             using var _ = no_grad();
-            // With statistics that fit the weights: else logits grow with the depth, and rounding with them.
+            // With statistics that fit the weights. Otherwise the logits, and rounding with them, grow with the depth.
             using var network = RandomModel.CreateNetwork(Architecture.Parse(name), shape, classes: 3);
             using var generator = new Generator(2);
             var normalization = new Normalization(
-                [.. Enumerable.Range(0, shape.Channels).Select(c => 100f + c)], [.. Enumerable.Range(0, shape.Channels).Select(c => 50f + c)]);
+                [.. Enumerable.Range(0, shape.Channels).Select(c => 100f + c)],
+                [.. Enumerable.Range(0, shape.Channels).Select(c => 50f + c)]);
             using var file = new MemoryStream();
             var description = Describe(name, shape) with { Normalization = normalization, Temperature = 1.7f };
             OnnxModel.Save(file, network, description, includeNormalization: true);
@@ -43,7 +44,8 @@ public class OnnxModelTests
                 var pixels = randint(0, 256, [samples, shape.Height, shape.Width, shape.Channels], ScalarType.Byte, generator: generator);
                 var expected = (network.forward(normalizer.Apply(pixels)) / 1.7f).softmax(1);
                 var input = new DenseTensor<float>(
-                    pixels.permute(0, 3, 1, 2).contiguous().to(ScalarType.Float32).data<float>().ToArray(), [samples, shape.Channels, shape.Height, shape.Width]);
+                    pixels.permute(0, 3, 1, 2).contiguous().to(ScalarType.Float32).data<float>().ToArray(),
+                    [samples, shape.Channels, shape.Height, shape.Width]);
                 using var results = session.Run([NamedOnnxValue.CreateFromTensor("image", input)]);
                 var scores = results.Single(value => value.Name == "probabilities").AsTensor<float>();
                 CollectionAssert.AreEqual(new[] { samples, 3 }, scores.Dimensions.ToArray());
@@ -60,10 +62,15 @@ public class OnnxModelTests
             nn.Sequential(nn.Flatten(), nn.Linear(16 * channels, classes)));
         using var network = ArchitectureTests.Create(architecture, new(4, 4, 1), classes: 3);
         StringAssert.Contains(
-            Assert.ThrowsExactly<NotSupportedException>(() => OnnxModel.Save(new MemoryStream(), network, Describe("x", new(4, 4, 1)), true)).Message,
+            Assert.ThrowsExactly<NotSupportedException>(
+                () => OnnxModel.Save(new MemoryStream(), network, Describe("x", new(4, 4, 1)), true)).Message,
             "factory");
     }
 
     private static ModelDescription Describe(string name, ImageShape shape) =>
-        RandomModel.Describe(Architecture.Mlp, shape) with { Architecture = name, Labels = new LabelKeys(nameof(UInt32), 3, "Text", Labels) };
+        RandomModel.Describe(Architecture.Mlp, shape) with
+        {
+            Architecture = name,
+            Labels = new LabelKeys(nameof(UInt32), 3, "Text", Labels),
+        };
 }

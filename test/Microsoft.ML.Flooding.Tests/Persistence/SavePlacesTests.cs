@@ -23,7 +23,11 @@ public sealed class SavePlacesTests
         ("relative", folder => Path.GetRelativePath(Environment.CurrentDirectory, Written(Path.Combine(folder, "model.zip"), "old"))),
         ("longest name", folder => Path.Combine(folder, new string('m', 251) + ".zip")),
         ("longest name of three bytes a letter", folder => Path.Combine(folder, new string('\u30e2', 83) + ".zip")),
-        ("deep", folder => Path.Combine(Directory.CreateDirectory(Path.Combine([folder, .. Enumerable.Repeat(new string('d', 100), 8)])).FullName, "model.zip")),
+        ("deep", folder =>
+        {
+            var deep = Path.Combine([folder, .. Enumerable.Repeat(new string('d', 100), 8)]);
+            return Path.Combine(Directory.CreateDirectory(deep).FullName, "model.zip");
+        }),
         ("read-only", folder =>
         {
             var path = Written(Path.Combine(folder, "model.zip"), "old");
@@ -56,15 +60,17 @@ public sealed class SavePlacesTests
     public void Files_and_errors_are_those_of_Save(string name, Func<string, string> prepare)
     {
         using var model = CreateModel();
-        // Names of one length: a link's length is that of its target's path.
-        var (plain, safe) = (Directory.CreateDirectory(Path.Combine(_folder, "plain")).FullName, Directory.CreateDirectory(Path.Combine(_folder, "safer")).FullName);
+        // Both names have the same length, because the length of a link is that of its target's path.
+        var plain = Directory.CreateDirectory(Path.Combine(_folder, "plain")).FullName;
+        var safe = Directory.CreateDirectory(Path.Combine(_folder, "safer")).FullName;
         var (plainPath, safePath) = (prepare(plain), prepare(safe));
         var expected = Try(() => _context.Model.Save(model, null, plainPath));
         var actual = Try(() => _context.Model.SaveSafely(model, null, safePath));
         Assert.AreEqual(Kind(expected), Kind(actual), $"{name}: {expected?.Message} {actual?.Message}");
         CollectionAssert.AreEqual(Entries(plain), Entries(safe), name);
         Assert.AreEqual(
-            Kind(Try(() => Dispose(_context.Model.Load(plainPath, out var _)))), Kind(Try(() => Dispose(_context.Model.LoadSafely(safePath, out var _)))), name);
+            Kind(Try(() => Dispose(_context.Model.Load(plainPath, out var _)))),
+            Kind(Try(() => Dispose(_context.Model.LoadSafely(safePath, out var _)))), name);
         if (expected is null)
             Dispose(_context.Model.Load(safePath, out var _));
     }
@@ -75,7 +81,7 @@ public sealed class SavePlacesTests
         if (OperatingSystem.IsWindows())
             return;
         using var model = CreateModel();
-        foreach (var mode in new[] { UnixFileMode.UserRead | UnixFileMode.UserWrite, (UnixFileMode)0b110_110_110, (UnixFileMode)0b111_101_100 })
+        foreach (var mode in new[] { 0b110_000_000, 0b110_110_110, 0b111_101_100 }.Select(bits => (UnixFileMode)bits))
         {
             var path = Written(Path.Combine(_folder, "model.zip"), "old");
             File.SetUnixFileMode(path, mode);
@@ -121,7 +127,7 @@ public sealed class SavePlacesTests
         await written;
     }
 
-    /// <summary>What /dev/stdout is in a shell's pipe: a link to something that has no path.</summary>
+    /// <summary>Like /dev/stdout in a shell pipe: a link to something without a path.</summary>
     [TestMethod]
     [Timeout(60_000, CooperativeCancellation = true)]
     public async Task Standard_output_takes_a_model()
@@ -153,7 +159,7 @@ public sealed class SavePlacesTests
         }
     }
 
-    /// <summary>As Microsoft.Extensions.ML's pool and ASP.NET's file provider watch a model.</summary>
+    /// <summary>Watches a model as the pool of Microsoft.Extensions.ML and the file provider of ASP.NET do.</summary>
     [TestMethod]
     [DataRow(NotifyFilters.LastWrite | NotifyFilters.FileName | NotifyFilters.DirectoryName)]
     [DataRow(NotifyFilters.LastWrite)]
@@ -205,15 +211,17 @@ public sealed class SavePlacesTests
             Assert.AreEqual(Kind(expected), Kind(actual), $"{name}: {expected?.Message} {actual?.Message}");
             Assert.AreEqual(plain.CanRead, safe.CanRead, $"{name}: left open");
         }
-        // ML.NET calls these damaged files.
+        // ML.NET reports these as damaged files.
         foreach (var unreadable in new[] { new FileStream(path, FileMode.Open, FileAccess.Write), Closed(new MemoryStream(bytes)) })
         {
             using (unreadable)
-                Assert.AreEqual("stream", Assert.ThrowsExactly<ArgumentException>(() => _context.Model.LoadSafely(unreadable, out var _)).ParamName);
+                Assert.AreEqual(
+                    "stream", Assert.ThrowsExactly<ArgumentException>(() => _context.Model.LoadSafely(unreadable, out var _)).ParamName);
         }
     }
 
-    private FloodedImageClassificationTransformer CreateModel() => RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), new ImageShape(8, 8, 3));
+    private FloodedImageClassificationTransformer CreateModel() =>
+        RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), new ImageShape(8, 8, 3));
 
     private static string Written(string path, string content)
     {
@@ -234,10 +242,14 @@ public sealed class SavePlacesTests
         {
             var file = new FileInfo(path);
             var mode = OperatingSystem.IsWindows() ? "" : $"{file.UnixFileMode}";
-            return $"{Path.GetRelativePath(folder, path)} {file.Attributes & ~FileAttributes.Archive} {mode} {(file.LinkTarget is null ? "" : "link")} {(file.Exists ? file.Length : 0)}";
+            return $"{Path.GetRelativePath(folder, path)} {file.Attributes & ~FileAttributes.Archive} {mode} "
+                + $"{(file.LinkTarget is null ? "" : "link")} {(file.Exists ? file.Length : 0)}";
         })];
 
-    /// <summary>What a caller can do about an error. Of a file that is no model ML.NET says either of two things, LoadSafely always the first.</summary>
+    /// <summary>
+    /// The kind of an error, as far as a caller can act on it. For a file that is not a model, ML.NET throws either of two exceptions;
+    /// LoadSafely always throws the first.
+    /// </summary>
     private static Type? Kind(Exception? error) => error switch
     {
         InvalidDataException or FormatException => typeof(InvalidDataException),

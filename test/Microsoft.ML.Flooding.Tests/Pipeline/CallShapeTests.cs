@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Tests.Pipeline;
 [TestClass]
 public sealed class CallShapeTests
 {
-    /// <summary>Name, type and default of the parameters of ML.NET's ImageClassification, after the catalog.</summary>
+    /// <summary>Name, type and default of the parameters of ML.NET's ImageClassification that follow the catalog.</summary>
     private static readonly (string Name, Type Type, object? Default)[] ImageClassification =
     [
         ("labelColumnName", typeof(string), "Label"),
@@ -23,6 +23,7 @@ public sealed class CallShapeTests
         var parameters = typeof(FloodingCatalog).GetMethods(BindingFlags.Public | BindingFlags.Static)
             .Select(m => m.GetParameters()).Single(p => p[0].ParameterType == catalog && p[1].Name == "b");
         Assert.AreEqual(typeof(float), parameters[1].ParameterType);
+        Assert.AreEqual(new FloodedImageClassificationTrainer.Options().FloodLevel, parameters[1].DefaultValue);
         CollectionAssert.AreEqual(ImageClassification, parameters[2..].Select(p => (p.Name!, p.ParameterType, p.DefaultValue)).ToArray());
     }
 

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Our transformer first, in the middle and last of a chain, before and after a file.</summary>
+/// <summary>The transformer at the start, in the middle and at the end of a chain, before and after saving.</summary>
 [TestClass]
 public sealed class ChainTests
 {
@@ -70,7 +70,8 @@ public sealed class ChainTests
         CollectionAssert.AreNotEqual(scored.GetColumn<float[]>("Score").First(), scored.GetColumn<float[]>("OtherScore").First());
         Assert.AreNotEqual(
             _context.MulticlassClassification.Evaluate(scored).LogLoss,
-            _context.MulticlassClassification.Evaluate(scored, scoreColumnName: "OtherScore", predictedLabelColumnName: "OtherLabel").LogLoss);
+            _context.MulticlassClassification.Evaluate(
+                scored, scoreColumnName: "OtherScore", predictedLabelColumnName: "OtherLabel").LogLoss);
     }
 
     private IEstimator<ITransformer> Pipeline(string place)

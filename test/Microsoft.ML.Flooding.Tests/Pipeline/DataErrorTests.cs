@@ -4,7 +4,7 @@ using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Data that cannot be trained on or scored: each error names the column and the way out.</summary>
+/// <summary>Data that cannot be trained on or scored: each error names the column and the remedy.</summary>
 [TestClass]
 public sealed class DataErrorTests
 {
@@ -45,17 +45,20 @@ public sealed class DataErrorTests
     public void No_rows() => AssertRefused<InvalidOperationException>(_context.Data.SkipRows(Data(), 1000), null, "no rows");
 
     [TestMethod]
-    public void A_single_row() => AssertRefused<InvalidOperationException>(_context.Data.TakeRows(Data(), 1), null, "1 image", "at least 2");
+    public void A_single_row() =>
+        AssertRefused<InvalidOperationException>(_context.Data.TakeRows(Data(), 1), null, "1 image", "at least 2");
 
     [TestMethod]
     public void Early_stopping_without_validation() => AssertRefused<InvalidOperationException>(
-        Data(), o => (o.EarlyStopping, o.ValidationSetFraction) = (new EarlyStopping(), null), "EarlyStopping", "ValidationSet", "ValidationSetFraction");
+        Data(), o => (o.EarlyStopping, o.ValidationSetFraction) = (new EarlyStopping(), null),
+        "EarlyStopping", "ValidationSet", "ValidationSetFraction");
 
     [TestMethod]
     public void A_validation_set_with_other_keys()
     {
         var validation = WithLabel(_context.Data.LoadFromEnumerable(FashionMnistData.Rows("t10k", 30)));
-        AssertRefused<ArgumentException>(Data(), o => o.ValidationSet = validation, "'Label' of the validation set", "same fitted MapValueToKey");
+        AssertRefused<ArgumentException>(
+            Data(), o => o.ValidationSet = validation, "'Label' of the validation set", "same fitted MapValueToKey");
     }
 
     [TestMethod]
@@ -93,7 +96,8 @@ public sealed class DataErrorTests
         StringAssert.Contains(error.Message, $"'Features', row 4 (ImagePath = '{files.Rows[4].ImagePath}'");
         StringAssert.Contains(error.Message, "cannot be read");
         using var engine = _context.Model.CreatePredictionEngine<ImageFiles.Row, FashionMnistData.Prediction>(
-            Loading(files).Fit(_context.Data.LoadFromEnumerable(files.Rows)).Append(model), new PredictionEngineOptions { OwnsTransformer = false });
+            Loading(files).Fit(_context.Data.LoadFromEnumerable(files.Rows)).Append(model),
+            new PredictionEngineOptions { OwnsTransformer = false });
         var alone = Assert.Throws<Exception>(() => engine.Predict(files.Rows[4])).GetBaseException();
         StringAssert.Contains(alone.Message, $"the row to predict (ImagePath = '{files.Rows[4].ImagePath}'");
     }
@@ -104,7 +108,10 @@ public sealed class DataErrorTests
         using var files = new ImageFiles(10);
         var rows = _context.Data.LoadFromEnumerable(files.Rows);
         var images = _context.Transforms.LoadImages("Features", files.Folder, "ImagePath").Fit(rows).Transform(rows);
-        string[] parts = ["no column 'Features'", "ImagePath", "AppendCacheCheckpoint or Data.Cache", "MLImage", "Remove the cache", "LoadRawImageBytes"];
+        string[] parts =
+        [
+            "no column 'Features'", "ImagePath", "AppendCacheCheckpoint or Data.Cache", "MLImage", "Remove the cache", "LoadRawImageBytes",
+        ];
         AssertRefused<ArgumentException>(WithLabel(_context.Data.Cache(images)), null, parts);
         AssertRefused<ArgumentException>(WithLabel(images), o => o.ValidationSet = WithLabel(_context.Data.Cache(images)), parts);
         using var model = ShortRun.Fit(_context, WithLabel(images));
@@ -131,17 +138,19 @@ public sealed class DataErrorTests
         File.WriteAllBytes(files.PathOf(files.Rows[7]), []);
         var log = new List<string>();
         _context.Log += (_, e) => log.Add(e.Message);
-        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.ValidationSet) = (OnInvalidImage.Skip, Encoded(files)));
+        using var model = ShortRun.Fit(
+            _context, Encoded(files), o => (o.OnInvalidImage, o.ValidationSet) = (OnInvalidImage.Skip, Encoded(files)));
 
         var skipped = model.History.SkippedImages;
         CollectionAssert.AreEqual(new long[] { 4, 7, 4, 7 }, skipped.Select(image => image.Row).ToArray());
         CollectionAssert.AreEqual(new[] { false, false, true, true }, skipped.Select(image => image.IsInValidationSet).ToArray());
         Assert.AreEqual(files.Rows[4].ImagePath, skipped[0].Texts["ImagePath"]);
-        StringAssert.Contains(skipped[0].Reason, "no JPEG");
+        StringAssert.Contains(skipped[0].Reason, "not a JPEG");
         StringAssert.Contains(skipped[1].Reason, "empty");
         StringAssert.StartsWith($"{skipped[1]}", $"row 7 (ImagePath = '{files.Rows[7].ImagePath}'");
         StringAssert.StartsWith($"{skipped[3]}", "validation set, row 7 (ImagePath");
-        Assert.IsTrue(log.Exists(line => line.Contains($"2 of 30 images cannot be read and are left out. The first one: {skipped[0]}", StringComparison.Ordinal)));
+        var summary = $"2 of 30 images cannot be read and are left out. The first one: {skipped[0]}";
+        Assert.IsTrue(log.Exists(line => line.Contains(summary, StringComparison.Ordinal)));
         Assert.IsTrue(log.Exists(line => line.Contains($"Left out: {skipped[1]}", StringComparison.Ordinal)));
         var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(_context, model, Encoded(files).Schema));
         Assert.IsEmpty(loaded.History.SkippedImages);
@@ -153,7 +162,8 @@ public sealed class DataErrorTests
     {
         using var files = new ImageFiles(30);
         File.WriteAllText(files.PathOf(files.Rows[4]), "no image");
-        using var model = ShortRun.Fit(_context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Of(0.1f)));
+        using var model = ShortRun.Fit(
+            _context, Encoded(files), o => (o.OnInvalidImage, o.FloodLevels) = (OnInvalidImage.Skip, FloodLevels.Create(0.1f)));
         Assert.AreEqual(4, model.History.SkippedImages.Single().Row);
     }
 
@@ -163,7 +173,12 @@ public sealed class DataErrorTests
         var data = Data();
         using var model = ShortRun.Fit(_context, data);
         var without = _context.Transforms.DropColumns("Features").Fit(data).Transform(data);
-        foreach (var use in new Action[] { () => model.Transform(without), () => model.GetOutputSchema(without.Schema), () => ((ITransformer)model).GetRowToRowMapper(without.Schema) })
+        Action[] uses =
+        [
+            () => model.Transform(without), () => model.GetOutputSchema(without.Schema),
+            () => ((ITransformer)model).GetRowToRowMapper(without.Schema),
+        ];
+        foreach (var use in uses)
         {
             var error = Assert.Throws<ArgumentException>(use);
             StringAssert.Contains(error.Message, "no column 'Features'");
@@ -211,8 +226,12 @@ public sealed class DataErrorTests
     {
         var schema = SchemaDefinition.Create(typeof(Ragged));
         schema["Features"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, size);
-        return WithLabel(_context.Data.LoadFromEnumerable(
-            Enumerable.Range(0, 20).Select(i => new Ragged { Features = [.. Enumerable.Range(i, size).Select(v => (float)v)], Class = i < 10 ? "Bag" : "Boot" }), schema));
+        var rows = Enumerable.Range(0, 20).Select(i => new Ragged
+        {
+            Features = [.. Enumerable.Range(i, size).Select(v => (float)v)],
+            Class = i < 10 ? "Bag" : "Boot",
+        });
+        return WithLabel(_context.Data.LoadFromEnumerable(rows, schema));
     }
 
     private IDataView WithLabel(IDataView data) => _context.Transforms.Conversion.MapValueToKey("Label", "Class").Fit(data).Transform(data);
@@ -232,7 +251,8 @@ public sealed class DataErrorTests
     }
 
     private EstimatorChain<ValueToKeyMappingTransformer> Loading(ImageFiles files) =>
-        _context.Transforms.LoadRawImageBytes("Features", files.Folder, "ImagePath").Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class"));
+        _context.Transforms.LoadRawImageBytes("Features", files.Folder, "ImagePath")
+            .Append(_context.Transforms.Conversion.MapValueToKey("Label", "Class"));
 
     private sealed class Ragged
     {

@@ -12,7 +12,8 @@ public sealed class EndToEndTests
         context.Log += (_, e) => { if (e.Source.Contains("Training", StringComparison.Ordinal)) Console.WriteLine(e.Message); };
         var train = FashionMnistData.Train(context, 1000);
         var test = FashionMnistData.Test(context);
-        var pipeline = context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options { FloodLevel = 0.03f, Epochs = 3, Architecture = Architecture.Mlp })
+        var pipeline = context.Transforms.FloodedImageClassification(
+            new FloodedImageClassificationTrainer.Options { FloodLevel = 0.03f, Epochs = 3, Architecture = Architecture.Mlp })
             .Append(context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel"));
         using var model = pipeline.Fit(train);
         var metrics = context.MulticlassClassification.Evaluate(model.Transform(test));
@@ -31,7 +32,8 @@ public sealed class EndToEndTests
 
         using var engine = other.Model.CreatePredictionEngine<FashionMnistData.Row, FashionMnistData.Prediction>(loaded);
         var prediction = engine.Predict(FashionMnistData.Rows("t10k", 1)[0]);
-        CollectionAssert.AreEqual(expected[0], prediction.Score, Comparer<float>.Create((a, b) => Math.Abs(a - b) < 1e-5f ? 0 : a.CompareTo(b)));
+        CollectionAssert.AreEqual(
+            expected[0], prediction.Score, Comparer<float>.Create((a, b) => Math.Abs(a - b) < 1e-5f ? 0 : a.CompareTo(b)));
         Assert.AreEqual(model.Transform(test).GetColumn<string>("Predicted").First(), prediction.Predicted);
         File.Delete(path);
     }

@@ -5,17 +5,19 @@ using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>The largest, the smallest and the oddest value of every number that can be set: it works, or an error names the number before training starts.</summary>
+/// <summary>Extreme values of every number that can be set: each works, or an error names the number before training starts.</summary>
 [TestClass]
 public sealed class ExtremeOptionTests
 {
     private static readonly double[] Doubles =
     [
-        double.NaN, double.NegativeInfinity, double.PositiveInfinity, double.MinValue, double.MaxValue, float.MaxValue, 1e30, -1, -0.0, 0, double.Epsilon,
+        double.NaN, double.NegativeInfinity, double.PositiveInfinity, double.MinValue, double.MaxValue,
+        float.MaxValue, 1e30, -1, -0.0, 0, double.Epsilon,
         float.Epsilon, 1e-30, Math.BitDecrement(1.0), 1, 2,
     ];
 
-    private static readonly long[] Integers = [long.MinValue, int.MinValue, -1, 0, 1, 2, 3, ushort.MaxValue + 1, int.MaxValue, long.MaxValue];
+    private static readonly long[] Integers =
+        [long.MinValue, int.MinValue, -1, 0, 1, 2, 3, ushort.MaxValue + 1, int.MaxValue, long.MaxValue];
 
     private readonly MLContext _context = new(seed: 1);
 
@@ -68,8 +70,13 @@ public sealed class ExtremeOptionTests
             Try("sigma", value, o => o.Objective = FloodingObjective.SoftAscentDescent(value));
             Try("gamma", value, o => o.Objective = FloodingObjective.AdaFlood(value, 2));
             Try("levels", value, o => o.Objective = FloodingObjective.ClassWise([.. Enumerable.Repeat((float)value, RandomModel.Classes)]));
-            Try("levels", value, o => o.FloodLevels = FloodLevels.Of((float)value));
-            foreach (var objective in new[] { FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(), FloodingObjective.SoftAscentDescent(1e-6), FloodingObjective.SoftAscentDescent(1e6), FloodingObjective.ClassWise() })
+            Try("levels", value, o => o.FloodLevels = FloodLevels.Create((float)value));
+            FloodingObjective[] objectives =
+            [
+                FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(), FloodingObjective.SoftAscentDescent(1e-6),
+                FloodingObjective.SoftAscentDescent(1e6), FloodingObjective.ClassWise(),
+            ];
+            foreach (var objective in objectives)
                 Try("FloodLevel", value, o => (o.Objective, o.FloodLevel) = (objective, (float)value));
         }
         foreach (var value in Integers.Where(i => i is >= int.MinValue and <= int.MaxValue))
@@ -154,7 +161,10 @@ public sealed class ExtremeOptionTests
         }
         var scored = model.Transform(data);
         foreach (var bins in new[] { int.MinValue, 0, 10_001, int.MaxValue })
-            Assert.AreEqual("bins", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => _context.MulticlassClassification.EvaluateCalibration(scored, bins: bins)).ParamName);
+            Assert.AreEqual(
+                "bins",
+                Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+                    () => _context.MulticlassClassification.EvaluateCalibration(scored, bins: bins)).ParamName);
         Assert.HasCount(10_000, _context.MulticlassClassification.EvaluateCalibration(scored, bins: 10_000).Bins);
     }
 
@@ -176,10 +186,12 @@ public sealed class ExtremeOptionTests
     [DataRow("  ")]
     public void Empty_paths_are_refused_by_name(string path)
     {
-        foreach (var property in new[] { nameof(Options.PretrainedWeights), nameof(Options.CheckpointDirectory), nameof(Options.TensorBoardDirectory) })
+        string[] paths = [nameof(Options.PretrainedWeights), nameof(Options.CheckpointDirectory), nameof(Options.TensorBoardDirectory)];
+        foreach (var property in paths)
         {
             var options = ShortRun.Options(o => typeof(Options).GetProperty(property)!.SetValue(o, path));
-            Assert.AreEqual(property, Assert.ThrowsExactly<ArgumentException>(() => _context.Transforms.FloodedImageClassification(options)).ParamName);
+            Assert.AreEqual(
+                property, Assert.ThrowsExactly<ArgumentException>(() => _context.Transforms.FloodedImageClassification(options)).ParamName);
         }
     }
 
@@ -208,7 +220,7 @@ public sealed class ExtremeOptionTests
         }
     }
 
-    /// <summary>Trains an epoch, unless the trainer cannot be made.</summary>
+    /// <summary>Trains for one epoch, unless the trainer cannot be created.</summary>
     private void Try(string name, object value, Action<Options> change)
     {
         FloodedImageClassificationTrainer trainer;
@@ -236,7 +248,7 @@ public sealed class ExtremeOptionTests
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException && e.Message.Contains(name, StringComparison.Ordinal))
         {
-            // What the data alone can tell.
+            // Errors that only the data can show.
         }
         catch (Exception e)
         {

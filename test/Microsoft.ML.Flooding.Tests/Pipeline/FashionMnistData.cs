@@ -3,10 +3,11 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Rows of the real sample for pipelines.</summary>
+/// <summary>Rows of Fashion-MNIST, for pipelines.</summary>
 internal static class FashionMnistData
 {
-    private static readonly string[] Names = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"];
+    private static readonly string[] Names =
+        ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"];
 
     public static IDataView Train(MLContext context, int count = 512) => Load(context, "train", count);
 
@@ -28,7 +29,8 @@ internal static class FashionMnistData
     {
         var rows = context.Data.LoadFromEnumerable(Rows(part, count));
         var keys = context.Data.LoadFromEnumerable(Names.Select(n => new Row { Class = n }));
-        return context.Transforms.Conversion.MapValueToKey("Label", nameof(Row.Class), keyData: context.Transforms.SelectColumns(nameof(Row.Class)).Fit(keys).Transform(keys))
+        return context.Transforms.Conversion.MapValueToKey(
+            "Label", nameof(Row.Class), keyData: context.Transforms.SelectColumns(nameof(Row.Class)).Fit(keys).Transform(keys))
             .Fit(rows).Transform(rows);
     }
 

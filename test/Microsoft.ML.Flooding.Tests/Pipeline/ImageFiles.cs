@@ -3,17 +3,19 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Images of Fashion-MNIST as files in a folder of their own, which goes when this is disposed of.</summary>
+/// <summary>Images of Fashion-MNIST as files in a temporary folder. Disposing deletes the folder.</summary>
 internal sealed class ImageFiles : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("flooding-");
 
     /// <param name="count">Files.</param>
     /// <param name="format">PNG or JPEG.</param>
-    /// <param name="isTinted">Whether the images are coloured.</param>
+    /// <param name="isTinted">Whether the images are colored.</param>
     /// <param name="alpha">Of every pixel.</param>
-    /// <param name="marginOf">Black pixels around the image, so that sizes may differ.</param>
-    public ImageFiles(int count, SKEncodedImageFormat format = SKEncodedImageFormat.Png, bool isTinted = false, byte alpha = 255, Func<int, int>? marginOf = null)
+    /// <param name="marginOf">The number of black pixels around the image with this index, so that sizes can differ.</param>
+    public ImageFiles(
+        int count, SKEncodedImageFormat format = SKEncodedImageFormat.Png, bool isTinted = false, byte alpha = 255,
+        Func<int, int>? marginOf = null)
     {
         Rows = [.. FashionMnistData.Rows("train", count).Select(row => new Row { ImagePath = $"{row.Id}.{format}", Class = row.Class })];
         foreach (var (row, image) in Rows.Zip(FashionMnistData.Rows("train", count)))

@@ -5,7 +5,7 @@ using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Every form that images may come in: trained on, transformed, and predicted one at a time.</summary>
+/// <summary>Every kind of image input: trained on, transformed, and predicted one at a time.</summary>
 [TestClass]
 public sealed class InputKindTests
 {
@@ -29,7 +29,8 @@ public sealed class InputKindTests
     public void Files_loaded_as_raw_bytes(SKEncodedImageFormat format, bool isTinted)
     {
         using var files = new ImageFiles(Count, format, isTinted);
-        using var model = Fit(files.Rows, _context.Transforms.LoadRawImageBytes("Features", files.Folder, nameof(ImageFiles.Row.ImagePath)));
+        using var model = Fit(
+            files.Rows, _context.Transforms.LoadRawImageBytes("Features", files.Folder, nameof(ImageFiles.Row.ImagePath)));
         AssertShape(model, 28, 28, 3);
         AssertLearnedAndPredicts(model, files.Rows);
     }
@@ -49,7 +50,8 @@ public sealed class InputKindTests
     {
         var rows = FashionMnistData.Rows("train", Count).Select(row => new BitmapRow
         {
-            Features = MLImage.CreateFromPixels(28, 28, MLPixelFormat.Rgba32, [.. row.Features.SelectMany(v => new[] { (byte)v, (byte)v, (byte)v, (byte)255 })]),
+            Features = MLImage.CreateFromPixels(
+                28, 28, MLPixelFormat.Rgba32, [.. row.Features.SelectMany(v => new[] { (byte)v, (byte)v, (byte)v, (byte)255 })]),
             Class = row.Class,
         }).ToArray();
         using var model = Fit(rows);
@@ -117,7 +119,8 @@ public sealed class InputKindTests
     }
 
     private static ByteRow[] ByteRows() =>
-        [.. FashionMnistData.Rows("train", Count).Select(row => new ByteRow { Features = Array.ConvertAll(row.Features, v => (byte)v), Class = row.Class })];
+        [.. FashionMnistData.Rows("train", Count)
+            .Select(row => new ByteRow { Features = Array.ConvertAll(row.Features, v => (byte)v), Class = row.Class })];
 
     private IDataView View<TRow>(IEnumerable<TRow> rows) where TRow : class => _context.Data.LoadFromEnumerable(rows);
 
@@ -140,7 +143,8 @@ public sealed class InputKindTests
         Assert.AreEqual((height, width, channels), (trained.ImageHeight, trained.ImageWidth, trained.Channels));
     }
 
-    private void AssertLearnedAndPredicts<TRow>(TransformerChain<FloodedImageClassificationTransformer> model, IReadOnlyList<TRow> rows) where TRow : class
+    private void AssertLearnedAndPredicts<TRow>(
+        TransformerChain<FloodedImageClassificationTransformer> model, IReadOnlyList<TRow> rows) where TRow : class
     {
         var scored = model.Transform(View(rows));
         var metrics = _context.MulticlassClassification.Evaluate(scored);

@@ -86,7 +86,7 @@ public sealed class LazinessTests
         using var model = ShortRun.Fit(_context, _data);
         _data.Forget();
         Assert.HasCount(3, model.Transform(_data).GetColumn<uint>("PredictedLabel").Take(3).ToArray());
-        // The batch that is scored, and those that are read ahead meanwhile.
+        // The batch in progress, and those that are read ahead in the meantime.
         Assert.IsLessThan(Count * 3 / 4, _data.Reads["Features"]);
     }
 

@@ -2,7 +2,7 @@ using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Options out of their range are refused when the trainer is made, with the option's name and its range.</summary>
+/// <summary>Options out of their range are refused when the trainer is created. The error gives the option's name and range.</summary>
 [TestClass]
 public sealed class OptionTests
 {
@@ -34,8 +34,11 @@ public sealed class OptionTests
         ("EarlyStopping.Patience", "at least 1", o => o.EarlyStopping = new EarlyStopping { Patience = 0 }),
         ("EarlyStopping.MinimumChange", "at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = -0.1 }),
         ("EarlyStopping.MinimumChange", "at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.NaN }),
-        ("EarlyStopping.MinimumChange", "finite and at least 0", o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.PositiveInfinity }),
-        ("EarlyStopping.Metric", "Loss or Accuracy", o => o.EarlyStopping = new EarlyStopping { Metric = (EarlyStoppingMetric)9 }),
+        ("EarlyStopping.MinimumChange", "finite and at least 0",
+            o => o.EarlyStopping = new EarlyStopping { MinimumChange = double.PositiveInfinity }),
+        ("EarlyStopping.Metric", "a metric, not null", o => o.EarlyStopping = new EarlyStopping { Metric = null! }),
+        ("FloodLevels.Metric", "a metric, not null", o => o.FloodLevels = FloodLevels.Adaptive with { Metric = null! }),
+        ("Callbacks", "a list without null", o => o.Callbacks = [null!]),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = 0),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = 1),
         ("ValidationSetFraction", "in (0, 1), or null", o => o.ValidationSetFraction = double.NaN),
@@ -52,7 +55,8 @@ public sealed class OptionTests
     public void Out_of_range(int number, string option, string range, Action<Options> change)
     {
         var options = ShortRun.Options(change);
-        var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => _context.Transforms.FloodedImageClassification(options), $"case {number}");
+        var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+            () => _context.Transforms.FloodedImageClassification(options), $"case {number}");
         Assert.AreEqual(option, error.ParamName);
         StringAssert.Contains(error.Message, $"Option {option} must be");
         StringAssert.Contains(error.Message, range);
@@ -68,6 +72,7 @@ public sealed class OptionTests
         ("Schedule", o => o.Schedule = null!),
         ("Objective", o => o.Objective = null!),
         ("ClassWeights", o => o.ClassWeights = null!),
+        ("Callbacks", o => o.Callbacks = null!),
         ("ExampleWeightColumnName", o => o.ExampleWeightColumnName = " "),
         ("SamplingKeyColumnName", o => o.SamplingKeyColumnName = ""),
     }.Select((c, i) => new object[] { i, c.Option, c.Change });
@@ -84,7 +89,8 @@ public sealed class OptionTests
     [TestMethod]
     public void One_name_for_both_outputs_is_refused()
     {
-        var error = Assert.Throws<ArgumentException>(() => _context.Transforms.FloodedImageClassification(0.1f, scoreColumnName: "PredictedLabel"));
+        var error = Assert.Throws<ArgumentException>(
+            () => _context.Transforms.FloodedImageClassification(0.1f, scoreColumnName: "PredictedLabel"));
         StringAssert.Contains(error.Message, "ScoreColumnName and PredictedLabelColumnName are both 'PredictedLabel'");
     }
 

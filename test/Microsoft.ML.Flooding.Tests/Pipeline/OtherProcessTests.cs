@@ -4,11 +4,12 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>A program that knows nothing but Microsoft.ML and a model file: the Consumer project, in a process of its own.</summary>
+/// <summary>The Consumer project in a separate process: a program that knows only Microsoft.ML and a model file.</summary>
 [TestClass]
 public sealed class OtherProcessTests
 {
     private const string Program = "Microsoft.ML.Flooding.Tests.Consumer";
+    private const string Trainer = "Microsoft.ML.Flooding.Tests.Trainer";
     private const int Count = 12;
     private readonly MLContext _context = new(seed: 1);
 
@@ -42,26 +43,41 @@ public sealed class OtherProcessTests
         var data = Encoded(files);
         using var model = ShortRun.Fit(_context, data, Columns);
         var folder = Directory.CreateDirectory(Path.Combine(files.Folder, "program"));
-        CopyWithoutBackEnd(ProgramFolder, folder.FullName);
+        CopyWithoutBackEnd(ProgramFolder(Program), folder.FullName, Program);
 
-        // TorchSharp would look in the package cache of the machine that builds; where applications run there is none.
+        // TorchSharp would look in the package cache of the build machine, which does not exist where applications run.
         var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
 
-        var (exitCode, _, errors) = Run(folder.FullName, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName));
-        Assert.AreNotEqual(0, exitCode);
-        StringAssert.Contains(errors, "libtorch, TorchSharp's native library, cannot be loaded");
-        StringAssert.Contains(errors, "TorchSharp-cpu");
-        Assert.IsFalse(errors.Contains("LoadNativeBackend", StringComparison.Ordinal), $"TorchSharp's page-long account is not shown:\n{errors}");
+        AssertTold(Run(folder.FullName, Program, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName)));
     }
 
-    private static string ProgramFolder
+    [TestMethod]
+    public void Without_libtorch_a_script_is_told_the_same()
     {
-        get
-        {
-            // .../Microsoft.ML.Flooding.Tests/bin/Debug/net10.0 beside .../Microsoft.ML.Flooding.Tests.Consumer/bin/Debug/net10.0
-            var own = new DirectoryInfo(AppContext.BaseDirectory);
-            return Path.Combine(own.Parent!.Parent!.Parent!.Parent!.FullName, Program, "bin", own.Parent.Name, own.Name);
-        }
+        using var files = new ImageFiles(1);
+        var folder = Directory.CreateDirectory(Path.Combine(files.Folder, "program"));
+        CopyWithoutBackEnd(ProgramFolder(Trainer), folder.FullName, Trainer);
+        var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
+        var script = Path.Combine(files.Folder, "model.pt");
+        File.WriteAllBytes(script, Networks.TorchScriptArchive.Linear(12, 3));
+        AssertTold(Run(folder.FullName, Trainer, ["script", script], ("NUGET_PACKAGES", packages.FullName)));
+    }
+
+    private static void AssertTold((int ExitCode, string Output, string Errors) run)
+    {
+        Assert.AreNotEqual(0, run.ExitCode);
+        StringAssert.Contains(run.Errors, "libtorch, TorchSharp's native library, cannot be loaded");
+        StringAssert.Contains(run.Errors, "TorchSharp-cpu");
+        Assert.IsFalse(
+            run.Errors.Contains("LoadNativeBackend", StringComparison.Ordinal),
+            $"TorchSharp's page-long account is not shown:\n{run.Errors}");
+    }
+
+    private static string ProgramFolder(string program)
+    {
+        // .../Microsoft.ML.Flooding.Tests/bin/Debug/net10.0 beside .../Microsoft.ML.Flooding.Tests.Consumer/bin/Debug/net10.0
+        var own = new DirectoryInfo(AppContext.BaseDirectory);
+        return Path.Combine(own.Parent!.Parent!.Parent!.Parent!.FullName, program, "bin", own.Parent.Name, own.Name);
     }
 
     private static void Columns(FloodedImageClassificationTrainer.Options options) => options.FeatureColumnName = "Image";
@@ -75,7 +91,7 @@ public sealed class OtherProcessTests
 
     private void AssertSameBits(ImageFiles files, ITransformer model, IDataView data)
     {
-        var (exitCode, output, errors) = Run(ProgramFolder, Arguments(files, model, data));
+        var (exitCode, output, errors) = Run(ProgramFolder(Program), Program, Arguments(files, model, data));
         Assert.AreEqual(0, exitCode, errors);
 
         var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -88,7 +104,8 @@ public sealed class OtherProcessTests
             lines[..Count].Select(line => line.Split(' ')[0]).ToArray());
 
         using var engine = _context.Model.CreatePredictionEngine<Input, Scored>(model);
-        var single = files.Rows.Select(row => engine.Predict(new Input { ImagePath = row.ImagePath, Image = File.ReadAllBytes(files.PathOf(row)) }));
+        var single = files.Rows.Select(
+            row => engine.Predict(new Input { ImagePath = row.ImagePath, Image = File.ReadAllBytes(files.PathOf(row)) }));
         CollectionAssert.AreEqual(single.Select(s => Bits(s.Score)).ToArray(), lines[Count..].Select(BitsOf).ToArray());
 
         static string Bits(float[] score) => string.Join(' ', score.Select(BitConverter.SingleToUInt32Bits));
@@ -102,10 +119,11 @@ public sealed class OtherProcessTests
         return [path, .. files.Rows.Select(files.PathOf)];
     }
 
-    private static (int ExitCode, string Output, string Errors) Run(string folder, string[] arguments, params (string Name, string Value)[] environment)
+    private static (int ExitCode, string Output, string Errors) Run(
+        string folder, string program, string[] arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(Path.Combine(folder, Program + ".dll"));
+        start.ArgumentList.Add(Path.Combine(folder, program + ".dll"));
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         foreach (var (name, value) in environment)
@@ -117,17 +135,19 @@ public sealed class OtherProcessTests
         return (process.ExitCode, output, errors.Result);
     }
 
-    /// <summary>What a build of the program gives whose project references no back end.</summary>
-    private static void CopyWithoutBackEnd(string source, string target)
+    /// <summary>Creates the output of a program whose project references no back end.</summary>
+    private static void CopyWithoutBackEnd(string source, string target, string program)
     {
-        static bool IsBackEnd(string name) => name.StartsWith("libtorch-c", StringComparison.Ordinal) || name.StartsWith("TorchSharp-c", StringComparison.Ordinal);
+        static bool IsBackEnd(string name) =>
+            name.StartsWith("libtorch-c", StringComparison.Ordinal) || name.StartsWith("TorchSharp-c", StringComparison.Ordinal);
         foreach (var file in Directory.EnumerateFiles(source))
             File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
-        var dependencies = Path.Combine(target, Program + ".deps.json");
+        var dependencies = Path.Combine(target, program + ".deps.json");
         var json = JsonNode.Parse(File.ReadAllText(dependencies))!;
         var backEnds = json["libraries"]!.AsObject().Select(library => library.Key).Where(IsBackEnd).ToArray();
         Assert.IsNotEmpty(backEnds);
-        foreach (var libraries in json["targets"]!.AsObject().Select(t => t.Value!.AsObject()).Append(json["libraries"]!.AsObject()).ToArray())
+        var targets = json["targets"]!.AsObject().Select(t => t.Value!.AsObject()).ToArray();
+        foreach (var libraries in targets.Append(json["libraries"]!.AsObject()))
         {
             foreach (var (name, library) in libraries.ToArray())
             {
@@ -140,8 +160,9 @@ public sealed class OtherProcessTests
         }
         File.WriteAllText(dependencies, json.ToJsonString());
 
-        // Every native library that is still named has to be there, or the host does not start the program.
-        foreach (var asset in json["targets"]!.AsObject().SelectMany(t => t.Value!.AsObject()).SelectMany(l => l.Value!["runtimeTargets"]?.AsObject().Select(a => a.Key) ?? []))
+        // Every native library that is still named must exist, or the host does not start the program.
+        var assets = targets.SelectMany(t => t).SelectMany(l => l.Value!["runtimeTargets"]?.AsObject().Select(a => a.Key) ?? []);
+        foreach (var asset in assets)
         {
             var copy = Path.Combine(target, asset);
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>What ML.NET's own consumers make of the output.</summary>
+/// <summary>ML.NET's own components read the output.</summary>
 [TestClass]
 public sealed class OutputTests
 {
@@ -33,7 +33,8 @@ public sealed class OutputTests
         var scores = scored.GetColumn<float[]>("Score").ToArray();
         var metrics = _context.MulticlassClassification.Evaluate(scored);
 
-        Assert.AreEqual(scored.GetColumn<uint>("PredictedLabel").Zip(truth).Count(p => p.First == p.Second) / 200.0, metrics.MicroAccuracy, 1e-9);
+        Assert.AreEqual(
+            scored.GetColumn<uint>("PredictedLabel").Zip(truth).Count(p => p.First == p.Second) / 200.0, metrics.MicroAccuracy, 1e-9);
         Assert.AreEqual(scores.Zip(truth).Average(p => -Math.Log(p.First[p.Second - 1])), metrics.LogLoss, 1e-6);
     }
 
@@ -41,7 +42,8 @@ public sealed class OutputTests
     public void Cross_validation_trains_a_model_a_fold()
     {
         var data = FashionMnistData.Train(_context, 240);
-        var trainer = _context.MulticlassClassification.Trainers.FloodedImageClassification(ShortRun.Options(o => (o.Epochs, o.BatchSize) = (10, 16)));
+        var trainer = _context.MulticlassClassification.Trainers.FloodedImageClassification(
+            ShortRun.Options(o => (o.Epochs, o.BatchSize) = (10, 16)));
         var folds = _context.MulticlassClassification.CrossValidate(data, trainer, numberOfFolds: 3);
 
         Assert.HasCount(3, folds);

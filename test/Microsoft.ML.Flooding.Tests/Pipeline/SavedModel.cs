@@ -15,12 +15,14 @@ internal static class SavedModel
         return stream.ToArray();
     }
 
-    public static ITransformer Load(byte[] zip, MLContext? context = null) => (context ?? new MLContext()).Model.Load(new MemoryStream(zip), out _);
+    public static ITransformer Load(byte[] zip, MLContext? context = null) =>
+        (context ?? new MLContext()).Model.Load(new MemoryStream(zip), out _);
 
     /// <summary>The trained weights, bit for bit.</summary>
-    public static byte[] Weights(MLContext context, ITransformer model, DataViewSchema schema) => Read(Save(context, model, schema), WeightsEntry);
+    public static byte[] Weights(MLContext context, ITransformer model, DataViewSchema schema) =>
+        Read(Save(context, model, schema), WeightsEntry);
 
-    /// <summary>The entry of our transformer in the file.</summary>
+    /// <summary>The entry of the transformer in the file.</summary>
     public static byte[] Read(byte[] zip, string entry)
     {
         using var archive = new ZipArchive(new MemoryStream(zip));

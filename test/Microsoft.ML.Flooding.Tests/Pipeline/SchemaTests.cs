@@ -4,7 +4,7 @@ using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>What the estimator promises, what the transformer promises and what comes are one schema, for every kind of label.</summary>
+/// <summary>The schemas of the estimator, of the transformer and of the output agree, for every kind of label.</summary>
 [TestClass]
 public sealed class SchemaTests
 {
@@ -60,9 +60,11 @@ public sealed class SchemaTests
     public void Columns_may_have_any_name()
     {
         var data = _context.Transforms.CopyColumns("Picture", "Features").Append(_context.Transforms.CopyColumns("Truth", "Label"))
-            .Append(_context.Transforms.DropColumns("Features", "Label")).Fit(Data(DataKind.UInt32, nameof(Row.Text))).Transform(Data(DataKind.UInt32, nameof(Row.Text)));
+            .Append(_context.Transforms.DropColumns("Features", "Label"))
+            .Fit(Data(DataKind.UInt32, nameof(Row.Text))).Transform(Data(DataKind.UInt32, nameof(Row.Text)));
         var trainer = _context.MulticlassClassification.Trainers.FloodedImageClassification(ShortRun.Options(o =>
-            (o.FeatureColumnName, o.LabelColumnName, o.ScoreColumnName, o.PredictedLabelColumnName) = ("Picture", "Truth", "Odds", "Guess")));
+            (o.FeatureColumnName, o.LabelColumnName, o.ScoreColumnName, o.PredictedLabelColumnName)
+            = ("Picture", "Truth", "Odds", "Guess")));
         using var model = trainer.Fit(data);
         var scored = model.Transform(data);
 
@@ -110,7 +112,8 @@ public sealed class SchemaTests
         }));
         var labelled = values == nameof(Row.Key)
             ? (IEstimator<ITransformer>)_context.Transforms.CopyColumns("Label", values)
-            : _context.Transforms.Conversion.MapValueToKey("Label", values, keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue);
+            : _context.Transforms.Conversion.MapValueToKey(
+                "Label", values, keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue);
         return labelled.Append(_context.Transforms.Conversion.ConvertType("Label", outputKind: type)).Fit(rows).Transform(rows);
     }
 
@@ -132,14 +135,15 @@ public sealed class SchemaTests
         }
     }
 
-    /// <summary>ML.NET's own, by which it chains estimators; it keeps it to itself.</summary>
+    /// <summary>ML.NET's internal conversion, with which it chains estimators.</summary>
     private static SchemaShape ShapeOf(DataViewSchema schema) => (SchemaShape)typeof(SchemaShape)
         .GetMethod("Create", BindingFlags.Static | BindingFlags.NonPublic)!.Invoke(null, [schema])!;
 
     private static string Describe(SchemaShape shape) => string.Join('\n', shape.OrderBy(c => c.Name, StringComparer.Ordinal)
         .Select(c => $"{c.Name}: {c.Kind} {c.ItemType} key {c.IsKey} [{Describe(c.Annotations).ReplaceLineEndings("; ")}]"));
 
-    private static void AssertSame(DataViewSchema expected, DataViewSchema actual) => CollectionAssert.AreEqual(Lines(expected), Lines(actual));
+    private static void AssertSame(DataViewSchema expected, DataViewSchema actual) =>
+        CollectionAssert.AreEqual(Lines(expected), Lines(actual));
 
     private static string[] Lines(DataViewSchema schema) => [.. schema.Select(c =>
         $"{c.Name}: {c.Type} hidden {c.IsHidden} [{string.Join("; ", c.Annotations.Schema.Select(a => $"{a.Name}: {a.Type}"))}]")];

@@ -2,13 +2,13 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Passes a view on and counts what is read of it.</summary>
+/// <summary>Wraps a view and counts what is read from it.</summary>
 internal sealed class WatchedView(IDataView source) : IDataView
 {
     /// <summary>Values read, by column.</summary>
     public Dictionary<string, int> Reads { get; } = [];
 
-    /// <summary>Columns that cursors were asked for.</summary>
+    /// <summary>The columns for which cursors were requested.</summary>
     public HashSet<string> Requested { get; } = [];
 
     public int Cursors { get; private set; }

@@ -7,7 +7,7 @@ using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
-/// <summary>Weights, class weights and sampling keys through a whole training.</summary>
+/// <summary>Example weights, class weights and sampling keys in complete training runs.</summary>
 [TestClass]
 public sealed class WeightTests
 {
@@ -19,7 +19,8 @@ public sealed class WeightTests
 
     private static readonly FloodingObjective[] Family =
     [
-        FloodingObjective.Flood, FloodingObjective.IFlood, FloodingObjective.SoftAscentDescent(0.5), FloodingObjective.AdaFlood(folds: 2), FloodingObjective.ClassWise(),
+        FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5),
+        FloodingObjective.AdaFlood(folds: 2), FloodingObjective.ClassWise(),
     ];
 
     [TestMethod]
@@ -28,9 +29,12 @@ public sealed class WeightTests
         foreach (var objective in Family)
         {
             var none = Weights(o => (o.Objective, o.FloodLevel) = (objective, 0.5f));
-            CollectionAssert.AreEqual(none, Weights(o => (o.Objective, o.FloodLevel, o.ExampleWeightColumnName) = (objective, 0.5f, "One")), $"{objective}");
-            CollectionAssert.AreNotEqual(none, Weights(o => (o.Objective, o.FloodLevel, o.ExampleWeightColumnName) = (objective, 0.5f, "Third")), $"{objective}");
-            CollectionAssert.AreNotEqual(none, Weights(o => (o.Objective, o.FloodLevel, o.ClassWeights) = (objective, 0.5f, ClassWeights.Balanced)), $"{objective}");
+            CollectionAssert.AreEqual(
+                none, Weights(o => (o.Objective, o.FloodLevel, o.ExampleWeightColumnName) = (objective, 0.5f, "One")), $"{objective}");
+            CollectionAssert.AreNotEqual(
+                none, Weights(o => (o.Objective, o.FloodLevel, o.ExampleWeightColumnName) = (objective, 0.5f, "Third")), $"{objective}");
+            CollectionAssert.AreNotEqual(
+                none, Weights(o => (o.Objective, o.FloodLevel, o.ClassWeights) = (objective, 0.5f, ClassWeights.Balanced)), $"{objective}");
         }
     }
 
@@ -46,7 +50,9 @@ public sealed class WeightTests
     public void The_figures_of_validation_are_weighted_means()
     {
         var validation = View([.. Rows(60)]);
-        using var model = ShortRun.Fit(_context, View(Rows(Count)), o => (o.ValidationSet, o.ExampleWeightColumnName, o.WeightAveraging) = (validation, "Third", WeightAveraging.None));
+        using var model = ShortRun.Fit(
+            _context, View(Rows(Count)),
+            o => (o.ValidationSet, o.ExampleWeightColumnName, o.WeightAveraging) = (validation, "Third", WeightAveraging.None));
         var labels = validation.GetColumn<uint>("Label").ToArray();
         var weights = validation.GetColumn<float>("Third").ToArray();
         var scores = model.Transform(validation).GetColumn<float[]>("Score").ToArray();
@@ -75,7 +81,8 @@ public sealed class WeightTests
     {
         using var model = ShortRun.Fit(_context, View(Rows(60)), o =>
         {
-            (o.ExampleWeightColumnName, o.ClassWeights, o.FreezeBackboneEpochs, o.FitTemperature) = ("Third", ClassWeights.Balanced, 1, true);
+            (o.ExampleWeightColumnName, o.ClassWeights) = ("Third", ClassWeights.Balanced);
+            (o.FreezeBackboneEpochs, o.FitTemperature) = (1, true);
             o.Augmentation = new Augmentation { MixupAlpha = 0.4 };
         });
         Assert.IsTrue(model.History.Epochs.All(e => double.IsFinite(e.TrainingLoss) && double.IsFinite(e.ValidationLoss!.Value)));
@@ -99,9 +106,9 @@ public sealed class WeightTests
                 }));
                 StringAssert.Contains(error.Message, what);
             }
-            Differs("training weights", o => o.ExampleWeightColumnName = null);
-            Differs("validation weights", o => o.ClassWeights = ClassWeights.Balanced);
-            Differs("training groups", o => o.SamplingKeyColumnName = "Object");
+            Differs("weights of the training images", o => o.ExampleWeightColumnName = null);
+            Differs("weights of the validation images", o => o.ClassWeights = ClassWeights.Balanced);
+            Differs("groups of the training images", o => o.SamplingKeyColumnName = "Object");
         }
         finally
         {
@@ -112,12 +119,13 @@ public sealed class WeightTests
     [TestMethod]
     public void Images_of_one_object_are_on_one_side()
     {
-        // Each object has two equal images: were they on both sides, the network would know by heart what it is validated on.
+        // Each object has two equal images. If the split separated them, the network would be validated on images that it was trained on.
         var rows = Rows(60);
         var doubled = View([.. rows.Concat(rows)]);
         CollectionAssert.AreNotEqual(Weights(null, doubled), Weights(o => o.SamplingKeyColumnName = "Id", doubled));
         using var model = ShortRun.Fit(_context, doubled, o => (o.SamplingKeyColumnName, o.ValidationSetFraction) = ("Id", 0.5));
-        var trained = _log.Select(e => Regex.Match(e.Message, @"Training mlp-32 on (\d+) images").Groups[1].Value).Last(text => text.Length > 0);
+        var trained = _log.Select(e => Regex.Match(e.Message, @"Training mlp-32 on (\d+) images").Groups[1].Value)
+            .Last(text => text.Length > 0);
         Assert.AreEqual(60, int.Parse(trained, CultureInfo.InvariantCulture), 2);
     }
 
@@ -153,27 +161,31 @@ public sealed class WeightTests
     public void A_validation_set_needs_the_weights_too()
     {
         var validation = _context.Transforms.DropColumns("Third").Fit(View(Rows(30))).Transform(View(Rows(30)));
-        AssertRefused<ArgumentException>("The validation set has no column 'Third'", o => (o.ValidationSet, o.ExampleWeightColumnName) = (validation, "Third"));
+        AssertRefused<ArgumentException>(
+            "The validation set has no column 'Third'", o => (o.ValidationSet, o.ExampleWeightColumnName) = (validation, "Third"));
     }
 
     [TestMethod]
     public void Class_weights_that_leave_nothing()
     {
         var bags = _context.Data.FilterByCustomPredicate(View(Rows(60)), (WeightedRow row) => row.Class != "Bag");
-        var weights = ClassWeights.Of(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
-        AssertRefused<InvalidOperationException>("Every image of the ValidationSet has weight 0", o => (o.ValidationSet, o.ClassWeights) = (bags, weights));
+        var weights = ClassWeights.Create(1, 1, 1, 1, 1, 1, 1, 1, 0, 1);
+        AssertRefused<InvalidOperationException>(
+            "Every image of the ValidationSet has weight 0", o => (o.ValidationSet, o.ClassWeights) = (bags, weights));
         var error = Assert.Throws<InvalidOperationException>(() => ShortRun.Fit(_context, bags, o => o.ClassWeights = weights));
         StringAssert.Contains(error.Message, "There are no images to train on, images of weight 0 left out");
     }
 
     [TestMethod]
     public void Class_weights_of_another_number_of_classes() =>
-        AssertRefused<InvalidOperationException>("ClassWeights has 2 weights, and the label column has 10 classes", o => o.ClassWeights = ClassWeights.Of(1, 2));
+        AssertRefused<InvalidOperationException>(
+            "ClassWeights has 2 weights, and the label column has 10 classes", o => o.ClassWeights = ClassWeights.Create(1, 2));
 
     private void AssertRefused<TException>(string message, Action<Options> change) where TException : Exception =>
         StringAssert.Contains(Assert.Throws<TException>(() => ShortRun.Fit(_context, View(Rows(60)), change)).Message, message);
 
-    private bool Says(ChannelMessageKind kind, string text) => _log.Any(e => e.Kind == kind && e.Message.Contains(text, StringComparison.Ordinal));
+    private bool Says(ChannelMessageKind kind, string text) =>
+        _log.Any(e => e.Kind == kind && e.Message.Contains(text, StringComparison.Ordinal));
 
     private byte[] Weights(Action<Options>? change, IDataView? data = null)
     {
@@ -196,7 +208,7 @@ public sealed class WeightTests
         }),
     ];
 
-    /// <summary>The keys of the ten classes, whichever of them the rows have.</summary>
+    /// <summary>The keys of all ten classes, whichever the rows contain.</summary>
     private IDataView View(WeightedRow[] rows)
     {
         var labels = FashionMnistData.Train(_context, 1);

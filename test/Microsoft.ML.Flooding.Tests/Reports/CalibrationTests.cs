@@ -11,7 +11,8 @@ public sealed class CalibrationTests
     private static IDataView Scored(MLContext context, params (string Class, float[] Score)[] rows)
     {
         var data = context.Data.LoadFromEnumerable(rows.Select(r => new ScoredRow { Class = r.Class, Score = r.Score }));
-        return context.Transforms.Conversion.MapValueToKey("Label", "Class", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+        return context.Transforms.Conversion.MapValueToKey(
+            "Label", "Class", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
             .Fit(data).Transform(data);
     }
 
@@ -38,7 +39,8 @@ public sealed class CalibrationTests
         var context = new MLContext();
         var data = Scored(context, ("a", [1f, 0f]));
         StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => context.MulticlassClassification.EvaluateCalibration(data, scoreColumnName: "Probability")).Message, "Probability");
+            Assert.ThrowsExactly<ArgumentException>(
+                () => context.MulticlassClassification.EvaluateCalibration(data, scoreColumnName: "Probability")).Message, "Probability");
         Assert.ThrowsExactly<ArgumentException>(() => context.MulticlassClassification.EvaluateCalibration(data, labelColumnName: "Class"));
         Assert.ThrowsExactly<ArgumentException>(() => context.MulticlassClassification.EvaluateCalibration(data, scoreColumnName: "Label"));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => context.MulticlassClassification.EvaluateCalibration(data, bins: 0));
@@ -52,7 +54,7 @@ public sealed class CalibrationTests
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(3);
-        // Labels drawn from the softmax of the logits: 1 is the temperature that suits them.
+        // The labels are drawn from the softmax of the logits, so the best temperature is 1.
         var logits = randn([50_000, 5], generator: generator) * 2;
         var labels = logits.softmax(1).multinomial(1, generator: generator).squeeze(1);
         var found = Temperature.Fit(logits * temperature, labels);
@@ -103,7 +105,7 @@ public sealed class CalibrationTests
         FloodedImageClassificationTransformer Fit(bool temperature) => context.MulticlassClassification.Trainers.FloodedImageClassification(
             new FloodedImageClassificationTrainer.Options
             {
-                Objective = FloodingObjective.IFlood,
+                Objective = FloodingObjective.IndividualFlood,
                 FloodLevel = 0.7f,
                 Epochs = 15,
                 Architecture = Architecture.Mlp,
@@ -125,7 +127,8 @@ public sealed class CalibrationTests
         using var file = new MemoryStream();
         context.Model.Save(with, train.Schema, file);
         var loaded = new MLContext().Model.Load(file, out _);
-        CollectionAssert.AreEqual(with.Transform(test).GetColumn<float[]>("Score").First(), loaded.Transform(test).GetColumn<float[]>("Score").First());
+        CollectionAssert.AreEqual(
+            with.Transform(test).GetColumn<float[]>("Score").First(), loaded.Transform(test).GetColumn<float[]>("Score").First());
     }
 
     private sealed class ScoredRow

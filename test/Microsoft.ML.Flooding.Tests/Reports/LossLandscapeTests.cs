@@ -25,15 +25,17 @@ public sealed class LossLandscapeTests
         Assert.AreEqual(logLoss, line.Loss, 1e-4);
         Assert.IsTrue(line.Losses[0].All(l => l >= line.Loss));
         Assert.AreEqual((line.Losses[0][0] + line.Losses[0][^1]) / 2 - line.Loss, line.Sharpness, 1e-12);
-        Assert.IsGreaterThan(model.LossLandscape(train, options: new LossLandscapeOptions { Points = 3, Radius = 0.1 }).Sharpness, line.Sharpness);
+        Assert.IsGreaterThan(
+            model.LossLandscape(train, options: new LossLandscapeOptions { Points = 3, Radius = 0.1 }).Sharpness, line.Sharpness);
 
         var plane = model.LossLandscape(train, options: new LossLandscapeOptions { Points = 3, Dimensions = 2 });
         Assert.HasCount(3, plane.Losses);
-        // The first direction is the same, whatever is across it.
+        // The first direction does not depend on the second.
         Assert.AreEqual(line.Losses[0][0], plane.Losses[1][0], 1e-9);
         Assert.AreEqual(logLoss, plane.Loss, 1e-4);
 
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => model.LossLandscape(train, options: new LossLandscapeOptions { Points = 4 }));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+            () => model.LossLandscape(train, options: new LossLandscapeOptions { Points = 4 }));
         Assert.ThrowsExactly<ArgumentException>(() => model.LossLandscape(train, "Class"));
     }
 }

@@ -3,8 +3,8 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 namespace Microsoft.ML.Flooding.Tests.Reports;
 
 /// <summary>
-/// A model of one class has a loss of 0 from the start, and all that can be asked of a model can be asked of it. ML.NET's own Evaluate refuses it, so that
-/// there is no confusion matrix.
+/// A model with one class has a loss of 0 from the start, and everything that works with a model works with it. ML.NET's Evaluate refuses
+/// such a model, so there is no confusion matrix.
 /// </summary>
 [TestClass]
 public sealed class OneClassTests
@@ -17,7 +17,8 @@ public sealed class OneClassTests
     {
         var context = new MLContext(seed: 1);
         var rows = FashionMnistData.Rows("train", 200).Where(r => r.Class == "Boot");
-        var data = context.Transforms.Conversion.MapValueToKey("Label", "Class").Fit(context.Data.LoadFromEnumerable(rows)).Transform(context.Data.LoadFromEnumerable(rows));
+        var data = context.Transforms.Conversion.MapValueToKey("Label", "Class")
+            .Fit(context.Data.LoadFromEnumerable(rows)).Transform(context.Data.LoadFromEnumerable(rows));
         using var model = ShortRun.Fit(context, data, o =>
         {
             (o.FloodLevel, o.Epochs, o.FitTemperature, o.ValidationSetFraction) = (floodLevel, 6, true, 0.3);

@@ -18,7 +18,7 @@ public sealed partial class ReportTests
         var context = new MLContext(seed: 1);
         using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
         {
-            FloodLevels = FloodLevels.Of(0.05f, 0.2f, 0.5f),
+            FloodLevels = FloodLevels.Create(0.05f, 0.2f, 0.5f),
             Epochs = 30,
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.3,
@@ -40,8 +40,9 @@ public sealed partial class ReportTests
         Trained.History.SaveReport(path, Trained.Options);
         var html = File.ReadAllText(path);
         Assert.HasCount(6, SvgElements().Matches(html));
-        // The namespace of SVG is a name, not an address that is visited.
-        var addresses = Addresses().Matches(html).Select(m => m.Value).Where(a => !a.StartsWith("http://www.w3.org/", StringComparison.Ordinal)).ToArray();
+        // The namespace of SVG is a name, not an address that is loaded.
+        var addresses = Addresses().Matches(html).Select(m => m.Value)
+            .Where(a => !a.StartsWith("http://www.w3.org/", StringComparison.Ordinal)).ToArray();
         Assert.IsEmpty(addresses, string.Join(", ", addresses));
         Assert.IsFalse(References().IsMatch(html));
         StringAssert.Contains(html, "Fashion-MNIST &lt;sample&gt; &amp; &quot;quotes&quot;");
@@ -93,7 +94,7 @@ public sealed partial class ReportTests
         using var image = SKBitmap.Decode(screenshot);
         image.GetPixel(5, 5).ToHsv(out _, out _, out var paper);
         Assert.IsTrue(scheme == "dark" ? paper < 20 : paper > 90, $"paper of brightness {paper}");
-        // Axes, curves and text stand out from the paper.
+        // Axes, curves and text contrast with the background.
         var ink = Enumerable.Range(0, 500_000).Count(i =>
         {
             image.GetPixel(i % 900 + 30, 200 + i / 900).ToHsv(out _, out _, out var value);
@@ -130,7 +131,8 @@ public sealed partial class ReportTests
 
     [TestMethod]
     public void An_untrained_history_is_refused() =>
-        Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingHistory([], 0, false).SaveReport(Path.Combine(Folder, "none.html")));
+        Assert.ThrowsExactly<InvalidOperationException>(
+            () => new TrainingHistory([], 0, false).SaveReport(Path.Combine(Folder, "none.html")));
 
     [TestMethod]
     public void One_epoch_without_validation_has_a_report_as_well()
@@ -178,7 +180,7 @@ public sealed partial class ReportTests
     [GeneratedRegex("(?<= )id=\"[^\"]*\"")]
     private static partial Regex Ids();
 
-    // The browser's own requests, for updates and the like, have no origin.
+    // Requests of the browser itself, such as for updates, have no origin.
     [GeneratedRegex(""""initiator":"(?!not an origin")[^"]*"""")]
     private static partial Regex Requests();
 }

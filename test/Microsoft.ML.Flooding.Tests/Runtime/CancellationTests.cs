@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Runtime;
 
-/// <summary>Runs that end early leave at once and leave nothing behind.</summary>
+/// <summary>Runs that end early stop at once and leave nothing behind.</summary>
 [TestClass]
 public sealed class CancellationTests
 {
@@ -73,7 +73,8 @@ public sealed class CancellationTests
         var data = FashionMnistData.Train(_context, 50);
         AssertLeavesNoTensor(networks: 2, context =>
         {
-            var error = Assert.ThrowsExactly<InvalidOperationException>(() => ShortRun.Fit(context, data, o => (o.LearningRate, o.BatchSize, o.Epochs) = (1e30, 8, 5)));
+            var error = Assert.ThrowsExactly<InvalidOperationException>(
+                () => ShortRun.Fit(context, data, o => (o.LearningRate, o.BatchSize, o.Epochs) = (1e30, 8, 5)));
             StringAssert.Contains(error.Message, "LearningRate");
             StringAssert.Contains(error.Message, "MaxGradientNorm");
         });
@@ -108,8 +109,8 @@ public sealed class CancellationTests
         AssertLeavesNoTensor(networks: 0, _ => Assert.HasCount(10, engine.Predict(row).Score));
     }
 
-    /// <param name="networks">Networks of <see cref="ShortRun"/> that the action makes.</param>
-    /// <param name="action">Runs twice: once to warm up.</param>
+    /// <param name="networks">The number of networks of <see cref="ShortRun"/> that the action creates.</param>
+    /// <param name="action">Runs twice. The first run warms up.</param>
     private static void AssertLeavesNoTensor(int networks, Action<MLContext> action)
     {
         action(new MLContext(seed: 1));
@@ -119,7 +120,7 @@ public sealed class CancellationTests
         Assert.AreEqual(networks * CountedTwice(), left);
     }
 
-    /// <summary>TorchSharp counts the tensor that becomes a parameter, and never takes it off the count: no memory is behind it.</summary>
+    /// <summary>TorchSharp counts the tensor that becomes a parameter and never subtracts it. It holds no memory.</summary>
     private static long CountedTwice()
     {
         var before = Tensor.TotalCount;

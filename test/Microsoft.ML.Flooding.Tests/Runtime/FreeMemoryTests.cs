@@ -9,8 +9,8 @@ public sealed class FreeMemoryTests
     private const long Taken = 512 << 20;
 
     /// <summary>
-    /// A set's pixels are native memory, which no garbage collection is due to. The set read next must not count on it.
-    /// Other programs take and give memory meanwhile, so one of several attempts is enough.
+    /// The pixels of a set are native memory, whose allocation triggers no garbage collection. The next set must not count it as free.
+    /// Other programs allocate and free memory at the same time, so one success of several attempts is enough.
     /// </summary>
     [TestMethod]
     public void Native_memory_that_was_just_taken_is_not_free() => Assert.IsTrue(Enumerable.Range(0, 5).Any(_ => IsSeen()));

@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 
 namespace Microsoft.ML.Flooding.Tests.Runtime;
 
-/// <summary>The settings are the process's: they last as long as something needs them.</summary>
+/// <summary>The settings apply to the whole process. They last as long as something needs them.</summary>
 [TestClass]
 public sealed class HeapRetentionTests
 {

@@ -10,7 +10,8 @@ public sealed class LibTorchTests
     [DataRow("GLIBC_2.38", "libc.so.6")]
     public void A_runtime_that_is_too_old_is_named(string version, string library)
     {
-        var loader = $"Unable to load shared library 'libLibTorchSharp.so' or one of its dependencies.\n/lib/x86_64-linux-gnu/{library}: version `{version}' not found (required by libLibTorchSharp.so)";
+        var loader = "Unable to load shared library 'libLibTorchSharp.so' or one of its dependencies.\n"
+            + $"/lib/x86_64-linux-gnu/{library}: version `{version}' not found (required by libLibTorchSharp.so)";
         var message = LibTorch.Explain(loader, new DllNotFoundException("page after page"));
         StringAssert.Contains(message, version);
         StringAssert.Contains(message, library);
@@ -22,7 +23,8 @@ public sealed class LibTorchTests
     [DataRow("libtorch.so: cannot open shared object file: No such file or directory\nsecond line")]
     public void A_missing_back_end_is_named_with_the_version_that_fits(string loader)
     {
-        var message = LibTorch.Explain(loader, new TypeInitializationException("TorchSharp.torch", new NotSupportedException("the cause\nsecond line")));
+        var message = LibTorch.Explain(
+            loader, new TypeInitializationException("TorchSharp.torch", new NotSupportedException("the cause\nsecond line")));
         StringAssert.Contains(message, "TorchSharp-cpu");
         StringAssert.Contains(message, "version 0.107.0");
         StringAssert.Contains(message, loader.Length > 0 ? "cannot open shared object file" : "the cause");

@@ -2,7 +2,7 @@ using Reproduction;
 
 namespace Microsoft.ML.Flooding.Tests.Samples;
 
-/// <summary>The sets that docs/reproduction.md reports on are the ones that it describes.</summary>
+/// <summary>The data sets of docs/reproduction.md are as described there.</summary>
 [TestClass]
 public sealed class SyntheticPointsTests
 {
@@ -73,7 +73,8 @@ public sealed class SyntheticPointsTests
     [TestMethod]
     public void A_seed_gives_its_points_and_its_flips_and_another_seed_gives_others()
     {
-        foreach (var draw in new Func<Random, int, SyntheticPoints>[] { SyntheticPoints.Gaussians, SyntheticPoints.Sinusoid, SyntheticPoints.Spiral })
+        Func<Random, int, SyntheticPoints>[] sets = [SyntheticPoints.Gaussians, SyntheticPoints.Sinusoid, SyntheticPoints.Spiral];
+        foreach (var draw in sets)
         {
             var (features, labels) = Draw(draw, 1);
             var (again, sameLabels) = Draw(draw, 1);

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Flooding.Tests.Samples;
 
-/// <summary>The web sample in a process of its own, on a port that was free.</summary>
+/// <summary>The web sample in a separate process, on a free port.</summary>
 internal sealed class WebApiProcess : IDisposable
 {
     private const string Listening = "Now listening on: ";
@@ -15,7 +15,7 @@ internal sealed class WebApiProcess : IDisposable
         Client = new HttpClient { BaseAddress = address };
     }
 
-    /// <summary>Where the sample was built to, beside these tests.</summary>
+    /// <summary>The build output of the sample, next to that of these tests.</summary>
     public static string Folder
     {
         get
@@ -26,15 +26,15 @@ internal sealed class WebApiProcess : IDisposable
         }
     }
 
-    /// <summary>The model that it trains when it finds none.</summary>
+    /// <summary>The model that the sample trains if there is none.</summary>
     public static string Model => Path.Combine(Folder, "fashion.zip");
 
     public HttpClient Client { get; }
 
-    /// <summary>Starts it and waits until it listens: by then it has its model.</summary>
+    /// <summary>Starts the sample and waits until it listens. It then has its model.</summary>
     public static async Task<WebApiProcess> StartAsync(params string[] arguments)
     {
-        // Port 0 is any free one; it says which.
+        // Port 0 means any free port. The sample logs which.
         var start = new ProcessStartInfo("dotnet", [Path.Combine(Folder, "WebApi.dll"), "--urls", "http://127.0.0.1:0", .. arguments])
         {
             RedirectStandardOutput = true,

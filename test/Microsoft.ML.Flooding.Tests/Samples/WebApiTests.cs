@@ -7,7 +7,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Tests.Samples;
 
-/// <summary>The web sample as its visitors meet it: over HTTP, from another process, and in a browser.</summary>
+/// <summary>The web sample as its visitors use it: over HTTP, from another process, and in a browser.</summary>
 [TestClass]
 public sealed class WebApiTests
 {
@@ -28,7 +28,7 @@ public sealed class WebApiTests
     [ClassInitialize]
     public static async Task Start(TestContext _)
     {
-        // As on the first day: it has to train its model itself.
+        // As at the first start: the sample must train its model.
         File.Delete(WebApiProcess.Model);
         _sample = await WebApiProcess.StartAsync();
     }
@@ -60,13 +60,16 @@ public sealed class WebApiTests
     [TestMethod]
     public async Task Hundreds_of_uploads_at_once_get_the_bits_that_each_gets_alone()
     {
-        var files = Examples.Select(File.ReadAllBytes).Concat(HostileImages.Readable.Where(pair => pair.Value.Length < 2000).Select(pair => pair.Value)).ToArray();
+        var files = Examples.Select(File.ReadAllBytes)
+            .Concat(HostileImages.Readable.Where(pair => pair.Value.Length < 2000).Select(pair => pair.Value)).ToArray();
         var broken = HostileImages.Unreadable.Values.ToArray();
         var context = new MLContext();
         using var model = (FloodedImageClassificationTransformer)context.Model.LoadSafely(WebApiProcess.Model, out var _);
-        using var engine = context.Model.CreatePredictionEngine<HostileImageTests.FileRow, ImagePrediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
+        using var engine = context.Model.CreatePredictionEngine<HostileImageTests.FileRow, ImagePrediction>(
+            model, new PredictionEngineOptions { OwnsTransformer = false });
         var expected = files.Select(file => engine.Predict(new HostileImageTests.FileRow { Features = file }).Score
-            .Zip(model.Labels, (score, label) => new Prediction(label, score)).OrderByDescending(p => p.Probability).Take(5).ToArray()).ToArray();
+            .Zip(model.Labels, (score, label) => new Prediction(label, score))
+            .OrderByDescending(p => p.Probability).Take(5).ToArray()).ToArray();
         var (answered, refused) = (0, 0);
 
         await Parallel.ForAsync(0, Uploads, new ParallelOptions { MaxDegreeOfParallelism = Visitors }, async (i, _) =>
@@ -109,7 +112,8 @@ public sealed class WebApiTests
         using var justTooLarge = await PostAsync(new byte[(10 << 20) + 1]);
         using var farTooLarge = await PostAsync(new byte[40 << 20]);
         using var tooManyPixels = await PostAsync(HostileImages.Unreadable["bomb"]);
-        foreach (var (response, reason) in new[] { (justTooLarge, "10 MB"), (farTooLarge, "10 MB"), (tooManyPixels, "60000 x 60000 pixels") })
+        var refusals = new[] { (justTooLarge, "10 MB"), (farTooLarge, "10 MB"), (tooManyPixels, "60000 x 60000 pixels") };
+        foreach (var (response, reason) in refusals)
         {
             Assert.AreEqual(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
             StringAssert.Contains(await AssertProblemAsync(response), reason, StringComparison.Ordinal);
@@ -117,7 +121,9 @@ public sealed class WebApiTests
     }
 
     [TestMethod]
-    [DataRow("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"picture\"; filename=\"a.png\"\r\n\r\nx\r\n--b--\r\n")]
+    [DataRow(
+        "multipart/form-data; boundary=b",
+        "--b\r\nContent-Disposition: form-data; name=\"picture\"; filename=\"a.png\"\r\n\r\nx\r\n--b--\r\n")]
     [DataRow("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\ntext\r\n--b--\r\n")]
     [DataRow("multipart/form-data; boundary=b", "--b--\r\n")]
     [DataRow("multipart/form-data; boundary=b", "cut short")]
@@ -159,7 +165,8 @@ public sealed class WebApiTests
         Assert.IsEmpty(browser.Complaints, string.Join('\n', browser.Complaints));
 
         await browser.ChooseFileAsync("#file", typeof(WebApiTests).Assembly.Location);
-        await browser.WaitForAsync("document.querySelector('[role=alert]')?.textContent.includes('JPEG') && !document.querySelector('#shown img')");
+        await browser.WaitForAsync(
+            "document.querySelector('[role=alert]')?.textContent.includes('JPEG') && !document.querySelector('#shown img')");
         await SaveAsync(browser, "refused");
     }
 
@@ -168,9 +175,12 @@ public sealed class WebApiTests
         await browser.PreferAsync(scheme);
         await browser.WaitForAsync("document.querySelectorAll('#result li').length === 5 && document.querySelector('#shown img').complete");
         var shown = (await browser.EvaluateAsync(
-            "[...document.querySelectorAll('#result li')].map(li => [parseFloat(li.querySelector('span + span').textContent), li.querySelector('i').offsetWidth])"))
+            "[...document.querySelectorAll('#result li')]"
+            + ".map(li => [parseFloat(li.querySelector('span + span').textContent), li.querySelector('i').offsetWidth])"))
             .Deserialize<double[][]>()!;
-        Assert.IsTrue(shown.Zip(shown.Skip(1)).All(pair => pair.First[0] >= pair.Second[0] && pair.First[1] >= pair.Second[1]), "The longest bar is the first.");
+        Assert.IsTrue(
+            shown.Zip(shown.Skip(1)).All(pair => pair.First[0] >= pair.Second[0] && pair.First[1] >= pair.Second[1]),
+            "The longest bar is the first.");
         Assert.IsGreaterThan(30, shown[0][0]);
 
         using var image = SKBitmap.Decode(await SaveAsync(browser, scheme));
@@ -195,8 +205,9 @@ public sealed class WebApiTests
 
     private static async Task<HttpResponseMessage> PostAsync(byte[] file)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "predict") { Content = new MultipartFormDataContent { { new ByteArrayContent(file), "file", "upload.jpg" } } };
-        // The server may refuse by the length alone, and need not be sent 40 MB first.
+        using var request = new HttpRequestMessage(HttpMethod.Post, "predict");
+        request.Content = new MultipartFormDataContent { { new ByteArrayContent(file), "file", "upload.jpg" } };
+        // The server can refuse a file by its length, before 40 MB are sent.
         request.Headers.ExpectContinue = file.Length > 1 << 20;
         return await Client.SendAsync(request);
     }

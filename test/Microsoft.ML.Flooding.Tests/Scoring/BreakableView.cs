@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>A view whose Features getter throws in some rows, as LoadImages does at a broken file; it counts what is asked of it.</summary>
+/// <summary>A view whose Features getter throws in some rows, as LoadImages does at a broken file. It counts cursors and values.</summary>
 internal sealed class BreakableView(IDataView source, int brokenEvery, int endsAt = int.MaxValue, bool textsFail = false) : IDataView
 {
     private int _read;
@@ -15,7 +15,7 @@ internal sealed class BreakableView(IDataView source, int brokenEvery, int endsA
     /// <summary>Values of Features read so far.</summary>
     public int FeaturesRead => Volatile.Read(ref _read);
 
-    /// <summary>Cursors not yet disposed of.</summary>
+    /// <summary>Cursors that are not yet disposed.</summary>
     public int OpenCursors => Volatile.Read(ref _open);
 
     public static bool IsBroken(int id, int brokenEvery) => brokenEvery > 0 && id % brokenEvery == brokenEvery - 1;
@@ -27,7 +27,8 @@ internal sealed class BreakableView(IDataView source, int brokenEvery, int endsA
         var columns = columnsNeeded.ToArray();
         if (textsFail && columns.Any(column => column.Type is TextDataViewType))
             throw new IOException("no texts on purpose");
-        return new Cursor(this, source.GetRowCursor(columns.Append(Schema["Id"]).DistinctBy(c => c.Index), rand), [.. columns.Select(c => c.Index)]);
+        return new Cursor(
+            this, source.GetRowCursor(columns.Append(Schema["Id"]).DistinctBy(c => c.Index), rand), [.. columns.Select(c => c.Index)]);
     }
 
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>

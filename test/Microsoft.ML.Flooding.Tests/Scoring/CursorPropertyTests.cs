@@ -3,14 +3,14 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>The batched cursor against one row after another, over random data, columns, shuffles, batch sizes and ways of reading.</summary>
+/// <summary>Compares the batched cursor with row-by-row scoring, over random data, columns, shuffles, batch sizes and reads.</summary>
 [TestClass]
 public sealed class CursorPropertyTests
 {
     private static readonly int[] BatchSizes = [1, 2, 7, 16, 256];
     private static readonly int[] BrokenEvery = [0, 0, 3, 10];
 
-    // Nothing is broken before a filter: ML.NET reads ahead there, columns and all, and fails with its source.
+    // No row is broken before a filter: there, ML.NET reads all columns ahead and fails when its source fails.
     private static readonly Gen<Case> Cases =
         from rows in Gen.Int[0, 90]
         from seed in Gen.Int[0, 1000]
@@ -26,7 +26,8 @@ public sealed class CursorPropertyTests
     public void Batched_cursors_give_what_one_row_after_another_gives()
     {
         var context = new MLContext();
-        using var skipping = RandomModel.Create(context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3), d => d with { OnInvalidImage = OnInvalidImage.Skip });
+        using var skipping = RandomModel.Create(
+            context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3), d => d with { OnInvalidImage = OnInvalidImage.Skip });
         using var engine = ConcurrencyTests.CreateEngine(context, skipping);
         var checkedRows = 0;
 
@@ -39,10 +40,11 @@ public sealed class CursorPropertyTests
         MLContext context, FloodedImageClassificationTransformer model, PredictionEngine<PixelRow, ImagePrediction> engine, Case c)
     {
         var rows = PixelRow.Draw(c.Rows, c.Seed);
-        // Cached, since only then ML.NET shuffles.
+        // The data is cached, because ML.NET shuffles only then.
         var source = new BreakableView(context.Data.Cache(context.Data.LoadFromEnumerable(rows)), c.BrokenEvery);
         IDataView data = c.IsFiltered ? context.Data.FilterRowsByColumn(AddKey(context, source), "Half", 0.25, 0.75) : source;
-        var view = model.WithBatchSize(c.BatchSize).Transform(data);
+        model.BatchSize = c.BatchSize;
+        var view = model.Transform(data);
         var active = view.Schema.Where(column => (column.Name, c.Columns) switch
         {
             ("Id", _) => true,
@@ -57,15 +59,19 @@ public sealed class CursorPropertyTests
             ? [view.GetRowCursor(active, Shuffle())]
             : view.GetRowCursorSet(active, c.Cursors, Shuffle());
         var actual = cursors.SelectMany(OneRowScorer.ReadAll).ToArray();
-        // Where scores are asked for, one number is drawn: the seed of the two cursors that have to agree.
+        // If scores are requested, one number is drawn: the seed of the two cursors that must agree.
         var isScored = active.Any(column => column.Name is "Score" or "PredictedLabel");
         var order = Shuffle();
-        var expected = OneRowScorer.ReadAll(data.GetRowCursor([data.Schema["Id"]], isScored && order is not null ? new Random(order.Next()) : order));
+        var expected = OneRowScorer.ReadAll(
+            data.GetRowCursor([data.Schema["Id"]], isScored && order is not null ? new Random(order.Next()) : order));
 
         if (c.Cursors > 1)
-            CollectionAssert.AreEquivalent(expected.Select(row => row.Values["Id"]).ToArray(), actual.Select(row => row.Values["Id"]).ToArray());
+            CollectionAssert.AreEquivalent(
+                expected.Select(row => row.Values["Id"]).ToArray(), actual.Select(row => row.Values["Id"]).ToArray());
         else
-            CollectionAssert.AreEqual(expected.Select(row => (row.Values["Id"], row.Id, row.Position)).ToArray(), actual.Select(row => (row.Values["Id"], row.Id, row.Position)).ToArray());
+            CollectionAssert.AreEqual(
+                expected.Select(row => (row.Values["Id"], row.Id, row.Position)).ToArray(),
+                actual.Select(row => (row.Values["Id"], row.Id, row.Position)).ToArray());
         foreach (var row in actual)
             AssertRow(rows, engine, c.BrokenEvery, active, row);
         return actual.Length;
@@ -74,7 +80,8 @@ public sealed class CursorPropertyTests
     }
 
     private static void AssertRow(
-        PixelRow[] rows, PredictionEngine<PixelRow, ImagePrediction> engine, int brokenEvery, DataViewSchema.Column[] active, ScoredRow actual)
+        PixelRow[] rows, PredictionEngine<PixelRow, ImagePrediction> engine, int brokenEvery, DataViewSchema.Column[] active,
+        ScoredRow actual)
     {
         var row = rows[(int)actual.Values["Id"]];
         var isBroken = BreakableView.IsBroken(row.Id, brokenEvery);
@@ -92,7 +99,7 @@ public sealed class CursorPropertyTests
             Assert.AreEqual(expected.PredictedLabel, label);
     }
 
-    /// <summary>Whether no other class is so near the best that rounding decides.</summary>
+    /// <summary>Whether no other class is so close to the best that rounding decides.</summary>
     private static bool IsClear(float[] scores)
     {
         var sorted = scores.OrderDescending().ToArray();

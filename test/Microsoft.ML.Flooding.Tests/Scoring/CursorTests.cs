@@ -27,7 +27,8 @@ public sealed class CursorTests
     {
         using var model = CreateModel();
         var source = CreateView();
-        var view = model.WithBatchSize(16).Transform(source);
+        model.BatchSize = 16;
+        var view = model.Transform(source);
         using (var cursor = view.GetRowCursor([view.Schema["Score"]]))
         {
             Assert.AreEqual(0, source.FeaturesRead);
@@ -65,7 +66,8 @@ public sealed class CursorTests
     {
         using var model = CreateModel();
         var source = new BreakableView(_context.Data.LoadFromEnumerable(PixelRow.Draw(100)), brokenEvery: 38);
-        var view = model.WithBatchSize(batchSize).Transform(source);
+        model.BatchSize = batchSize;
+        var view = model.Transform(source);
         using var cursor = view.GetRowCursor([view.Schema["Score"]]);
         for (var i = 0; i < 37; i++)
             Assert.IsTrue(cursor.MoveNext());
@@ -105,7 +107,9 @@ public sealed class CursorTests
         {
             for (var i = 0; i < 4; i++)
                 Assert.IsTrue(cursor.MoveNext());
-            StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext()).Message, "'Features', row 4: the image", StringComparison.Ordinal);
+            StringAssert.Contains(
+                Assert.ThrowsExactly<InvalidOperationException>(() => cursor.MoveNext()).Message,
+                "'Features', row 4: the image", StringComparison.Ordinal);
         }
 
         Assert.AreEqual(0, source.OpenCursors);
@@ -180,9 +184,10 @@ public sealed class CursorTests
             OneRowScorer.AssertNear(scores[i], cached[i]);
     }
 
-    private FloodedImageClassificationTransformer CreateModel() => RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3));
+    private FloodedImageClassificationTransformer CreateModel() =>
+        RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3));
 
-    /// <summary>Another order for every cursor.</summary>
+    /// <summary>A different order for every cursor.</summary>
     private sealed class ReshuffledView(IDataView source) : IDataView
     {
         private int _cursors;

@@ -2,15 +2,15 @@ using System.Globalization;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>How long fuzz targets run and from which seed: the environment's FLOODING_FUZZ_CASES and FLOODING_FUZZ_SEED.</summary>
+/// <summary>The number of fuzz cases and their seed, from the environment variables FLOODING_FUZZ_CASES and FLOODING_FUZZ_SEED.</summary>
 internal static class Fuzzing
 {
     public static int Cases { get; } = Read("FLOODING_FUZZ_CASES", 10_000);
 
-    /// <summary>A new one each day, so that the nights find more than the first; printed by every target.</summary>
+    /// <summary>By default a new seed each day, so that later runs can find more. Every target prints it.</summary>
     public static int Seed { get; } = Read("FLOODING_FUZZ_SEED", (int)(DateTime.UtcNow - DateTime.UnixEpoch).TotalDays);
 
-    /// <summary>One damage of many kinds: bits flipped, bytes set, cut, doubled, swapped, dropped, appended.</summary>
+    /// <summary>Damages a file in one of many ways: flips bits, or sets, cuts, doubles, swaps, drops or appends bytes.</summary>
     public static byte[] Mutate(byte[] original, Random random)
     {
         var bytes = (byte[])original.Clone();

@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>Files that strangers upload, scored one by one and in batches.</summary>
+/// <summary>Files from untrusted users, scored one by one and in batches.</summary>
 [TestClass]
 public sealed class HostileImageTests
 {
@@ -35,7 +35,8 @@ public sealed class HostileImageTests
 
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Score(throwing, [good, file, good]));
         var scores = Score(skipping, [good, file, good]);
-        using var engine = _context.Model.CreatePredictionEngine<FileRow, ImagePrediction>(skipping, new PredictionEngineOptions { OwnsTransformer = false });
+        using var engine = _context.Model.CreatePredictionEngine<FileRow, ImagePrediction>(
+            skipping, new PredictionEngineOptions { OwnsTransformer = false });
         var alone = engine.Predict(new FileRow { Features = file });
         var after = engine.Predict(new FileRow { Features = good });
 
@@ -66,7 +67,9 @@ public sealed class HostileImageTests
     public void The_pixel_limit_is_the_models_own_and_is_saved_with_it()
     {
         var file = HostileImages.Readable["png"];
-        using var model = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3), d => d with { MaxPixels = 100, OnInvalidImage = OnInvalidImage.Skip });
+        using var model = RandomModel.Create(
+            _context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3),
+            d => d with { MaxPixels = 100, OnInvalidImage = OnInvalidImage.Skip });
         using var stream = new MemoryStream();
         _context.Model.Save(model, null, stream);
         stream.Position = 0;
@@ -101,7 +104,8 @@ public sealed class HostileImageTests
         var cases = Fuzzing.Cases;
         var random = new Random(Fuzzing.Seed);
         using var model = CreateModel(OnInvalidImage.Skip);
-        using var engine = _context.Model.CreatePredictionEngine<FileRow, ImagePrediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
+        using var engine = _context.Model.CreatePredictionEngine<FileRow, ImagePrediction>(
+            model, new PredictionEngineOptions { OwnsTransformer = false });
         var seeds = HostileImages.Readable.Where(pair => pair.Value.Length < 20_000).Select(pair => pair.Value).ToArray();
         var (scored, refused) = (0, 0);
         for (var i = 0; i < cases; i++)
@@ -120,10 +124,12 @@ public sealed class HostileImageTests
     }
 
     private FloodedImageClassificationTransformer CreateModel(OnInvalidImage onInvalidImage) =>
-        RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3), d => d with { OnInvalidImage = onInvalidImage });
+        RandomModel.Create(
+            _context, Architecture.Mlp.WithHiddenSizes(8), new ImageShape(8, 8, 3), d => d with { OnInvalidImage = onInvalidImage });
 
     private ImagePrediction[] Score(ITransformer model, byte[][] files) =>
-        [.. _context.Data.CreateEnumerable<ImagePrediction>(model.Transform(_context.Data.LoadFromEnumerable(files.Select(file => new FileRow { Features = file }))), false)];
+        [.. _context.Data.CreateEnumerable<ImagePrediction>(
+            model.Transform(_context.Data.LoadFromEnumerable(files.Select(file => new FileRow { Features = file }))), false)];
 
     public sealed class FileRow
     {

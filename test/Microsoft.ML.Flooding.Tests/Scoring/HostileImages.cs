@@ -6,7 +6,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>Image files of every unusual kind, made by hand where no encoder at hand writes them.</summary>
+/// <summary>Image files of every unusual kind. Those that no available encoder writes are made by hand.</summary>
 internal static class HostileImages
 {
     private static readonly (int X, int Y, int StepX, int StepY)[] Adam7 =
@@ -87,12 +87,13 @@ internal static class HostileImages
     }
 
     private static byte[] Scanlines(int width, int height, int bytesPerPixel) =>
-        [.. Enumerable.Range(0, height).SelectMany(y => Enumerable.Range(0, (width * bytesPerPixel) + 1).Select(i => i == 0 ? (byte)0 : (byte)(i * 5 + y * 17)))];
+        [.. Enumerable.Range(0, height)
+            .SelectMany(y => Enumerable.Range(0, (width * bytesPerPixel) + 1).Select(i => i == 0 ? (byte)0 : (byte)(i * 5 + y * 17)))];
 
     private static byte[] Interlaced(int width, int height, int bytesPerPixel) => [.. Adam7.SelectMany(pass =>
         Scanlines((width - pass.X + pass.StepX - 1) / pass.StepX, (height - pass.Y + pass.StepY - 1) / pass.StepY, bytesPerPixel))];
 
-    /// <summary>One block of 8 x 8 a component, of one value. A progressive file may end after the scan of these values.</summary>
+    /// <summary>One block of 8 x 8 per component, all of one value. A progressive file may end after the scan of these values.</summary>
     private static byte[] Jpeg(byte components, bool isProgressive)
     {
         var numbers = Enumerable.Range(1, components).Select(i => (byte)i).ToArray();
@@ -106,21 +107,23 @@ internal static class HostileImages
         return
         [
             0xFF, 0xD8, .. components == 4 ? Segment(0xEE, adobe) : [], .. Segment(0xDB, [0, .. Enumerable.Repeat((byte)50, 64)]),
-            .. Segment(isProgressive ? (byte)0xC2 : (byte)0xC0, frame), .. Segment(0xC4, direct), .. Segment(0xC4, alternating), .. Segment(0xDA, scan),
+            .. Segment(isProgressive ? (byte)0xC2 : (byte)0xC0, frame),
+            .. Segment(0xC4, direct), .. Segment(0xC4, alternating), .. Segment(0xDA, scan),
             .. bits.Chunk(8).Select(chunk => Convert.ToByte(new string(chunk), 2)), 0xFF, 0xD9,
         ];
     }
 
     private static byte[] Rotated(byte orientation)
     {
-        byte[] exif = [.. "Exif"u8, 0, 0, .. "MM"u8, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+        byte[] exif =
+            [.. "Exif"u8, 0, 0, .. "MM"u8, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
         return [.. Plain[..2], .. Segment(0xE1, exif), .. Plain[2..]];
     }
 
     private static byte[] Segment(byte marker, byte[] content) =>
         [0xFF, marker, (byte)((content.Length + 2) >> 8), (byte)(content.Length + 2), .. content];
 
-    /// <summary>8 x 8 in four colours. A clear code after every two pixels keeps the codes at three bits.</summary>
+    /// <summary>8 x 8 pixels in four colors. A clear code after every two pixels keeps the codes at three bits.</summary>
     private static byte[] Gif(int frames)
     {
         const int Clear = 4, End = 5;

@@ -5,11 +5,11 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>Damaged model files: an exception, or the very scores that the whole file gives; never anything else.</summary>
+/// <summary>A damaged model file gives an exception or exactly the scores of the intact file, never anything else.</summary>
 [TestClass]
 public sealed class HostileModelTests
 {
-    // What a load of the small model may allocate, however its file lies: the file is 5 KB.
+    // The most memory that loading the small model may allocate, whatever its file claims. The file has 5 KB.
     private const long MostMemory = 64_000_000;
 
     private static readonly PixelRow[] Rows = PixelRow.Draw(3);
@@ -40,7 +40,8 @@ public sealed class HostileModelTests
     [DataRow(Precision.BFloat16)]
     public void A_loaded_model_scores_the_same_bits(Precision precision)
     {
-        using var model = RandomModel.Create(_context, Architecture.ResNet18.WithBaseWidth(4), new ImageShape(8, 8, 3), d => d with { ScoringPrecision = precision });
+        using var model = RandomModel.Create(
+            _context, Architecture.ResNet18.WithBaseWidth(4), new ImageShape(8, 8, 3), d => d with { ScoringPrecision = precision });
         var rows = PixelRow.Draw(100);
 
         var loaded = Load(Save(model));
@@ -82,13 +83,15 @@ public sealed class HostileModelTests
         var flips = outcome.Total;
         for (var i = 0; outcome.Total < Math.Max(Fuzzing.Cases, flips + (flips / 2)); i++)
         {
-            // Damage to the archive mostly breaks the archive; damage within an entry of a sound archive gets further. The schema is ML.NET's
-            // own and left out: its loader can read a damaged one for ever, which the checksums of LoadSafely alone prevent.
+            // Damage to the archive usually makes it unreadable. Damage within an entry of a valid archive gets further. The schema entry
+            // is excluded: ML.NET's loader can read a damaged one forever, which only the checksums of LoadSafely prevent.
             var damaged = i % 4 == 0 ? Fuzzing.Mutate(file, random) : Zip(Damage(entries, random));
             Try(damaged, expected, outcome, $"case {i} of seed {Fuzzing.Seed}");
         }
 
-        Console.WriteLine($"{watch.Elapsed.TotalMilliseconds / outcome.Total:0.00} ms a case. Seed {Fuzzing.Seed}: {flips} flips of {outcome.Total} cases, {outcome.Refused} refused, {outcome.Unharmed} unharmed. {string.Join(", ", outcome.Kinds)}");
+        Console.WriteLine(
+            $"{watch.Elapsed.TotalMilliseconds / outcome.Total:0.00} ms per case. Seed {Fuzzing.Seed}: {flips} flips of {outcome.Total} "
+            + $"cases, {outcome.Refused} refused, {outcome.Unharmed} unharmed. {string.Join(", ", outcome.Kinds)}");
         Assert.IsGreaterThan(outcome.Total / 2, outcome.Refused);
     }
 
@@ -108,7 +111,8 @@ public sealed class HostileModelTests
     public void Missing_swapped_doubled_and_foreign_entries_are_refused(string name)
     {
         using var model = CreateSmall();
-        using var other = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(7), new ImageShape(8, 8, 3), d => d with { FloodLevel = 0.04f });
+        using var other = RandomModel.Create(
+            _context, Architecture.Mlp.WithHiddenSizes(7), new ImageShape(8, 8, 3), d => d with { FloodLevel = 0.04f });
         var (entries, foreign) = (Unzip(Save(model)), Unzip(Save(other)));
         var at = entries.FindIndex(entry => Path.GetFileName(entry.Name) == name);
         var second = (at + 1) % entries.Count;
@@ -117,7 +121,8 @@ public sealed class HostileModelTests
         Assert.IsTrue(IsRefused(Zip([.. entries.Where((_, i) => i != at)])), "missing");
         Assert.IsTrue(IsRefused(Zip(With(entries, at, (entries[at].Name, foreign[at].Content)))) || name == "Model.key", "foreign");
         Assert.IsTrue(IsRefused(Zip([.. entries, (entries[at].Name, entries[second].Content)])), "doubled");
-        Assert.IsTrue(IsRefused(Zip(With(With(entries, at, (entries[at].Name, entries[second].Content)), second, (entries[second].Name, entries[at].Content)))), "swapped");
+        var half = With(entries, at, (entries[at].Name, entries[second].Content));
+        Assert.IsTrue(IsRefused(Zip(With(half, second, (entries[second].Name, entries[at].Content)))), "swapped");
         Assert.IsTrue(IsRefused(Zip(With(entries, at, (entries[at].Name, [])))), "empty");
     }
 
@@ -160,7 +165,8 @@ public sealed class HostileModelTests
         return error;
     }
 
-    private static byte[] Seal(byte[] content) => [.. BitConverter.GetBytes((long)content.Length), .. System.Security.Cryptography.SHA256.HashData(content)];
+    private static byte[] Seal(byte[] content) =>
+        [.. BitConverter.GetBytes((long)content.Length), .. System.Security.Cryptography.SHA256.HashData(content)];
 
     private static byte[] Replace(byte[] bytes, byte[] part, byte[] by)
     {

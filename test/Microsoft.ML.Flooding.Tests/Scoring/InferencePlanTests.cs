@@ -37,9 +37,10 @@ public sealed class InferencePlanTests
         network.to(ScalarType.Float64);
         var exact = network.forward(images.to(ScalarType.Float64)).softmax(1);
 
-        // A hundred layers of drawn weights amplify rounding: there, folding may add no more of it than there is without.
+        // A hundred layers of random weights amplify rounding errors. Folding may add as much again, but not more.
         var rounding = (expected - exact).abs().max().item<double>();
-        Assert.IsLessThan(Math.Max(1e-5, 2 * rounding), (actual - exact).abs().max().item<double>(), $"Rounding without folding: {rounding}.");
+        Assert.IsLessThan(
+            Math.Max(1e-5, 2 * rounding), (actual - exact).abs().max().item<double>(), $"Rounding without folding: {rounding}.");
         Assert.IsGreaterThan(1e-4f, (actual[0] - actual[1]).abs().max().item<float>(), "The scores must depend on the image.");
     }
 
@@ -75,8 +76,52 @@ public sealed class InferencePlanTests
 
         var logits = plan.Run(randn([2, 32, 32, 3]).permute(0, 3, 1, 2));
 
-        // The logits, the input before permute, and what Run is given is freed.
+        // The logits and the input before permute. Run frees its argument.
         Assert.AreEqual(2, scope.DisposablesCount);
         Assert.AreEqual(RandomModel.Classes, logits.shape[1]);
+    }
+
+    /// <summary>A temporary lack of memory must not make a model unusable.</summary>
+    [TestMethod]
+    public void A_plan_that_could_not_be_made_is_made_at_the_next_use()
+    {
+        var shape = new ImageShape(8, 8, 3);
+        var network = new FailingOnce();
+        using var classifier = new ImageClassifier(
+            network, RandomModel.Describe(Architecture.Mlp, shape), CPU, typeof(FloodedImageClassificationTransformer));
+        using var images = zeros([2, 8, 8, 3], ScalarType.Byte);
+        var scores = new float[2 * RandomModel.Classes];
+        var live = LiveTensors.Count();
+        Assert.ThrowsExactly<InsufficientMemoryException>(() => classifier.Score(images, scores));
+        Assert.AreEqual(live, LiveTensors.Count(), "The weights that were copied before are freed.");
+        classifier.Score(images, scores);
+        Assert.AreEqual(1, scores[..RandomModel.Classes].Sum(), 1e-5);
+    }
+
+    /// <summary>A linear classifier whose first inference plan fails to build, for lack of memory.</summary>
+    private sealed class FailingOnce : Network
+    {
+        private bool _failed;
+
+        public FailingOnce() : base("failing")
+        {
+            Head = nn.Linear(192, RandomModel.Classes);
+            register_module("fc", Head);
+        }
+
+        public override TorchSharp.Modules.Linear Head { get; }
+
+        public override T Features<T>(IOperators<T> op, T x) => op.Flatten(1, x);
+
+        public override T Logits<T>(IOperators<T> op, T x)
+        {
+            var logits = base.Logits(op, x);
+            if (op is InferencePlanBuilder && !_failed)
+            {
+                _failed = true;
+                throw new InsufficientMemoryException();
+            }
+            return logits;
+        }
     }
 }

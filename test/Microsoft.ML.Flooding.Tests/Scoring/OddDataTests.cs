@@ -4,7 +4,7 @@ using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>Data that nobody planned for: each works or says what is wrong.</summary>
+/// <summary>Unusual data: it works, or an error says what is wrong.</summary>
 [TestClass]
 public sealed class OddDataTests
 {
@@ -48,7 +48,8 @@ public sealed class OddDataTests
         var error = Assert.ThrowsExactly<ArgumentException>(() => Fit(data, options => options.BatchSize = 1));
         StringAssert.Contains(error.Message, "BatchSize", StringComparison.Ordinal);
 
-        using var convolutional = Fit(data, options => (options.BatchSize, options.Architecture) = (1, Architecture.ConvNet.WithBaseWidth(4)));
+        using var convolutional = Fit(
+            data, options => (options.BatchSize, options.Architecture) = (1, Architecture.ConvNet.WithBaseWidth(4)));
         foreach (var score in convolutional.Transform(data).GetColumn<float[]>("Score"))
             Assert.AreEqual(1, score.Sum(), 1e-4);
     }
@@ -57,7 +58,8 @@ public sealed class OddDataTests
     public void A_missing_label_is_named_by_its_row()
     {
         var keys = _context.Data.LoadFromEnumerable(new[] { new LabelRow<string> { Class = "a" } });
-        var data = _context.Transforms.Conversion.MapValueToKey("Label", "Class", keyData: _context.Transforms.SelectColumns("Class").Fit(keys).Transform(keys))
+        var data = _context.Transforms.Conversion.MapValueToKey(
+            "Label", "Class", keyData: _context.Transforms.SelectColumns("Class").Fit(keys).Transform(keys))
             .Fit(Raw(["a", "b", "a"])).Transform(Raw(["a", "b", "a"]));
 
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(data));
@@ -137,15 +139,18 @@ public sealed class OddDataTests
         using var model = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), new ImageShape(8, 8, 3));
         var rows = PixelRow.Draw(5);
         var bytes = _context.Data.LoadFromEnumerable(rows);
-        var floats = _context.Data.LoadFromEnumerable(rows.Select(row => new HostileImageTests.FloatRow { Features = Array.ConvertAll(row.Features, b => (float)b) }));
+        var floats = _context.Data.LoadFromEnumerable(
+            rows.Select(row => new HostileImageTests.FloatRow { Features = Array.ConvertAll(row.Features, b => (float)b) }));
         var small = _context.Data.LoadFromEnumerable(new[] { new SmallRow() });
         var text = _context.Data.LoadFromEnumerable(new[] { new TextRow() });
 
-        foreach (var (first, second) in model.Transform(bytes).GetColumn<float[]>("Score").Zip(model.Transform(floats).GetColumn<float[]>("Score")))
+        var (ofBytes, ofFloats) = (model.Transform(bytes), model.Transform(floats));
+        foreach (var (first, second) in ofBytes.GetColumn<float[]>("Score").Zip(ofFloats.GetColumn<float[]>("Score")))
             OneRowScorer.AssertNear(first, second);
         var size = Assert.ThrowsExactly<ArgumentException>(() => _ = model.Transform(small).GetColumn<float[]>("Score").Count());
         var type = Assert.ThrowsExactly<ArgumentException>(() => model.Transform(text));
-        var missing = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => model.Transform(_context.Data.LoadFromEnumerable(new[] { new ImagePrediction() })));
+        var missing = Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+            () => model.Transform(_context.Data.LoadFromEnumerable(new[] { new ImagePrediction() })));
 
         StringAssert.Contains(size.Message, "192", StringComparison.Ordinal);
         StringAssert.Contains(type.Message, "'Features'", StringComparison.Ordinal);
@@ -156,23 +161,31 @@ public sealed class OddDataTests
     {
         var data = Data(labels);
         using var model = Fit(data);
-        var scored = _context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel").Fit(model.Transform(data)).Transform(model.Transform(data));
+        var scored = _context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel")
+            .Fit(model.Transform(data)).Transform(model.Transform(data));
         Assert.IsTrue(scored.GetColumn<T>("Predicted").All(labels.Contains));
     }
 
     private IDataView Raw<T>(T[] labels)
     {
         var pixels = PixelRow.Draw(labels.Length);
-        return _context.Data.LoadFromEnumerable(labels.Select((label, i) => new LabelRow<T> { Class = label, Features = pixels[i].Features }));
+        return _context.Data.LoadFromEnumerable(
+            labels.Select((label, i) => new LabelRow<T> { Class = label, Features = pixels[i].Features }));
     }
 
     private IDataView Data<T>(T[] labels) =>
-        _context.Transforms.Conversion.MapValueToKey("Label", "Class", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue, addKeyValueAnnotationsAsText: false)
+        _context.Transforms.Conversion.MapValueToKey(
+            "Label", "Class", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue, addKeyValueAnnotationsAsText: false)
             .Fit(Raw(labels)).Transform(Raw(labels));
 
     private FloodedImageClassificationTransformer Fit(IDataView data, Action<FloodedImageClassificationTrainer.Options>? change = null)
     {
-        var options = new FloodedImageClassificationTrainer.Options { Epochs = 2, Architecture = Architecture.Mlp.WithHiddenSizes(6), ValidationSetFraction = null };
+        var options = new FloodedImageClassificationTrainer.Options
+        {
+            Epochs = 2,
+            Architecture = Architecture.Mlp.WithHiddenSizes(6),
+            ValidationSetFraction = null,
+        };
         change?.Invoke(options);
         return _context.Transforms.FloodedImageClassification(options).Fit(data);
     }

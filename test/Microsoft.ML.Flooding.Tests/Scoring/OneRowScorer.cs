@@ -2,26 +2,29 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>What a batched cursor must be equal to: the rows of the source in the order of its cursor, scored by an engine one by one.</summary>
+/// <summary>The reference for a batched cursor: an engine scores the rows one by one, in the order of the source's cursor.</summary>
 internal static class OneRowScorer
 {
-    /// <summary>Bits may differ in the last places: kernels depend on the size of a batch.</summary>
+    /// <summary>The last bits can differ, because kernels depend on the batch size.</summary>
     public const float Tolerance = 1e-5f;
 
     public static void AssertNear(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
     {
         Assert.AreEqual(expected.Length, actual.Length);
         for (var i = 0; i < expected.Length; i++)
-            Assert.IsTrue(float.IsNaN(expected[i]) ? float.IsNaN(actual[i]) : Math.Abs(expected[i] - actual[i]) < Tolerance, $"Slot {i}: {expected[i]} and {actual[i]}.");
+            Assert.IsTrue(
+                float.IsNaN(expected[i]) ? float.IsNaN(actual[i]) : Math.Abs(expected[i] - actual[i]) < Tolerance,
+                $"Slot {i}: {expected[i]} and {actual[i]}.");
     }
 
-    /// <summary>Reads the active columns of a cursor to its end, in text and numbers that can be compared.</summary>
+    /// <summary>Reads the active columns of a cursor to its end, as text and numbers that can be compared.</summary>
     public static List<ScoredRow> ReadAll(DataViewRowCursor cursor)
     {
         using (cursor)
         {
             var rows = new List<ScoredRow>();
-            var getters = cursor.Schema.Where(cursor.IsColumnActive).Select(column => (column.Name, Read: Getter(cursor, column))).ToArray();
+            var getters = cursor.Schema.Where(cursor.IsColumnActive)
+                .Select(column => (column.Name, Read: Getter(cursor, column))).ToArray();
             var getId = cursor.GetIdGetter();
             while (cursor.MoveNext())
             {

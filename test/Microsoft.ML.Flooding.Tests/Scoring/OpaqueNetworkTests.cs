@@ -14,8 +14,10 @@ public sealed class OpaqueNetworkTests
     public void A_network_made_by_a_factory_is_scored_as_it_is(Precision precision)
     {
         var shape = new ImageShape(8, 8, 3);
-        var network = new FactoryNetwork("opaque", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, classes)), shape, 5);
-        using var classifier = new ImageClassifier(network, RandomModel.Describe(Architecture.Mlp, shape) with { ScoringPrecision = precision }, CPU, typeof(OpaqueNetworkTests));
+        var network = new FactoryNetwork(
+            "opaque", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, classes)), shape, 5);
+        using var classifier = new ImageClassifier(
+            network, RandomModel.Describe(Architecture.Mlp, shape) with { ScoringPrecision = precision }, CPU, typeof(OpaqueNetworkTests));
         using var scope = NewDisposeScope();
         using var pixels = randint(0, 255, [3, 8, 8, 3], dtype: ScalarType.Byte);
         var scores = new float[15];

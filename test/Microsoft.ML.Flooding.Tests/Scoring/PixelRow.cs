@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>A row of pixels, 8 x 8 x 3, and other columns beside them.</summary>
+/// <summary>A row of pixels, 8 x 8 x 3, and other columns.</summary>
 public sealed class PixelRow
 {
     public const int Length = 8 * 8 * 3;

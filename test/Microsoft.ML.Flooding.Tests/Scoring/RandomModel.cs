@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>A model whose weights are drawn rather than trained: as good for scoring, and there at once.</summary>
+/// <summary>A model with random weights. It scores like a trained one and needs no training.</summary>
 internal static class RandomModel
 {
     public const int Classes = 5;
@@ -19,13 +19,13 @@ internal static class RandomModel
         var network = architecture.Create(shape, classes, generator);
         foreach (var norm in network.modules().OfType<BatchNorm>())
         {
-            // MobileNet's own of 0.01 would need hundreds of passes.
+            // MobileNet's momentum of 0.01 would need hundreds of passes.
             norm.momentum = 0.3;
             norm.weight!.uniform_(0.5, 1.5, generator);
             norm.bias!.normal_(0, 0.3, generator);
         }
 
-        // Statistics that fit the weights: else the scores of a deep network are all alike.
+        // Statistics that fit the weights. Without them, the scores of a deep network are all alike.
         network.DropoutGenerator = generator;
         for (var pass = 0; pass < 20; pass++)
             network.forward(Images(8, shape, generator));
@@ -33,7 +33,7 @@ internal static class RandomModel
         return network;
     }
 
-    /// <summary>Noise of different colours: global pooling makes noise of one colour all alike.</summary>
+    /// <summary>Noise of different colors. Global pooling makes noise of one color all alike.</summary>
     public static Tensor Images(int count, ImageShape shape, Generator generator) =>
         randn([count, shape.Height, shape.Width, shape.Channels], generator: generator)
             .add(randn([count, 1, 1, shape.Channels], generator: generator)).permute(0, 3, 1, 2);
@@ -52,7 +52,8 @@ internal static class RandomModel
     };
 
     public static FloodedImageClassificationTransformer Create(
-        MLContext context, Architecture architecture, ImageShape shape, Func<ModelDescription, ModelDescription>? change = null, int classes = Classes)
+        MLContext context, Architecture architecture, ImageShape shape,
+        Func<ModelDescription, ModelDescription>? change = null, int classes = Classes)
     {
         var description = Describe(architecture, shape, classes);
         return new(context, CreateNetwork(architecture, shape, classes), change is null ? description : change(description));

@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>Saving goes wrong in every way; the file that was there before survives.</summary>
+/// <summary>Saving fails in every way, and the previous file survives.</summary>
 [TestClass]
 public sealed class SafeSavingTests
 {
@@ -44,7 +44,8 @@ public sealed class SafeSavingTests
     public void A_folder_that_is_gone_is_named()
     {
         using var model = CreateModel();
-        var error = Assert.ThrowsExactly<DirectoryNotFoundException>(() => _context.Model.SaveSafely(model, null, Path.Combine(_folder, "gone", "model.zip")));
+        var error = Assert.ThrowsExactly<DirectoryNotFoundException>(
+            () => _context.Model.SaveSafely(model, null, Path.Combine(_folder, "gone", "model.zip")));
         StringAssert.Contains(error.Message, "gone", StringComparison.Ordinal);
     }
 
@@ -72,7 +73,7 @@ public sealed class SafeSavingTests
         File.WriteAllText(path, "old");
         using (var reader = new StreamReader(path))
         {
-            // Windows refuses; elsewhere whoever has the old file open keeps it.
+            // Windows refuses. On other systems, a process that has the old file open keeps it.
             try
             {
                 _context.Model.SaveSafely(model, null, path);
@@ -114,7 +115,8 @@ public sealed class SafeSavingTests
     {
         var path = Path.Combine(_folder, "model.zip");
         File.WriteAllText(path, "old");
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["--filter", $"FullyQualifiedName~{nameof(Saves_without_end_for_another_test_to_kill)}"])
+        var start = new ProcessStartInfo(
+            Environment.ProcessPath!, ["--filter", $"FullyQualifiedName~{nameof(Saves_without_end_for_another_test_to_kill)}"])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -129,7 +131,9 @@ public sealed class SafeSavingTests
         process.BeginErrorReadLine();
         try
         {
-            Assert.IsTrue(SpinWait.SpinUntil(() => Directory.GetFiles(_folder, "*.tmp").Length > 0, TimeSpan.FromMinutes(2)), "It never began to save.");
+            Assert.IsTrue(
+                SpinWait.SpinUntil(() => Directory.GetFiles(_folder, "*.tmp").Length > 0, TimeSpan.FromMinutes(2)),
+                "It never began to save.");
         }
         finally
         {
@@ -152,7 +156,8 @@ public sealed class SafeSavingTests
             _context.Model.SaveSafely(model, null, path);
     }
 
-    private FloodedImageClassificationTransformer CreateModel() => RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), new ImageShape(8, 8, 3));
+    private FloodedImageClassificationTransformer CreateModel() =>
+        RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), new ImageShape(8, 8, 3));
 
     private static int Run(string command, params string[] arguments)
     {

@@ -5,18 +5,23 @@ using Microsoft.ML.Flooding.Images;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
 
-/// <summary>Scoring in every way for as long as the environment's FLOODING_SOAK_SECONDS says, a few seconds if not: 600 is the soak of ten minutes.</summary>
+/// <summary>
+/// Scores in every way for the number of seconds in the environment variable FLOODING_SOAK_SECONDS, 6 by default. 600 is the soak test of
+/// ten minutes.
+/// </summary>
 [TestClass]
 public sealed class SoakTests
 {
     private const int Threads = 4;
     private const int Samples = 60;
 
-    // What the heap's fragmentation and the runtime's own bookkeeping may differ by. A leak of 100 bytes a prediction is more in ten minutes.
+    // The most by which fragmentation of the heap and the runtime's bookkeeping can differ. A leak of 100 bytes per prediction exceeds it
+    // in ten minutes.
     private const long Noise = 24_000_000;
 
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(
-        int.TryParse(Environment.GetEnvironmentVariable("FLOODING_SOAK_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 6);
+        int.TryParse(Environment.GetEnvironmentVariable("FLOODING_SOAK_SECONDS"), CultureInfo.InvariantCulture, out var seconds)
+            ? seconds : 6);
 
     private static readonly byte[][] Files = [.. HostileImages.Readable.Concat(HostileImages.Unreadable).Select(pair => pair.Value)];
 
@@ -36,7 +41,7 @@ public sealed class SoakTests
         var memory = new List<long>();
         var watch = Stopwatch.StartNew();
 
-        // All stand still while memory is measured, so that it does not depend on what they are at.
+        // All threads pause while memory is measured, so that it does not depend on their work in progress.
         using var pause = new Barrier(Threads, _ =>
         {
             GC.Collect();
@@ -60,15 +65,16 @@ public sealed class SoakTests
             }
             catch
             {
-                // The others would wait for this one.
+                // Otherwise the other threads would wait for this one.
                 pause.RemoveParticipant();
                 throw;
             }
         });
 
         var (early, late) = (memory[(Samples / 4)..(Samples / 2)].Average(), memory[^(Samples / 4)..].Average());
-        Console.WriteLine(FormattableString.Invariant(
-            $"{_predictions} predictions in {watch.Elapsed.TotalSeconds:0} s: {early / 1e6:0} MB in the second quarter, {late / 1e6:0} MB in the last. Samples: {string.Join(' ', memory.Select(bytes => bytes / 1_000_000))}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{_predictions} predictions in {watch.Elapsed.TotalSeconds:0} s: {early / 1e6:0} MB in the second quarter, {late / 1e6:0} MB "
+            + $"in the last. Samples: {string.Join(' ', memory.Select(bytes => bytes / 1_000_000))}"));
         Assert.IsLessThan(Noise, late - early, "The process grows.");
     }
 
@@ -89,7 +95,7 @@ public sealed class SoakTests
         Interlocked.Add(ref _predictions, (2 * _rows.Length) + Files.Length);
     }
 
-    // Seldom: of each module of a network that is made and disposed of, TorchSharp leaves some hundred bytes behind, ML.NET of each engine.
+    // Rarely: TorchSharp leaks some hundred bytes per module of each disposed network, and ML.NET leaks as much per engine.
     private void Reload(byte[] file, Expectation expected, int thread)
     {
         using var stream = new MemoryStream(file);
@@ -112,9 +118,10 @@ public sealed class SoakTests
     }
 
     private PredictionEngine<HostileImageTests.FileRow, ImagePrediction> CreateFileEngine(ITransformer model) =>
-        _context.Model.CreatePredictionEngine<HostileImageTests.FileRow, ImagePrediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
+        _context.Model.CreatePredictionEngine<HostileImageTests.FileRow, ImagePrediction>(
+            model, new PredictionEngineOptions { OwnsTransformer = false });
 
-    // NaN is as good as NaN.
+    // Two NaNs count as equal.
     private static void AssertSame(float[] expected, float[] actual) =>
         Assert.IsTrue(expected.AsSpan().SequenceEqual(actual) || (expected.All(float.IsNaN) && actual.All(float.IsNaN)));
 

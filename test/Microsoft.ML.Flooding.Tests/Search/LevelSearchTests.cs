@@ -19,7 +19,7 @@ public sealed class LevelSearchTests
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.2,
             Seed = 5,
-            FloodLevels = FloodLevels.Of(Levels),
+            FloodLevels = FloodLevels.Create(Levels),
         };
         change?.Invoke(options);
         return options;
@@ -53,7 +53,7 @@ public sealed class LevelSearchTests
             o.Architecture = Architecture.FromFactory("search-dropout", (classes, channels) =>
                 nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784 * channels, 32), nn.ReLU(), nn.Linear(32, classes)));
         })],
-        ["individual flood, which shares nothing", Options(o => o.Objective = FloodingObjective.IFlood)],
+        ["individual flood, which shares nothing", Options(o => o.Objective = FloodingObjective.IndividualFlood)],
     ];
 
     [TestMethod]
@@ -75,7 +75,8 @@ public sealed class LevelSearchTests
         var best = found.Trials.OrderBy(t => t.ValidationLoss).ThenBy(t => t.FloodLevel).First();
         Assert.AreEqual(best.FloodLevel, found.FloodLevel);
         if (options.Objective == FloodingObjective.Flood)
-            Assert.IsTrue(found.Trials.Single(t => t.FloodLevel == 0.02f).SharedEpochs > found.Trials.Single(t => t.FloodLevel == 1.5f).SharedEpochs);
+            Assert.IsTrue(
+                found.Trials.Single(t => t.FloodLevel == 0.02f).SharedEpochs > found.Trials.Single(t => t.FloodLevel == 1.5f).SharedEpochs);
     }
 
     private static FloodedImageClassificationTrainer.Options Separate(FloodedImageClassificationTrainer.Options search, float level)
@@ -95,7 +96,7 @@ public sealed class LevelSearchTests
         {
             var context = new MLContext();
             using var undisturbed = Fit(context, Options());
-            // Stopped again and again: in the plain run, in branches, between them.
+            // The search is stopped repeatedly: in the plain run, in branches, and between them.
             var reported = 0;
             FloodedImageClassificationTransformer? continued = null;
             for (var limit = 3; continued is null; limit = 7)
@@ -186,14 +187,14 @@ public sealed class LevelSearchTests
         var context = new MLContext();
         var warnings = new List<string>();
         context.Log += (_, e) => warnings.AddRange(e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning ? [e.Message] : []);
-        // Above such a level there is ascent only.
+        // At such a level, all steps are ascent.
         const float Absurd = 1e30f;
         using var found = Fit(context, Options(o =>
         {
-            o.FloodLevels = FloodLevels.Of(0.02f, Absurd);
+            o.FloodLevels = FloodLevels.Create(0.02f, Absurd);
             o.LearningRate = 0.05;
             o.Epochs = 40;
-            o.Objective = objective == "flood" ? FloodingObjective.Flood : FloodingObjective.IFlood;
+            o.Objective = objective == "flood" ? FloodingObjective.Flood : FloodingObjective.IndividualFlood;
         }));
         CollectionAssert.AreEqual(new[] { 0, 0.02f, Absurd }, found.Trials.Select(t => t.FloodLevel).ToArray());
         var failed = found.Trials[^1];
@@ -230,7 +231,7 @@ public sealed class LevelSearchTests
     public void Levels_that_adapt_come_from_the_plain_run_and_are_exact_as_well()
     {
         var context = new MLContext();
-        using var found = Fit(context, Options(o => o.FloodLevels = FloodLevels.Adaptive with { Metric = FloodLevelMetric.Accuracy }));
+        using var found = Fit(context, Options(o => o.FloodLevels = FloodLevels.Adaptive with { Metric = ValidationMetric.Accuracy }));
         var plain = found.Trials[0];
         Assert.AreEqual(0, plain.FloodLevel);
         Assert.IsGreaterThan(3, found.Trials.Count);
@@ -261,7 +262,8 @@ public sealed class LevelSearchTests
     public void Hopeless_runs_are_stopped_only_where_that_was_asked_for()
     {
         var context = new MLContext();
-        using var pruned = Fit(context, Options(o => o.FloodLevels = FloodLevels.Of(0.02f, 0.5f, 1.0f, 1.5f, 1.6f) with { Pruning = true }));
+        using var pruned = Fit(
+            context, Options(o => o.FloodLevels = FloodLevels.Create(0.02f, 0.5f, 1.0f, 1.5f, 1.6f) with { Pruning = true }));
         Assert.IsTrue(pruned.Trials.Any(t => t.Pruned));
         Assert.IsTrue(pruned.Trials.All(t => t.Pruned == t.History.Epochs.Count < 6));
         Assert.IsFalse(pruned.Trials.Single(t => t.FloodLevel == pruned.FloodLevel).Pruned);
@@ -273,12 +275,13 @@ public sealed class LevelSearchTests
     public void Levels_are_what_they_say()
     {
         CollectionAssert.AreEqual(
-            new[] { 0, 0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f, 0.07f, 0.08f, 0.09f, 0.1f }, FloodLevels.Range(0, 0.10f, 0.01f).Values!.ToArray());
-        CollectionAssert.AreEqual(new[] { 0, 0.1f, 0.5f }, FloodLevels.Of(0.5f, 0.1f, 0.5f).Values!.ToArray());
+            new[] { 0, 0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f, 0.07f, 0.08f, 0.09f, 0.1f },
+            FloodLevels.Range(0, 0.10f, 0.01f).Values!.ToArray());
+        CollectionAssert.AreEqual(new[] { 0, 0.1f, 0.5f }, FloodLevels.Create(0.5f, 0.1f, 0.5f).Values!.ToArray());
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodLevels.Range(0, 1, 0));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodLevels.Range(0, 1, 1e-4f));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodLevels.Range(0.2f, 0.1f, 0.1f));
-        Assert.ThrowsExactly<ArgumentException>(() => FloodLevels.Of(-1));
+        Assert.ThrowsExactly<ArgumentException>(() => FloodLevels.Create(-1));
         var context = new MLContext();
         Assert.ThrowsExactly<InvalidOperationException>(() => Fit(context, Options(o => o.ValidationSetFraction = null)));
         Assert.ThrowsExactly<ArgumentException>(() => Fit(context, Options(o => o.Objective = FloodingObjective.AdaFlood())));

@@ -47,7 +47,9 @@ public sealed class CheckpointTests
     public void Only_the_last_two_epochs_are_kept()
     {
         Scores(Small(5));
-        CollectionAssert.AreEqual(new[] { "epoch-000004.safetensors", "epoch-000005.safetensors" }, Directory.GetFiles(_folder).Select(Path.GetFileName).Order().ToArray());
+        CollectionAssert.AreEqual(
+            new[] { "epoch-000004.safetensors", "epoch-000005.safetensors" },
+            Directory.GetFiles(_folder).Select(Path.GetFileName).Order().ToArray());
     }
 
     [TestMethod]
@@ -86,7 +88,7 @@ public sealed class CheckpointTests
         CollectionAssert.AreEqual(new[] { 3, 4 }, epochs);
     }
 
-    /// <summary>The auxiliary networks of AdaFlood have checkpoints before the run has one.</summary>
+    /// <summary>The auxiliary networks of AdaFlood write checkpoints before the run does.</summary>
     [TestMethod]
     public void Without_a_seed_a_run_killed_before_its_first_epoch_keeps_its_auxiliary_networks()
     {
@@ -136,7 +138,8 @@ public sealed class CheckpointTests
         CheckpointDirectory = _folder,
     };
 
-    private static float[] Scores(FloodedImageClassificationTrainer.Options options, int? cancelAfter = null, int images = 200, int? seed = 5)
+    private static float[] Scores(
+        FloodedImageClassificationTrainer.Options options, int? cancelAfter = null, int images = 200, int? seed = 5)
     {
         var context = new MLContext(seed);
         if (cancelAfter is { } epoch)

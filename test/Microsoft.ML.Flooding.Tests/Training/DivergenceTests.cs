@@ -19,7 +19,7 @@ public sealed class DivergenceTests
     [TestMethod]
     public void With_early_stopping_by_accuracy() =>
         StringAssert.Contains(
-            Diverge(o => (o.LearningRate, o.EarlyStopping) = (1e30, new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy })).Message,
+            Diverge(o => (o.LearningRate, o.EarlyStopping) = (1e30, new EarlyStopping { Metric = ValidationMetric.Accuracy })).Message,
             "the validation loss");
 
     private InvalidOperationException Diverge(Action<FloodedImageClassificationTrainer.Options> change)

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>Modules of an application draw dropout from libtorch's global generator; a run makes it follow the run's seed.</summary>
+/// <summary>Custom modules draw dropout from libtorch's global generator. A run makes it follow the run's seed.</summary>
 [TestClass]
 public sealed class DropoutTests
 {

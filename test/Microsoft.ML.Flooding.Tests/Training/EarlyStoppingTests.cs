@@ -35,7 +35,7 @@ public sealed class EarlyStoppingTests
     public void Accuracy_is_watched_where_it_is_asked_for()
     {
         var (best, last) = Follow(
-            new EarlyStopping { Metric = EarlyStoppingMetric.Accuracy, Patience = 2 }, [1.0, 0.5, 0.2, 0.1], [0.5, 0.7, 0.6, 0.7]);
+            new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = 2 }, [1.0, 0.5, 0.2, 0.1], [0.5, 0.7, 0.6, 0.7]);
         Assert.AreEqual((2, 4), (best, last));
     }
 
@@ -72,21 +72,28 @@ public sealed class EarlyStoppingTests
         var best = model.History.Epochs[model.History.SelectedEpoch - 1];
 
         Assert.IsTrue(model.History.AveragedWeights);
-        Assert.AreEqual(best.AveragedValidationLoss!.Value, _context.MulticlassClassification.Evaluate(model.Transform(validation)).LogLoss, 1e-5);
+        Assert.AreEqual(
+            best.AveragedValidationLoss!.Value, _context.MulticlassClassification.Evaluate(model.Transform(validation)).LogLoss, 1e-5);
     }
 
-    /// <summary>A third of the labels is another class's, so that plain training soon goes wrong.</summary>
+    /// <summary>A third of the labels are wrong, so that plain training soon overfits.</summary>
     private (IDataView Train, IDataView Validation) Noisy()
     {
         var rows = FashionMnistData.Rows("train", 300);
-        var noisy = rows.Select((row, i) => new FashionMnistData.Row { Features = row.Features, Id = row.Id, Class = i % 3 == 0 ? rows[i * 7 % 300].Class : row.Class });
+        var noisy = rows.Select((row, i) => new FashionMnistData.Row
+        {
+            Features = row.Features,
+            Id = row.Id,
+            Class = i % 3 == 0 ? rows[i * 7 % 300].Class : row.Class,
+        });
         var test = FashionMnistData.Test(_context, 200);
         var data = _context.Data.LoadFromEnumerable(noisy);
-        var keys = _context.Transforms.Conversion.MapValueToKey("Label", "Class", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(data);
+        var keys = _context.Transforms.Conversion.MapValueToKey(
+            "Label", "Class", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(data);
         return (keys.Transform(data), keys.Transform(_context.Transforms.DropColumns("Label").Fit(test).Transform(test)));
     }
 
-    /// <summary>The best epoch and the last one of a run with these figures.</summary>
+    /// <summary>The best and the last epoch of a run with these figures.</summary>
     private static (int Best, int Last) Follow(EarlyStopping stopping, double[] losses, double[]? accuracies = null)
     {
         using var scope = NewDisposeScope();

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>Results belong to the rows asked for, in whichever order a set delivers them.</summary>
+/// <summary>Results belong to the requested rows, whatever the order in which a set delivers them.</summary>
 [TestClass]
 public sealed class InferenceTests
 {
@@ -25,14 +25,14 @@ public sealed class InferenceTests
         using var normalizer = Normalization.On(CPU);
         using var network = Create(memory);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        (Tensor Logits, Tensor Labels) Of(ImageSet set) => Inference.Of(network, ScalarType.Float32, set, rows, normalizer, CPU, () => { });
+        (Tensor Logits, Tensor Labels) Of(ImageSet set) => Inference.ComputeLogits(network, ScalarType.Float32, set, rows, normalizer, CPU, () => { });
         var expected = Of(memory);
         var actual = Of(stream);
 
         CollectionAssert.AreEqual(memory.Labels.index_select(0, rows).data<long>().ToArray(), expected.Labels.data<long>().ToArray());
         CollectionAssert.AreEqual(expected.Labels.data<long>().ToArray(), actual.Labels.data<long>().ToArray());
         AssertClose(expected.Logits, actual.Logits);
-        var one = Inference.Of(network, ScalarType.Float32, memory, rows.narrow(0, 11, 1), normalizer, CPU, () => { }).Logits;
+        var one = Inference.ComputeLogits(network, ScalarType.Float32, memory, rows.narrow(0, 11, 1), normalizer, CPU, () => { }).Logits;
         AssertClose(one, actual.Logits.narrow(0, 11, 1));
     }
 
@@ -46,7 +46,8 @@ public sealed class InferenceTests
         using var network = Create(memory);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        Evaluation Of(ImageSet set) => Evaluation.Of(weights, new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
+        Evaluation Of(ImageSet set) => Evaluation.Measure(
+            new WholeNetwork(weights, normalizer, false), set, rows, exampleWeights: null, CPU, () => { });
 
         Assert.AreEqual(Of(memory).Loss, Of(stream).Loss, Tolerance);
         Assert.AreEqual(Of(memory).Accuracy, Of(stream).Accuracy);
@@ -64,7 +65,7 @@ public sealed class InferenceTests
         var head = new HeadOnly(weights, network, normalizer, takesFeatures: true);
         Tensor Features(ImageSet set)
         {
-            using var features = CachedFeatures.Of(new TrainingData(set, arange(Count), null, null), head, CPU, () => { });
+            using var features = CachedFeatures.Compute(new TrainingData(set, arange(Count), null, null), head, CPU, () => { });
             Assert.IsTrue(features.Data.Training.Labels.eq(memory.Labels).all().item<bool>());
             return ImageSetTests.Read(features.Data.Training).clone();
         }
@@ -72,7 +73,7 @@ public sealed class InferenceTests
         AssertClose(Features(memory), Features(stream));
     }
 
-    /// <summary>With weights that stay as they began, the auxiliary networks are the same whatever order they are trained in.</summary>
+    /// <summary>If the weights do not change, the auxiliary networks do not depend on the order of training.</summary>
     [TestMethod]
     public void The_held_out_predictions_for_AdaFlood_belong_to_their_rows()
     {
@@ -84,7 +85,7 @@ public sealed class InferenceTests
         {
             var data = new TrainingData(set, rows, null, null);
             var runs = new RunFactory(Architecture.Mlp.WithHiddenSizes(), 10, data, Normalization, CPU, ScalarType.Float32, 1, () => { });
-            return HeldOutPredictions.Of(runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, folds: 3);
+            return HeldOutPredictions.Predict(runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, folds: 3);
         }
 
         var expected = Of(memory);

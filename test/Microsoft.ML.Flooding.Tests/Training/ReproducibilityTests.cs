@@ -3,7 +3,7 @@ using Options = Microsoft.ML.Flooding.FloodedImageClassificationTrainer.Options;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>What the weights depend on, and what they do not.</summary>
+/// <summary>What the weights depend on, and what they do not depend on.</summary>
 [TestClass]
 public sealed class ReproducibilityTests
 {

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>A training process that is killed again and again ends with the weights of one that was left alone.</summary>
+/// <summary>A training process that is killed repeatedly ends with the same weights as an undisturbed one.</summary>
 [TestClass]
 public sealed class ResumeTests
 {
@@ -38,7 +38,7 @@ public sealed class ResumeTests
             for (var kill = 0; kill < Kills; kill++)
             {
                 using var process = Start(checkpoints, killed);
-                // A few whole epochs, then some part of one: few enough that work is left for every kill.
+                // A few whole epochs, then part of one. They are few enough to leave work for every kill.
                 string? line = null;
                 for (var i = random.Next(1, Epochs / Kills / 2); i >= 0; i--)
                     line = process.StandardOutput.ReadLine();

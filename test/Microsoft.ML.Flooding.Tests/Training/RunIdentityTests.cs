@@ -7,7 +7,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>All that decides a run is part of its identity: a checkpoint of another run is refused, and the error says why.</summary>
+/// <summary>
+/// Everything that affects a run is part of its identity. A checkpoint of another run is refused, and the error says why.
+/// </summary>
 [TestClass]
 public sealed class RunIdentityTests
 {
@@ -15,21 +17,21 @@ public sealed class RunIdentityTests
 
     private static readonly Normalization Pixels = new([73], [90]);
 
-    /// <summary>Options that watch a run, and the path of weights that the identity has itself.</summary>
+    /// <summary>Options that only observe a run, and the path of the weights, which the identity contains by value.</summary>
     private static readonly string[] DecidingNothing =
     [
         nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.PretrainedWeights),
-        nameof(TrainingOptions.StopToken),
+        nameof(TrainingOptions.StopToken), nameof(TrainingOptions.Callbacks),
     ];
 
-    /// <summary>What the identity takes from the run, as it has the option in its final form.</summary>
+    /// <summary>Values that the identity takes from the run, which has the option in its final form.</summary>
     private static readonly string[] Resolved =
         [nameof(TrainingOptions.Architecture), nameof(TrainingOptions.Precision), nameof(TrainingOptions.Seed)];
 
     private static readonly Dictionary<string, object> Others = new()
     {
         [nameof(TrainingOptions.FloodLevel)] = 0.5f,
-        [nameof(TrainingOptions.Objective)] = FloodingObjective.IFlood,
+        [nameof(TrainingOptions.Objective)] = FloodingObjective.IndividualFlood,
         [nameof(TrainingOptions.FreezeBackboneEpochs)] = 1,
         [nameof(TrainingOptions.LayerDecay)] = 0.5,
         [nameof(TrainingOptions.FreezeBatchNorm)] = true,
@@ -65,7 +67,7 @@ public sealed class RunIdentityTests
         using var network = Architecture.Mlp.Create(set.Shape, 10, new Generator(1));
         var data = new TrainingData(set, arange(10), null, null);
         IReadOnlyDictionary<string, string> Identity(TrainingOptions options) =>
-            RunIdentity.Of(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
+            RunIdentity.Compute(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
 
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
@@ -94,7 +96,7 @@ public sealed class RunIdentityTests
         {
             var options = new TrainingOptions();
             change(options);
-            var identity = RunIdentity.Of(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
+            var identity = RunIdentity.Compute(options, Architecture.Mlp, network, data, Pixels, ScalarType.Float32, CPU, 1);
             return string.Join('\n', identity.Select(part => $"{part.Key}: {part.Value}"));
         }
 
@@ -107,12 +109,32 @@ public sealed class RunIdentityTests
             o => o.Schedule = LearningRateSchedule.Step(0.2, 0.5), o => o.Schedule = LearningRateSchedule.Cosine with { WarmUpEpochs = 1 },
             o => o.WeightAveraging = new WeightAveraging { Decay = 0.9 }, o => o.WeightAveraging = new WeightAveraging { Decay = 0.99 },
             o => o.EarlyStopping = new EarlyStopping { Patience = 2 }, o => o.EarlyStopping = new EarlyStopping { MinimumChange = 0.1 },
+            o => o.Objective = FloodingObjective.FromFunction("a", losses => losses.mean()),
+            o => o.Objective = FloodingObjective.FromFunction("b", losses => losses.mean()),
+            o => o.Objective = FloodingObjective.FromFunction("a", losses => losses.mean(), flooded: true),
+            o => o.Schedule = LearningRateSchedule.FromFunction("a", progress => 1), o => o.Schedule = LearningRateSchedule.FromFunction("b", progress => 1),
+            o => o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.Accuracy },
+            o => o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.FromFunction("a", (_, _) => 1, higherIsBetter: true) },
+            o => o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.FromFunction("b", (_, _) => 1, higherIsBetter: true) },
             o => o.Augmentation = new Augmentation { MixupAlpha = 0.1 }, o => o.Augmentation = new Augmentation { MixupAlpha = 0.2 },
         ];
         Assert.HasCount(changes.Length, changes.Select(Identity).Distinct().ToArray());
     }
 
-    /// <summary>The statistics of the pixels do not tell them apart: they are the model's.</summary>
+    /// <summary>Checkpoints hold the values that a search compares, though its metric is no option of a run.</summary>
+    [TestMethod]
+    public void A_search_by_another_metric_of_ones_own_does_not_continue()
+    {
+        void FitBy(ValidationMetric metric) => Fit(
+            Data(0), Data(1), change: o => o.FloodLevels = FloodLevels.Create(0.1f) with { Metric = metric });
+        static ValidationMetric Constant(string name) => ValidationMetric.FromFunction(name, (_, _) => 1, higherIsBetter: true);
+
+        FitBy(Constant("a"));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => FitBy(Constant("b")));
+        StringAssert.Contains(error.Message, "validation metric is b but was a");
+    }
+
+    /// <summary>The statistics of the pixels do not distinguish the runs, because they are those of the model.</summary>
     [TestMethod]
     public void A_checkpoint_of_other_training_images_is_refused()
     {
@@ -132,12 +154,12 @@ public sealed class RunIdentityTests
         Assert.AreEqual(0, Fit(Data(0), Data(1)));
 
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(Data(0), Data(2)));
-        StringAssert.Contains(error.Message, "of another run: other validation images. Give");
+        StringAssert.Contains(error.Message, "to another run: other validation images. Give");
         error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(Data(0), Data(1, Images / 2)));
         StringAssert.Contains(error.Message, $"number of validation images is {Images / 2} but was {Images}");
     }
 
-    /// <summary>What is in memory and what is in a file come in the same order; a stream has an order of its own.</summary>
+    /// <summary>Data in memory and data in a file have the same order. A stream has its own order.</summary>
     [TestMethod]
     public void A_checkpoint_of_another_order_is_refused()
     {
@@ -155,7 +177,7 @@ public sealed class RunIdentityTests
         Assert.AreEqual(0, Fit(Data(0), Data(1), change: o => o.MaxCacheBytes = 1));
     }
 
-    /// <summary>The same labels, whichever the images.</summary>
+    /// <summary>The labels do not depend on the images.</summary>
     private IDataView Data(int shift, int count = Images)
     {
         var rows = FashionMnistData.Rows("train", count);

@@ -3,7 +3,7 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>A run that is stopped ends early and keeps its model.</summary>
+/// <summary>A stopped run ends early and keeps its model.</summary>
 [TestClass]
 public sealed class StoppingTests
 {

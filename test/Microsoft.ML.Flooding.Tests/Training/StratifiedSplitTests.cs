@@ -16,11 +16,14 @@ public sealed class StratifiedSplitTests
         {
             var (kept, held) = Hold(labels, 0.1, seed);
             CollectionAssert.AreEqual(new[] { 40, 20, 10, 3 }, Counts(labels, held), $"seed {seed}");
-            CollectionAssert.AreEqual(Enumerable.Range(0, labels.Length).Select(row => (long)row).ToArray(), kept.Concat(held).Order().ToArray());
+            CollectionAssert.AreEqual(
+                Enumerable.Range(0, labels.Length).Select(row => (long)row).ToArray(), kept.Concat(held).Order().ToArray());
         }
     }
 
-    /// <summary>106 rows: a tenth of them is 10.6. A plain draw leaves the class of two out of validation four times of five.</summary>
+    /// <summary>
+    /// 106 rows, of which a tenth is 10.6. A plain draw leaves the class of two rows out of validation four times out of five.
+    /// </summary>
     [TestMethod]
     public void Rare_classes_are_on_both_sides_and_single_images_are_trained_on()
     {
@@ -28,7 +31,8 @@ public sealed class StratifiedSplitTests
         var labels = Labels(100, 3, 2, 1);
         for (var seed = 1; seed <= 20; seed++)
             CollectionAssert.AreEqual(new[] { 9, 1, 1, 0 }, Counts(labels, Hold(labels, 0.1, seed).Held), $"seed {seed}");
-        CollectionAssert.AreEqual(new[] { 99, 2, 1, 0 }, Counts(labels, Hold(labels, 0.99, 1).Held), "and there is one of each to train on");
+        CollectionAssert.AreEqual(
+            new[] { 99, 2, 1, 0 }, Counts(labels, Hold(labels, 0.99, 1).Held), "and there is one of each to train on");
     }
 
     [TestMethod]
@@ -75,7 +79,7 @@ public sealed class StratifiedSplitTests
     public void A_group_that_has_a_class_to_itself_is_trained_on()
     {
         using var scope = NewDisposeScope();
-        // Class 1 is in one object, beside images of class 0.
+        // All images of class 1 are of one object, which also has images of class 0.
         long[] labels = [.. Enumerable.Repeat(0L, 40), 0, 1, 1];
         long[] groups = [.. Enumerable.Range(0, 40).Select(i => i / 4L), 99, 99, 99];
         for (var seed = 1; seed <= 20; seed++)
@@ -86,7 +90,7 @@ public sealed class StratifiedSplitTests
         }
     }
 
-    /// <summary>Each group is larger than the share, so that either is trained on when sizes alone count.</summary>
+    /// <summary>Each group is larger than the share, so by size alone both would be training data.</summary>
     [TestMethod]
     public void A_class_of_two_large_groups_is_on_both_sides()
     {
@@ -110,7 +114,8 @@ public sealed class StratifiedSplitTests
         }
         var sizes = folds.Select(fold => fold.shape[0]).ToArray();
         Assert.IsLessThanOrEqualTo(1, sizes.Max() - sizes.Min());
-        CollectionAssert.AreEqual(Enumerable.Range(0, labels.Length).Select(row => (long)row).ToArray(), folds.SelectMany(Rows).Order().ToArray());
+        CollectionAssert.AreEqual(
+            Enumerable.Range(0, labels.Length).Select(row => (long)row).ToArray(), folds.SelectMany(Rows).Order().ToArray());
     }
 
     [TestMethod]
@@ -118,7 +123,7 @@ public sealed class StratifiedSplitTests
     {
         using var scope = NewDisposeScope();
         long[] groups = [.. Enumerable.Range(0, 60).Select(i => i / 20L)];
-        var folds = Split(Labels(30, 30), 1, groups).Fold(5);
+        var folds = Split(Labels(30, 30), 1, groups).Fold(int.MaxValue);
         Assert.HasCount(3, folds);
         foreach (var fold in folds)
             Assert.AreEqual(1, Rows(fold).Select(row => groups[row]).Distinct().Count());
@@ -135,7 +140,7 @@ public sealed class StratifiedSplitTests
         };
     }
 
-    /// <summary>So many rows of class 0, then so many of class 1, and so on.</summary>
+    /// <summary>The given numbers of rows of class 0, of class 1, and so on.</summary>
     internal static long[] Labels(params int[] counts) => [.. counts.SelectMany((count, label) => Enumerable.Repeat((long)label, count))];
 
     internal static long[] Rows(Tensor rows) => [.. rows.data<long>()];

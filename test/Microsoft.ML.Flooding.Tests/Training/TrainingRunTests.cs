@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>The loop itself: which rows it takes, when, and on what objective.</summary>
+/// <summary>The training loop: which rows it uses, when, and with which objective.</summary>
 [TestClass]
 public sealed class TrainingRunTests
 {
@@ -53,7 +53,7 @@ public sealed class TrainingRunTests
     [TestMethod]
     public void The_initial_weights_follow_the_seed_alone()
     {
-        // Without a learning rate worth the name the weights stay what they were.
+        // A learning rate of almost 0 leaves the weights unchanged.
         CollectionAssert.AreEqual(Run(Flood.At(0), rate: 1e-38, seed: 1), Run(Flood.At(0.5), rate: 1e-38, seed: 1));
         CollectionAssert.AreNotEqual(Run(Flood.At(0), rate: 1e-38, seed: 1), Run(Flood.At(0), rate: 1e-38, seed: 2));
     }
@@ -111,7 +111,7 @@ public sealed class TrainingRunTests
         TrainingHistory? history = null;
         Run(new Recorder(loss =>
         {
-            // The last step of two epochs of five.
+            // The last step of two epochs of five steps.
             if (++steps == 10)
                 stop.Cancel();
             return loss.Mean;

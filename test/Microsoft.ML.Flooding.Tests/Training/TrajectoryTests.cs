@@ -15,12 +15,11 @@ public sealed class TrajectoryTests
 
     public static IEnumerable<object[]> Trajectories =>
         from path in Directory.EnumerateFiles(Fixtures.Oracle, "trajectory-*.safetensors").Order()
-        from foreachKernels in new[] { false, true }
-        select new object[] { Path.GetFileNameWithoutExtension(path), foreachKernels };
+        select new object[] { Path.GetFileNameWithoutExtension(path) };
 
     [TestMethod]
     [DynamicData(nameof(Trajectories))]
-    public void Every_loss_is_that_of_PyTorch(string name, bool foreachKernels)
+    public void Every_loss_is_that_of_PyTorch(string name)
     {
         using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(Path.Combine(Fixtures.Oracle, name + ".safetensors"));
@@ -31,7 +30,7 @@ public sealed class TrajectoryTests
         var options = OptionsOf(name, file);
         using var weights = new WorkingWeights(network, CPU, ScalarType.Float32);
         using var normalizer = new Normalization([0], [255]).On(CPU);
-        using var step = new TrainingStep(weights, objective, new WholeNetwork(weights, normalizer, freezeBatchNorm: false), options, foreachKernels);
+        using var step = new TrainingStep(weights, objective, new WholeNetwork(weights, normalizer, freezeBatchNorm: false), options);
         using var generator = new Generator(0);
         var images = tensors["images"].unsqueeze(-1);
         var expected = tensors["losses"].data<double>().ToArray();
@@ -55,7 +54,7 @@ public sealed class TrajectoryTests
         {
             "plain" => Flood.At(0),
             "flood" => Flood.At(Number("b")),
-            "iflood" => new IFlood(Number("b")),
+            "iflood" => new IndividualFlood(Number("b")),
             "softad" => new SoftAscentDescent(Number("theta"), Number("sigma")),
             "adaptive" => new AdaFlood(tensors["sample_levels"].to(ScalarType.Float32)),
             "classwise" => new ClassWise(tensors["class_levels"].to(ScalarType.Float32)),

@@ -34,7 +34,7 @@ public sealed class WeightSelectionTests
     [TestMethod]
     public void With_validation_the_averaged_ones_where_they_are_better()
     {
-        // At this rate single iterates jump about.
+        // At this learning rate, single iterates fluctuate.
         var validation = FashionMnistData.Test(_context, 200);
         using var model = Fit(o => (o.ValidationSet, o.LearningRate, o.BatchSize, o.Epochs) = (validation, 1, 8, 6));
         var last = model.History.Epochs[^1];
@@ -46,7 +46,7 @@ public sealed class WeightSelectionTests
     [TestMethod]
     public void With_validation_the_raw_ones_where_they_are_better()
     {
-        // So few steps into the run the average is still near the initial weights.
+        // After so few steps, the average is still close to the initial weights.
         var validation = FashionMnistData.Test(_context, 200);
         using var model = Fit(o =>
         {
@@ -69,7 +69,8 @@ public sealed class WeightSelectionTests
             averaged.History.Epochs.Select(e => (e.TrainingLoss, e.ValidationLoss)).ToArray());
     }
 
-    private FloodedImageClassificationTransformer Fit(Action<Options> change) => ShortRun.Fit(_context, FashionMnistData.Train(_context, 200), change);
+    private FloodedImageClassificationTransformer Fit(Action<Options> change) =>
+        ShortRun.Fit(_context, FashionMnistData.Train(_context, 200), change);
 
     private void AssertEvaluatesTo(double loss, FloodedImageClassificationTransformer model, IDataView data) =>
         Assert.AreEqual(loss, _context.MulticlassClassification.Evaluate(model.Transform(data)).LogLoss, 1e-5 * (1 + loss));

@@ -23,8 +23,9 @@ public sealed class ConvertToOnnxTests
         const int count = 48;
         var rows = FashionMnistData.Rows("train", 300);
         var data = _context.Data.LoadFromEnumerable(rows);
+        var options = ShortRun.Options(o => (o.Architecture, o.FitTemperature) = (Architecture.ConvNet.WithBaseWidth(8), true));
         using var model = _context.Transforms.Conversion.MapValueToKey("Label", "Class")
-            .Append(_context.Transforms.FloodedImageClassification(ShortRun.Options(o => (o.Architecture, o.FitTemperature) = (Architecture.ConvNet.WithBaseWidth(8), true))))
+            .Append(_context.Transforms.FloodedImageClassification(options))
             .Append(_context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel"))
             .Fit(data);
         using var session = Convert(model, data);
@@ -36,11 +37,14 @@ public sealed class ConvertToOnnxTests
         ]);
         var scored = model.Transform(_context.Data.LoadFromEnumerable(test));
         OneRowScorer.AssertNear(
-            scored.GetColumn<float[]>("Score").SelectMany(s => s).ToArray(), results.Single(r => r.Name == "Score.output").AsTensor<float>().ToArray());
+            scored.GetColumn<float[]>("Score").SelectMany(s => s).ToArray(),
+            results.Single(r => r.Name == "Score.output").AsTensor<float>().ToArray());
         CollectionAssert.AreEqual(
-            scored.GetColumn<string>("Predicted").ToArray(), results.Single(r => r.Name == "Predicted.output").AsTensor<string>().ToArray());
+            scored.GetColumn<string>("Predicted").ToArray(),
+            results.Single(r => r.Name == "Predicted.output").AsTensor<string>().ToArray());
         CollectionAssert.AreEqual(
-            scored.GetColumn<uint>("PredictedLabel").ToArray(), results.Single(r => r.Name == "PredictedLabel.output").AsTensor<uint>().ToArray());
+            scored.GetColumn<uint>("PredictedLabel").ToArray(),
+            results.Single(r => r.Name == "PredictedLabel.output").AsTensor<uint>().ToArray());
     }
 
     [TestMethod]
@@ -60,7 +64,8 @@ public sealed class ConvertToOnnxTests
     public void Keys_of_every_type_are_converted(Type key)
     {
         var shape = new ImageShape(8, 8, 1);
-        using var model = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), shape, d => d with { Labels = d.Labels with { RawType = key.Name } });
+        using var model = RandomModel.Create(
+            _context, Architecture.Mlp.WithHiddenSizes(6), shape, d => d with { Labels = d.Labels with { RawType = key.Name } });
         AssertSameScores<float>(model, new VectorDataViewType(NumberDataViewType.Single, shape.Length), shape);
     }
 
@@ -71,14 +76,16 @@ public sealed class ConvertToOnnxTests
         using var first = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), shape);
         using var second = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(7), shape,
             d => d with { FeatureColumn = "weight_0", ScoreColumn = "MatMul_4", PredictedLabelColumn = "probabilities" });
-        var chain = _context.Transforms.CopyColumns("weight_0", "Features").Fit(Rows<float>(Single(shape), shape, 1)).Append(first).Append(second);
+        var chain = _context.Transforms.CopyColumns("weight_0", "Features")
+            .Fit(Rows<float>(Single(shape), shape, 1)).Append(first).Append(second);
         var data = Rows<float>(Single(shape), shape, 5);
         using var session = Convert(chain, data);
         using var results = session.Run([Input<float>(session, data)]);
         var scored = chain.Transform(data);
         foreach (var column in new[] { "Score", "MatMul_4" })
             OneRowScorer.AssertNear(
-                scored.GetColumn<float[]>(column).SelectMany(s => s).ToArray(), results.Single(r => r.Name == column + ".output").AsTensor<float>().ToArray());
+                scored.GetColumn<float[]>(column).SelectMany(s => s).ToArray(),
+                results.Single(r => r.Name == column + ".output").AsTensor<float>().ToArray());
     }
 
     [TestMethod]
@@ -100,13 +107,14 @@ public sealed class ConvertToOnnxTests
     public void Pixels_from_a_transformer_that_cannot_be_converted_are_an_error_that_names_SaveAsOnnx()
     {
         var shape = new ImageShape(8, 8, 3);
-        var data = _context.Data.LoadFromEnumerable([new Bitmap { Source = MLImage.CreateFromPixels(8, 8, MLPixelFormat.Rgba32, new byte[8 * 8 * 4]) }]);
+        var data = _context.Data.LoadFromEnumerable(
+            [new Bitmap { Source = MLImage.CreateFromPixels(8, 8, MLPixelFormat.Rgba32, new byte[8 * 8 * 4]) }]);
         using var model = RandomModel.Create(_context, Architecture.Mlp.WithHiddenSizes(6), shape);
         using var chain = _context.Transforms.ExtractPixels("Features", "Source", interleavePixelColors: true).Fit(data).Append(model);
         StringAssert.Contains(Assert.Throws<NotSupportedException>(() => Convert(chain, data)).Message, "SaveAsOnnx");
     }
 
-    /// <summary>The converter would take the first column of the name, and with it other values than the classifier reads.</summary>
+    /// <summary>The converter would take the first column of that name, whose values are not those that the classifier reads.</summary>
     [TestMethod]
     public void Pixels_that_are_changed_before_a_transformer_that_cannot_be_converted_are_an_error_that_names_SaveAsOnnx()
     {
@@ -118,7 +126,8 @@ public sealed class ConvertToOnnxTests
         using var session = Convert(unchanged, data, "Score");
         using var results = session.Run([Input<float>(session, data)]);
         OneRowScorer.AssertNear(
-            model.Transform(data).GetColumn<float[]>("Score").SelectMany(s => s).ToArray(), results.Single(r => r.Name == "Score.output").AsTensor<float>().ToArray());
+            model.Transform(data).GetColumn<float[]>("Score").SelectMany(s => s).ToArray(),
+            results.Single(r => r.Name == "Score.output").AsTensor<float>().ToArray());
         using var changed = _context.Transforms.NormalizeMinMax("Features").Append(mapping).Fit(data).Append(model);
         StringAssert.Contains(Assert.Throws<NotSupportedException>(() => Convert(changed, data, "Score")).Message, "SaveAsOnnx");
     }
@@ -126,7 +135,8 @@ public sealed class ConvertToOnnxTests
     [TestMethod]
     public void Networks_of_unknown_layers_are_refused()
     {
-        var architecture = Architecture.FromFactory("convert", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(64 * channels, classes)));
+        var architecture = Architecture.FromFactory(
+            "convert", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(64 * channels, classes)));
         using var model = RandomModel.Create(_context, architecture, new ImageShape(8, 8, 1));
         var data = Rows<float>(Single(new(8, 8, 1)), new(8, 8, 1), 1);
         StringAssert.Contains(Assert.Throws<NotSupportedException>(() => Convert(model, data)).Message, "factory:convert");
@@ -149,7 +159,8 @@ public sealed class ConvertToOnnxTests
 
     private static VectorDataViewType Single(ImageShape shape) => new(NumberDataViewType.Single, shape.Length);
 
-    private void AssertSameScores<T>(FloodedImageClassificationTransformer model, VectorDataViewType type, ImageShape shape) where T : unmanaged
+    private void AssertSameScores<T>(
+        FloodedImageClassificationTransformer model, VectorDataViewType type, ImageShape shape) where T : unmanaged
     {
         foreach (var count in new[] { 1, 3 })
         {
@@ -178,7 +189,8 @@ public sealed class ConvertToOnnxTests
     {
         var values = data.GetColumn<T[]>("Features").ToArray();
         var shape = session.InputMetadata["Features"].Dimensions;
-        return NamedOnnxValue.CreateFromTensor("Features", new DenseTensor<T>(values.SelectMany(v => v).ToArray(), [values.Length, .. shape[1..]]));
+        return NamedOnnxValue.CreateFromTensor(
+            "Features", new DenseTensor<T>(values.SelectMany(v => v).ToArray(), [values.Length, .. shape[1..]]));
     }
 
     private InferenceSession Convert(ITransformer model, IDataView data, params string[] outputs)

@@ -3,14 +3,14 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
-/// <summary>What transfer is for: two new classes from 50 images each, after eight others.</summary>
+/// <summary>The purpose of transfer: learning two new classes from 50 images each, after eight others.</summary>
 [TestClass]
 public sealed class FewImagesTests
 {
     private const int ImagesPerClass = 50;
     private const int Seeds = 5;
 
-    /// <summary>Two that are alike: where nothing is left to learn, transfer cannot show.</summary>
+    /// <summary>Two similar classes. If there is nothing left to learn, transfer has no effect.</summary>
     private static readonly string[] New = ["Pullover", "Coat"];
 
     private readonly MLContext _context = new(seed: 1);
@@ -30,20 +30,24 @@ public sealed class FewImagesTests
             new Random(seed).Shuffle(candidates);
             FashionMnistData.Row[] few = [.. candidates.GroupBy(r => r.Class).SelectMany(g => g.Take(ImagesPerClass))];
             using var random = Fit(few, seed, _ => { });
-            using var pretrained = Fit(few, seed, o => (o.PretrainedWeights, o.FreezeBackboneEpochs, o.LayerDecay, o.LearningRate) = (file.Path, 3, 0.8, 0.01));
+            using var pretrained = Fit(
+                few, seed, o => (o.PretrainedWeights, o.FreezeBackboneEpochs, o.LayerDecay, o.LearningRate) = (file.Path, 3, 0.8, 0.01));
             scratch.Add(Accuracy(random, unseen));
             transferred.Add(Accuracy(pretrained, unseen));
         }
-        Assert.IsGreaterThan(scratch.Average() + 0.01, transferred.Average(), $"{string.Join(' ', scratch)} / {string.Join(' ', transferred)}");
+        Assert.IsGreaterThan(
+            scratch.Average() + 0.01, transferred.Average(), $"{string.Join(' ', scratch)} / {string.Join(' ', transferred)}");
     }
 
-    private FloodedImageClassificationTransformer Fit(IEnumerable<FashionMnistData.Row> rows, int seed, Action<FloodedImageClassificationTrainer.Options> change)
+    private FloodedImageClassificationTransformer Fit(
+        IEnumerable<FashionMnistData.Row> rows, int seed, Action<FloodedImageClassificationTrainer.Options> change)
     {
         var view = _context.Data.LoadFromEnumerable(rows);
         var data = _context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(view).Transform(view);
         return ShortRun.Fit(_context, data, o =>
         {
-            (o.Architecture, o.Epochs, o.BatchSize, o.Seed, o.ValidationSetFraction) = (Architecture.ConvNet.WithBaseWidth(8), 10, 20, seed, null);
+            o.Architecture = Architecture.ConvNet.WithBaseWidth(8);
+            (o.Epochs, o.BatchSize, o.Seed, o.ValidationSetFraction) = (10, 20, seed, null);
             change(o);
         });
     }

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
-/// <summary>What is trained, and what is left as it was.</summary>
+/// <summary>What is trained, and what stays unchanged.</summary>
 [TestClass]
 public sealed class FineTuningTests
 {
@@ -30,14 +30,15 @@ public sealed class FineTuningTests
         Assert.IsLessThan(model.History.Epochs[0].TrainingLoss, model.History.Epochs[^1].TrainingLoss);
     }
 
-    /// <summary>Cached features are those that the layers before the head would give each time.</summary>
+    /// <summary>Cached features equal those that the layers before the head compute each time.</summary>
     [TestMethod]
     public void Cached_features_train_the_same_head()
     {
         var data = FashionMnistData.Train(_context, 300);
         using var cached = Fit(data, o => o.FreezeBackboneEpochs = 3);
-        // An augmentation that never changes anything takes the other way.
-        using var computed = Fit(data, o => (o.FreezeBackboneEpochs, o.Augmentation) = (3, Augmentation.None with { ErasingProbability = 1e-30 }));
+        // An augmentation that never changes anything disables the cache.
+        using var computed = Fit(
+            data, o => (o.FreezeBackboneEpochs, o.Augmentation) = (3, Augmentation.None with { ErasingProbability = 1e-30 }));
         Assert.AreNotEqual(Augmentation.None, Augmentation.None with { ErasingProbability = 1e-30 });
         foreach (var (a, b) in cached.History.Epochs.Zip(computed.History.Epochs))
         {
@@ -66,7 +67,9 @@ public sealed class FineTuningTests
         using var initial = Initial();
         using var trained = model.CopyNetwork();
         foreach (var ((name, before), (_, after)) in initial.State().Zip(trained.State()))
-            Assert.AreEqual(name.Contains("bn", StringComparison.Ordinal) || name.Contains("downsample.1", StringComparison.Ordinal), before.Equals(after), name);
+            Assert.AreEqual(
+                name.Contains("bn", StringComparison.Ordinal) || name.Contains("downsample.1", StringComparison.Ordinal),
+                before.Equals(after), name);
     }
 
     [TestMethod]
@@ -84,7 +87,7 @@ public sealed class FineTuningTests
         Assert.AreEqual(Math.Pow(0.5, 9), factors["bn1.weight"]);
     }
 
-    /// <summary>Where the stem's rate is next to nothing, the stem stays, though its gradient does not vanish.</summary>
+    /// <summary>If the learning rate of the stem is almost 0, the stem does not change, although its gradient is not 0.</summary>
     [TestMethod]
     public void Layers_move_at_their_rates()
     {
@@ -108,7 +111,8 @@ public sealed class FineTuningTests
         foreach (var stop in new[] { 1, 2, 3 })
         {
             var folder = Directory.CreateTempSubdirectory("flooding-");
-            void Configure(FloodedImageClassificationTrainer.Options o) => (o.FreezeBackboneEpochs, o.Epochs, o.CheckpointDirectory) = (2, 4, folder.FullName);
+            void Configure(FloodedImageClassificationTrainer.Options o) =>
+                (o.FreezeBackboneEpochs, o.Epochs, o.CheckpointDirectory) = (2, 4, folder.FullName);
             Assert.ThrowsExactly<TimeoutException>(() => Fit(data, o =>
             {
                 Configure(o);
@@ -127,9 +131,11 @@ public sealed class FineTuningTests
     [TestMethod]
     public void Layers_that_are_not_known_cannot_be_frozen()
     {
-        var architecture = Architecture.FromFactory("fine-tuning", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(784 * channels, classes)));
+        var architecture = Architecture.FromFactory(
+            "fine-tuning", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(784 * channels, classes)));
         var e = Assert.ThrowsExactly<ArgumentException>(() =>
-            ShortRun.Fit(_context, FashionMnistData.Train(_context, 50), o => (o.Architecture, o.FreezeBackboneEpochs) = (architecture, 1)));
+            ShortRun.Fit(
+                _context, FashionMnistData.Train(_context, 50), o => (o.Architecture, o.FreezeBackboneEpochs) = (architecture, 1)));
         StringAssert.Contains(e.Message, nameof(TrainingOptions.FreezeBackboneEpochs));
         StringAssert.Contains(e.Message, "factory:fine-tuning");
     }
@@ -141,7 +147,7 @@ public sealed class FineTuningTests
             change(o);
         });
 
-    /// <summary>What a run with the seed of <see cref="ShortRun"/> starts from.</summary>
+    /// <summary>The initial weights of a run with the seed of <see cref="ShortRun"/>.</summary>
     private static Network Initial()
     {
         using var generator = RandomStreams.Create(1, RandomStreams.Purpose.Weights, 0);

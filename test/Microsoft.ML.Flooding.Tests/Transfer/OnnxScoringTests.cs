@@ -4,12 +4,13 @@ using Microsoft.ML.Flooding.Tests.Pipeline;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
-/// <summary>The sample OnnxScoring, in a process of its own: ONNX Runtime without this library.</summary>
+/// <summary>The sample OnnxScoring in a separate process: ONNX Runtime without this library.</summary>
 [TestClass]
 public sealed class OnnxScoringTests
 {
     private const string Program = "OnnxScoring";
-    private static readonly string[] Classes = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+    private static readonly string[] Classes =
+        ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
     private readonly MLContext _context = new(seed: 1);
 
@@ -17,7 +18,8 @@ public sealed class OnnxScoringTests
     public void Program_without_the_library_gives_the_labels_of_the_transformer()
     {
         using var file = new TemporaryFile(".onnx");
-        using var model = ShortRun.Fit(_context, Load("train"), o => (o.Architecture, o.Epochs) = (Architecture.ConvNet.WithBaseWidth(4), 2));
+        using var model = ShortRun.Fit(
+            _context, Load("train"), o => (o.Architecture, o.Epochs) = (Architecture.ConvNet.WithBaseWidth(4), 2));
         model.SaveAsOnnx(file.Path);
         var expected = model.Transform(Load("t10k")).GetColumn<uint>("PredictedLabel").Select(key => model.Labels[(int)key - 1]).ToArray();
         Assert.HasCount(1000, expected);
@@ -35,7 +37,9 @@ public sealed class OnnxScoringTests
     {
         var files = Directory.GetFiles(ProgramFolder, "*.dll", SearchOption.AllDirectories).Select(f => Path.GetFileName(f)!).ToArray();
         CollectionAssert.Contains(files, "Microsoft.ML.OnnxRuntime.dll");
-        Assert.IsFalse(files.Any(f => f.Contains("Flooding", StringComparison.Ordinal) || f.Contains("Torch", StringComparison.OrdinalIgnoreCase)), string.Join(", ", files));
+        Assert.IsFalse(
+            files.Any(f => f.Contains("Flooding", StringComparison.Ordinal) || f.Contains("Torch", StringComparison.OrdinalIgnoreCase)),
+            string.Join(", ", files));
     }
 
     private static string ProgramFolder
@@ -50,7 +54,8 @@ public sealed class OnnxScoringTests
     }
 
     private IDataView Load(string part) => _context.Data.LoadFromIdx(
-        Path.Combine(Fixtures.FashionMnist, $"{part}-images-idx3-ubyte.gz"), Path.Combine(Fixtures.FashionMnist, $"{part}-labels-idx1-ubyte.gz"), Classes);
+        Path.Combine(Fixtures.FashionMnist, $"{part}-images-idx3-ubyte.gz"),
+        Path.Combine(Fixtures.FashionMnist, $"{part}-labels-idx1-ubyte.gz"), Classes);
 
     private static string[] Run(string model)
     {

@@ -1,10 +1,11 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
-/// <summary>Training that goes on from a trained model.</summary>
+/// <summary>Training that continues from a trained model.</summary>
 [TestClass]
 public sealed class RetrainingTests
 {
@@ -45,7 +46,8 @@ public sealed class RetrainingTests
         using var second = Trainer(o => o.Epochs = 1).Fit(data, loaded);
         Assert.HasCount(10, second.Labels);
         ((IDisposable)loaded).Dispose();
-        var e = Assert.ThrowsExactly<ArgumentException>(() => Trainer().Fit(data, _context.Transforms.CopyColumns("Copy", "Features").Fit(data)));
+        var e = Assert.ThrowsExactly<ArgumentException>(
+            () => Trainer().Fit(data, _context.Transforms.CopyColumns("Copy", "Features").Fit(data)));
         StringAssert.Contains(e.Message, nameof(FloodedImageClassificationTransformer));
     }
 
@@ -55,8 +57,9 @@ public sealed class RetrainingTests
         using var scope = NewDisposeScope();
         using var first = ShortRun.Fit(_context, Data(Old), o => o.Epochs = 4);
         var extended = Data("Sandal", "Coat", "Bag");
-        // A rate of next to nothing shows what the run started from.
-        using var second = Trainer(o => (o.Epochs, o.LearningRate, o.WeightAveraging) = (1, 1e-12, WeightAveraging.None)).Fit(extended, first);
+        // A learning rate of almost 0 shows the starting point of the run.
+        using var second = Trainer(o => (o.Epochs, o.LearningRate, o.WeightAveraging) = (1, 1e-12, WeightAveraging.None))
+            .Fit(extended, first);
         CollectionAssert.AreEqual(new[] { "Sandal", "Coat", "Bag", "Boot" }, second.Labels.ToArray());
         using var before = first.CopyNetwork();
         using var after = second.CopyNetwork();
@@ -66,7 +69,7 @@ public sealed class RetrainingTests
             Assert.IsTrue(before.Head.weight![from].Equals(after.Head.weight![to]), name);
             Assert.IsTrue(before.Head.bias![from].Equals(after.Head.bias![to]), name);
         }
-        // The keys of the data come first, in their order, so that its own evaluation holds.
+        // The keys of the data come first, in their order, so that evaluation on the data remains valid.
         var metrics = _context.MulticlassClassification.Evaluate(second.Transform(extended));
         Assert.AreEqual(4, metrics.ConfusionMatrix.NumberOfClasses);
         Assert.IsGreaterThan(0.5, metrics.MicroAccuracy);
@@ -97,12 +100,28 @@ public sealed class RetrainingTests
         Assert.ThrowsExactly<ArgumentNullException>(() => Trainer().Fit(data, null!));
     }
 
+    /// <summary>A byte key has 255 values. The two models together can have more. Fit must detect it, not scoring.</summary>
+    [TestMethod]
+    public void A_union_of_labels_beyond_the_key_type_is_refused_in_Fit()
+    {
+        static LabelKeys Keys(string type, int first, int count) =>
+            new(type, count, "Text", [.. Enumerable.Range(first, count).Select(i => $"{i}")]);
+        var own = Keys(nameof(Byte), 0, 200);
+        Assert.AreEqual(255, own.With(Keys(nameof(UInt32), 0, 255)).Labels.Count);
+        var e = Assert.ThrowsExactly<ArgumentException>(() => own.With(Keys(nameof(UInt32), 100, 200)));
+        StringAssert.Contains(e.Message, "255");
+        StringAssert.Contains(e.Message, "MapValueToKey");
+        Assert.AreEqual(300, Keys(nameof(UInt16), 0, 200).With(Keys(nameof(Byte), 100, 200)).Labels.Count);
+        Assert.ThrowsExactly<InvalidDataException>(Keys(nameof(Byte), 0, 300).Validate);
+    }
+
     private IDataView Data(params string[] classes)
     {
         var rows = FashionMnistData.Rows("train", 600).Where(r => classes.Contains(r.Class)).ToArray();
         var view = _context.Data.LoadFromEnumerable(rows);
         var keys = _context.Data.LoadFromEnumerable(classes.Select(name => new FashionMnistData.Row { Class = name }));
-        return _context.Transforms.Conversion.MapValueToKey("Label", "Class", keyData: _context.Transforms.SelectColumns("Class").Fit(keys).Transform(keys))
+        return _context.Transforms.Conversion.MapValueToKey(
+            "Label", "Class", keyData: _context.Transforms.SelectColumns("Class").Fit(keys).Transform(keys))
             .Fit(view).Transform(view);
     }
 

@@ -18,9 +18,12 @@ public sealed class StartingWeightsTests
         var data = FashionMnistData.Train(_context, 200);
         using var first = ShortRun.Fit(_context, data, o => o.Architecture = Network);
         first.SaveAsSafetensors(file.Path);
-        // A rate of next to nothing leaves the weights as they were.
-        using var second = ShortRun.Fit(_context, data, o => (o.Architecture, o.PretrainedWeights, o.LearningRate, o.WeightAveraging, o.Epochs, o.FreezeBatchNorm)
-            = (Network, file.Path, 1e-12, WeightAveraging.None, 1, true));
+        // A learning rate of almost 0 leaves the weights unchanged.
+        using var second = ShortRun.Fit(_context, data, o =>
+        {
+            (o.Architecture, o.PretrainedWeights, o.FreezeBatchNorm) = (Network, file.Path, true);
+            (o.LearningRate, o.WeightAveraging, o.Epochs) = (1e-12, WeightAveraging.None, 1);
+        });
         CollectionAssert.AreEqual(SavedModel.Weights(_context, first, data.Schema), SavedModel.Weights(_context, second, data.Schema));
         var report = second.PretrainedWeights!;
         Assert.IsEmpty(report.Missing);
@@ -52,7 +55,8 @@ public sealed class StartingWeightsTests
         var data = FashionMnistData.Train(_context, 200);
         using (var first = ShortRun.Fit(_context, data, o => o.Architecture = Network))
             first.SaveAsSafetensors(file.Path);
-        using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 300), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path));
+        using var model = ShortRun.Fit(
+            _context, FashionMnistData.Train(_context, 300), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path));
         using var same = ShortRun.Fit(_context, data, o => o.Architecture = Network);
         CollectionAssert.AreEqual(same.Description.Normalization.Mean, model.Description.Normalization.Mean);
     }
@@ -64,7 +68,8 @@ public sealed class StartingWeightsTests
         var labels = RandomModel.Describe(Architecture.ViTTiny, new(16, 64, 3)).Labels;
         using var model = RandomModel.Create(_context, Architecture.ViTTiny.WithStem(Stem.ImageNet), new(16, 64, 3));
         model.SaveAsSafetensors(file.Path);
-        using var start = StartingPoint.Of(labels, resizes: true, ShortRun.Options(o => (o.Architecture, o.PretrainedWeights) = (Architecture.ViTTiny, file.Path)));
+        using var start = StartingPoint.FromOptions(
+            ShortRun.Options(o => (o.Architecture, o.PretrainedWeights) = (Architecture.ViTTiny, file.Path)), labels, resizes: true);
         using var network = start.Architecture.CreateEmpty(new(16, 64, 3), labels.Count);
         start.Load!(network);
         using var copy = model.CopyNetwork();
@@ -82,8 +87,10 @@ public sealed class StartingWeightsTests
         using var files = new ImageFiles(20, marginOf: i => i % 3);
         var view = _context.Data.LoadFromEnumerable(files.Rows);
         var data = _context.Transforms.Conversion.MapValueToKey("Label", nameof(ImageFiles.Row.Class))
-            .Append(_context.Transforms.LoadRawImageBytes("Features", files.Folder, nameof(ImageFiles.Row.ImagePath))).Fit(view).Transform(view);
-        using var model = ShortRun.Fit(_context, data, o => (o.Architecture, o.PretrainedWeights, o.Epochs) = (Architecture.ResNet18.WithBaseWidth(4), file.Path, 1));
+            .Append(_context.Transforms.LoadRawImageBytes("Features", files.Folder, nameof(ImageFiles.Row.ImagePath)))
+            .Fit(view).Transform(view);
+        using var model = ShortRun.Fit(
+            _context, data, o => (o.Architecture, o.PretrainedWeights, o.Epochs) = (Architecture.ResNet18.WithBaseWidth(4), file.Path, 1));
         Assert.AreEqual((224, 224), (model.ImageWidth, model.ImageHeight));
         Assert.AreEqual("resnet18-width4-imagenet", model.Architecture.Name);
         Assert.AreEqual(224.0 / 256, model.Description.CenterCrop);
@@ -98,7 +105,8 @@ public sealed class StartingWeightsTests
         using (var mlp = ShortRun.Fit(_context, FashionMnistData.Train(_context, 200)))
             mlp.SaveAsSafetensors(file.Path);
         var e = Assert.ThrowsExactly<InvalidDataException>(() =>
-            ShortRun.Fit(_context, FashionMnistData.Train(_context, 200), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path)));
+            ShortRun.Fit(
+                _context, FashionMnistData.Train(_context, 200), o => (o.Architecture, o.PretrainedWeights) = (Network, file.Path)));
         StringAssert.Contains(e.Message, file.Path);
         StringAssert.Contains(e.Message, "layers.0");
     }
@@ -106,13 +114,51 @@ public sealed class StartingWeightsTests
     [TestMethod]
     public void Missing_file_and_open_architecture_are_told()
     {
-        StringAssert.Contains(
-            Assert.ThrowsExactly<FileNotFoundException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 20), o => o.PretrainedWeights = "nowhere.safetensors")).Message,
-            "nowhere.safetensors");
-        StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => ShortRun.Fit(_context, FashionMnistData.Train(_context, 20),
-                o => (o.Architecture, o.PretrainedWeights) = (Architecture.Auto, "nowhere.safetensors"))).Message,
-            nameof(TrainingOptions.Architecture));
+        var data = FashionMnistData.Train(_context, 20);
+        var missing = Assert.ThrowsExactly<FileNotFoundException>(
+            () => ShortRun.Fit(_context, data, o => o.PretrainedWeights = "nowhere.safetensors"));
+        StringAssert.Contains(missing.Message, "nowhere.safetensors");
+        var open = Assert.ThrowsExactly<ArgumentException>(() => ShortRun.Fit(
+            _context, data, o => (o.Architecture, o.PretrainedWeights) = (Architecture.Auto, "nowhere.safetensors")));
+        StringAssert.Contains(open.Message, nameof(TrainingOptions.Architecture));
+    }
+
+    [TestMethod]
+    [DataRow("{}", "Shape")]
+    [DataRow("null", "empty")]
+    [DataRow("[]", "JSON")]
+    [DataRow("""{"Shape":null,"CenterCrop":null,"Normalization":null}""", "Shape")]
+    [DataRow("""{"Shape":{"Height":0,"Width":8,"Channels":1},"CenterCrop":null,"Normalization":{"Mean":[1],"Deviation":[1]}}""", "0 x 8")]
+    [DataRow(
+        """{"Shape":{"Height":60000,"Width":60000,"Channels":1},"CenterCrop":null,"Normalization":{"Mean":[1],"Deviation":[1]}}""",
+        "60000")]
+    [DataRow(
+        """{"Shape":{"Height":8,"Width":8,"Channels":3},"CenterCrop":null,"Normalization":{"Mean":[1],"Deviation":[1]}}""",
+        "3 channels")]
+    [DataRow("""{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":7,"Normalization":{"Mean":[1],"Deviation":[1]}}""", "crop 7")]
+    [DataRow("""{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":null,"Normalization":{"Mean":null,"Deviation":[1]}}""", "null")]
+    [DataRow(
+        """{"Shape":{"Height":8,"Width":8,"Channels":1},"CenterCrop":null,"Normalization":{"Mean":[1e99],"Deviation":[1]}}""",
+        "finite")]
+    public void Damaged_metadata_is_refused(string metadata, string word)
+    {
+        using var file = new TemporaryFile(".safetensors");
+        using (var stream = File.Create(file.Path))
+            Flooding.Networks.Safetensors.Write(stream, [], new Dictionary<string, string> { ["flooding"] = metadata });
+        var e = Assert.ThrowsExactly<InvalidDataException>(
+            () => Flooding.Persistence.WeightsOrigin.PreparationOf(file.Path, Architecture.ResNet18));
+        StringAssert.Contains(e.Message, file.Path);
+        StringAssert.Contains(e.Message, word, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [TestMethod]
+    public void A_folder_is_told_from_a_file()
+    {
+        var folder = Path.GetTempPath();
+        var data = FashionMnistData.Train(_context, 20);
+        var e = Assert.ThrowsExactly<FileNotFoundException>(
+            () => ShortRun.Fit(_context, data, o => (o.Architecture, o.PretrainedWeights) = (Network, folder)));
+        StringAssert.Contains(e.Message, "is a folder");
     }
 
     private IDataView Classes(IEnumerable<FashionMnistData.Row> rows, params string[] classes)

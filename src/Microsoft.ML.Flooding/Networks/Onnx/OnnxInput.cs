@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Flooding.Networks;
 
 namespace Microsoft.ML.Flooding;
@@ -68,8 +69,19 @@ public sealed record OnnxInput
     /// </summary>
     public double? CenterCrop { get; init; } = 1;
 
-    /// <summary>How an image becomes the input, in words.</summary>
-    public override string ToString() => string.Join(", ", Settings());
+    /// <summary>The order of the channels and what happens to a pixel.</summary>
+    public override string ToString()
+    {
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(IsBlueFirst ? "blue" : "red")} first, layout {Layout}, (pixel * {Scale} - {Join(Mean)}) / {Join(Deviation)}")
+            + (MeanImage is null ? "" : ", less a mean image") + (PreprocessingGraph is null ? "" : $", prepared by '{PreprocessingGraph}'")
+            + string.Create(CultureInfo.InvariantCulture, $", side {Side}, ")
+            + (CenterCrop is { } crop ? string.Create(CultureInfo.InvariantCulture, $"center crop {crop}") : "stretched");
+
+        static string Join(IReadOnlyList<float> values) =>
+            $"({string.Join(", ", values.Select(value => value.ToString(CultureInfo.InvariantCulture)))})";
+    }
 
     /// <summary>What pixels from 0 to 1 have subtracted and are divided by, for images of a size.</summary>
     /// <exception cref="ArgumentException">A setting is outside of its range; the message names it.</exception>

@@ -10,12 +10,57 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
 /// <summary>
-/// A trained network as a part of the graph that Microsoft.ML.OnnxConverter makes of a chain of transformers: from the values of the image column
-/// to the scored columns.
+/// A scored data view that Microsoft.ML.OnnxConverter can convert. The converter goes from the last view of a chain back to its source, and
+/// stops at a view that it does not know: what lies before it becomes an input.
+/// </summary>
+/// <param name="source">The data to score.</param>
+/// <param name="schema">The schemas of the source and of the scored data.</param>
+/// <param name="classifier">Scores the images.</param>
+/// <param name="transformer">The transformer that created the view.</param>
+internal sealed class ConvertibleDataView(IDataView source, ScoringSchema schema, ImageClassifier classifier, ICanSaveModel transformer)
+    : ScoredDataView(source, schema, classifier), ITransformCanSaveOnnx
+{
+    /// <summary>Returns true, or throws if the view cannot be converted.</summary>
+    /// <exception cref="NotSupportedException">
+    /// The images are not vectors of pixels, or come from a view that cannot be converted.
+    /// </exception>
+    public bool CanSaveOnnx(OnnxContext ctx)
+    {
+        OnnxConversion.Require(Columns);
+        if (!IsImageColumnConvertible(ctx))
+            throw OnnxConversion.Unconverted(Columns);
+        return true;
+    }
+
+    public void SaveAsOnnx(OnnxContext ctx) =>
+        Classifier.Read(network => OnnxConversion.Write(ctx, Columns, Classifier.Description, network));
+
+    public void Save(ModelSaveContext ctx) => transformer.Save(ctx);
+
+    /// <summary>
+    /// Whether each view that produces the image column can be converted. The converter stops at the last view that it cannot convert, and
+    /// silently uses columns of the chain's first view instead of later columns with the same names.
+    /// </summary>
+    private bool IsImageColumnConvertible(OnnxContext context)
+    {
+        var stopped = false;
+        for (var view = Source as IDataTransform; view is not null; view = view.Source as IDataTransform)
+        {
+            stopped |= view is not ITransformCanSaveOnnx known || !known.CanSaveOnnx(context);
+            if (stopped && view.Source.Schema.GetColumnOrNull(Columns.Feature.Name)?.Index != view.Schema[Columns.Feature.Name].Index)
+                return false;
+        }
+        return true;
+    }
+}
+
+/// <summary>
+/// Adds a trained network to the graph that Microsoft.ML.OnnxConverter builds from a chain of transformers: from the values of the image
+/// column to the scored columns.
 /// </summary>
 internal static class OnnxConversion
 {
-    // The converter writes 9 to 12. From 11 on, Clip takes its bounds as inputs and axes may be negative.
+    // The converter writes opsets 9 to 12. From opset 11, Clip takes its bounds as inputs, and axes may be negative.
     private const int LeastOpset = 11;
 
     private const string Transformer = "FloodedImageClassificationTransformer";
@@ -32,8 +77,8 @@ internal static class OnnxConversion
         [typeof(ulong)] = TensorProto.Types.DataType.Uint64,
     };
 
-    /// <summary>Throws unless the images are vectors of pixels: ONNX decodes and resizes none.</summary>
-    /// <exception cref="NotSupportedException">The message names what to do instead.</exception>
+    /// <summary>Throws unless the images are vectors of pixels: ONNX cannot decode or resize images.</summary>
+    /// <exception cref="NotSupportedException">The message says what to do instead.</exception>
     public static void Require(ScoringSchema schema)
     {
         var what = ImageColumn.KindOf(schema.Feature.Name, schema.Feature.Type) switch
@@ -46,16 +91,17 @@ internal static class OnnxConversion
             throw NotConvertible(schema, what);
     }
 
-    /// <summary>The error for an image column that the graph does not have.</summary>
-    public static NotSupportedException Unconverted(ScoringSchema schema) => NotConvertible(schema, "comes from a transformer that cannot be converted");
+    /// <summary>The error for an image column that is not in the graph.</summary>
+    public static NotSupportedException Unconverted(ScoringSchema schema) =>
+        NotConvertible(schema, "comes from a transformer that cannot be converted");
 
-    /// <summary>Adds the nodes and weights.</summary>
-    /// <param name="context">The graph; it has a variable for each column.</param>
-    /// <param name="schema">The columns.</param>
-    /// <param name="description">Of the model.</param>
-    /// <param name="network">Its running statistics are used, whatever its mode.</param>
+    /// <summary>Adds the nodes and weights to the graph.</summary>
+    /// <param name="context">The graph, which has a variable for each column.</param>
+    /// <param name="schema">The schemas of the columns.</param>
+    /// <param name="description">The description of the model.</param>
+    /// <param name="network">The network. Its running statistics are used, whatever its mode.</param>
     /// <exception cref="NotSupportedException">
-    /// The graph does not have the image column, or the network came from a factory or from TorchScript: nothing is known of its layers.
+    /// The image column is not in the graph, or the layers of the network are unknown because it came from a factory or from TorchScript.
     /// </exception>
     public static void Write(OnnxContext context, ScoringSchema schema, ModelDescription description, Network network)
     {
@@ -63,7 +109,7 @@ internal static class OnnxConversion
         if (!context.ContainsColumn(schema.Feature.Name))
             throw Unconverted(schema);
         var graph = Graph(description, network, ((KeyDataViewType)schema.PredictedLabel.Type).RawType);
-        // The image column's variable first: the scored columns may take its name.
+        // Look up the image column's variable first: a scored column may take its name.
         var variables = new Dictionary<string, string> { [Values] = context.GetVariableName(schema.Feature.Name) };
         foreach (var (name, column) in new[] { (Probabilities, schema.Score), (Key, schema.PredictedLabel) })
             variables[name] = context.AddIntermediateVariable(column.Type, column.Name);
@@ -81,10 +127,12 @@ internal static class OnnxConversion
         return graph;
     }
 
-    /// <param name="graph">What is added.</param>
-    /// <param name="context">What it is added to.</param>
-    /// <param name="variables">The names that some of the graph's values have there; the others are added.</param>
-    /// <param name="prefix">Of the others: the context takes variables for columns, and none must be taken for a column of the data.</param>
+    /// <param name="graph">The graph to add.</param>
+    /// <param name="context">The graph to add it to.</param>
+    /// <param name="variables">The variables of values that already have one; the method adds the others.</param>
+    /// <param name="prefix">
+    /// The prefix of the added variables. The context looks up columns by variable name, so no name may match a column of the data.
+    /// </param>
     private static void Add(GraphProto graph, OnnxContext context, Dictionary<string, string> variables, string prefix)
     {
         foreach (var weight in graph.Initializer)
@@ -95,7 +143,8 @@ internal static class OnnxConversion
             if (!variables.ContainsKey(output))
                 variables[output] = context.AddIntermediateVariable(null, $"{prefix}.{output}", skip: true);
             var added = context.CreateNode(
-                node.OpType, node.Input.Select(name => variables[name]), [variables[output]], context.GetNodeName($"{prefix}.{node.Name}"), domain: "");
+                node.OpType, node.Input.Select(name => variables[name]), [variables[output]],
+                context.GetNodeName($"{prefix}.{node.Name}"), domain: "");
             foreach (var attribute in node.Attribute)
                 Add(attribute, added);
         }
@@ -106,10 +155,14 @@ internal static class OnnxConversion
         if (tensor.DataType == TensorProto.Types.DataType.Int64)
         {
             var integers = MemoryMarshal.Cast<byte, long>(tensor.RawData.Span);
-            return tensor.Dims.Count == 0 ? context.AddInitializer(integers[0], name) : context.AddInitializer(integers.ToArray(), tensor.Dims, name);
+            return tensor.Dims.Count == 0
+                ? context.AddInitializer(integers[0], name)
+                : context.AddInitializer(integers.ToArray(), tensor.Dims, name);
         }
         var floats = MemoryMarshal.Cast<byte, float>(tensor.RawData.Span);
-        return tensor.Dims.Count == 0 ? context.AddInitializer(floats[0], name) : context.AddInitializer(floats.ToArray(), tensor.Dims, name);
+        return tensor.Dims.Count == 0
+            ? context.AddInitializer(floats[0], name)
+            : context.AddInitializer(floats.ToArray(), tensor.Dims, name);
     }
 
     private static void Add(AttributeProto attribute, OnnxNode node)
@@ -129,6 +182,6 @@ internal static class OnnxConversion
     }
 
     private static NotSupportedException NotConvertible(ScoringSchema schema, string why) => new(
-        $"ConvertToOnnx cannot convert the classifier: its column '{schema.Feature.Name}' {why}. Save the network alone, from pixels to probabilities, " +
-        $"with {Transformer}.SaveAsOnnx.");
+        $"ConvertToOnnx cannot convert the classifier: its column '{schema.Feature.Name}' {why}. "
+        + $"Use {Transformer}.SaveAsOnnx, which saves the network alone, from pixels to probabilities.");
 }

@@ -8,23 +8,26 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
 /// <summary>
-/// A trained network as an ONNX file: from float32 pixels [N, C, H, W], N free, to the probabilities [N, classes]. The normalization and
-/// the softmax are inside, batch norm is folded into the layers before it.
+/// Saves a trained network as an ONNX file: from float32 pixels [N, C, H, W], with any N, to the probabilities [N, classes]. The graph
+/// includes the normalization and the softmax; batch norm is folded into the preceding layers.
 /// </summary>
 internal static class OnnxModel
 {
-    // The first opset with LayerNormalization; every runtime since 2022 reads it.
+    // The first opset with LayerNormalization. All runtimes since 2022 can read it.
     private const long Opset = 17;
     private const long IrVersion = 8;
     private const string Batch = "N";
     private const string Input = "image";
     private const string Output = "probabilities";
 
-    /// <param name="stream">What is written to.</param>
-    /// <param name="network">Its running statistics are used, whatever its mode.</param>
-    /// <param name="description">Of the model.</param>
-    /// <param name="includeNormalization">Whether the input is pixels; else it is to be normalized already.</param>
-    /// <exception cref="NotSupportedException">The network came from a factory or from TorchScript: nothing is known of its layers.</exception>
+    /// <summary>Writes the file.</summary>
+    /// <param name="stream">The stream to write to.</param>
+    /// <param name="network">The network. Its running statistics are used, whatever its mode.</param>
+    /// <param name="description">The description of the model.</param>
+    /// <param name="includeNormalization">Whether the graph normalizes its input. If not, the input must be normalized.</param>
+    /// <exception cref="NotSupportedException">
+    /// The layers of the network are unknown, because it came from a factory or from TorchScript.
+    /// </exception>
     public static void Save(Stream stream, Network network, ModelDescription description, bool includeNormalization)
     {
         using var scope = NewDisposeScope();

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Persistence.Onnx;
 
-/// <summary>Writes down what a network does at inference, as nodes of an ONNX graph: an interpreter whose values are names.</summary>
-/// <param name="graph">What the nodes and weights are added to.</param>
+/// <summary>Writes the inference of a network as nodes of an ONNX graph: an interpreter whose values are names.</summary>
+/// <param name="graph">The graph to which nodes and weights are added.</param>
 /// <param name="opset">The version of the operators, at least 11.</param>
 internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<string>
 {
@@ -46,15 +46,15 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         if (opset >= FirstWithLayerNormalization)
             return Node("LayerNormalization",
                 [x, Weight(norm.weight), Weight(norm.bias!)], Attribute("axis", -1L), Attribute("epsilon", (float)norm.eps));
-        var centred = Node("Sub", [x, LastMean(x)]);
-        var variance = LastMean(Node("Mul", [centred, centred]));
-        var scaled = Node("Div", [centred, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
+        var centered = Node("Sub", [x, LastMean(x)]);
+        var variance = LastMean(Node("Mul", [centered, centered]));
+        var scaled = Node("Div", [centered, Node("Sqrt", [Node("Add", [variance, Number((float)norm.eps)])])]);
         return Node("Add", [Node("Mul", [scaled, Weight(norm.weight)]), Weight(norm.bias!)]);
     }
 
     public string Attention(Linear projection, Linear output, int heads, string x)
     {
-        // A size of 0 keeps the axis as it is.
+        // A size of 0 keeps the size of the axis.
         var width = output.in_features;
         var split = Node("Reshape", [Linear(projection, x), Integers([0, 0, 3, heads, width / heads])]);
         var query = Node("Gather", [split, Integer(0)], Attribute("axis", 2L));
@@ -72,7 +72,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         Function.LeakyRelu => Node("LeakyRelu", [x], Attribute("alpha", (float)activation.First)),
         Function.Clip => Node("Clip", [x, Number((float)activation.First), Number((float)activation.Second)]),
         Function.Sigmoid => Node("Sigmoid", [x]),
-        Function.HardSigmoid => Node("HardSigmoid", [x], Attribute("alpha", (float)activation.First), Attribute("beta", (float)activation.Second)),
+        Function.HardSigmoid => Node(
+            "HardSigmoid", [x], Attribute("alpha", (float)activation.First), Attribute("beta", (float)activation.Second)),
         Function.HardSwish => Node("Mul", [x, Activate(Activation.HardSigmoid, x)]),
         Function.Silu => Node("Mul", [x, Node("Sigmoid", [x])]),
         Function.Gelu => Gelu(x, Node("Erf", [Node("Mul", [x, Number((float)Math.Sqrt(0.5))])])),
@@ -111,7 +112,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     {
         var window = new[]
         {
-            Attribute("kernel_shape", pooling.Kernel), Attribute("strides", pooling.Stride), Attribute("pads", [.. pooling.Padding, .. pooling.Padding]),
+            Attribute("kernel_shape", pooling.Kernel), Attribute("strides", pooling.Stride),
+            Attribute("pads", [.. pooling.Padding, .. pooling.Padding]),
         };
         return pooling.Aggregation == Aggregation.Maximum
             ? Node("MaxPool", [x], [.. window, Attribute("dilations", pooling.Dilation)])
@@ -139,12 +141,13 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     {
         if (opset >= FirstWithSoftmaxOfOneAxis)
             return Node("Softmax", [x], Attribute("axis", axis));
-        // The older operator takes all axes from one on together.
+        // The older operator normalizes over all axes from the given one on together.
         var powers = Node("Exp", [Node("Sub", [x, Reduce(Aggregation.Maximum, [axis], keeps: true, x)])]);
         return Node("Div", [powers, Reduce(Aggregation.Sum, [axis], keeps: true, powers)]);
     }
 
-    public string Pad(long[] before, long[] after, double value, string x) => Node("Pad", [x, Integers([.. before, .. after]), Number((float)value)]);
+    public string Pad(long[] before, long[] after, double value, string x) =>
+        Node("Pad", [x, Integers([.. before, .. after]), Number((float)value)]);
 
     public string Reshape(long[] sizes, string x) => Node("Reshape", [x, Integers(sizes)]);
 
@@ -159,7 +162,7 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     public string Concat(long axis, string[] values) => Node("Concat", values, Attribute("axis", axis));
 
-    // Sizes of 1 broadcast to those of the value.
+    // A size of 1 broadcasts to the size of the value.
     public string Repeat(string x, string like)
     {
         var images = Node("Gather", [Node("Shape", [like]), Integers([0])], Attribute("axis", 0L));
@@ -172,36 +175,42 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     public string StochasticDepth(double probability, string x) => x;
 
-    /// <summary>Float32 images [N, C, H, W] of values in height x width x channels order, with one axis or three after the first.</summary>
+    /// <summary>
+    /// Converts values in the order height x width x channels, with one axis or three after the first, to float32 images [N, C, H, W].
+    /// </summary>
     public string Images(ImageShape shape, string x)
     {
-        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), Integers([-1, shape.Height, shape.Width, shape.Channels])]);
+        var sizes = Integers([-1, shape.Height, shape.Width, shape.Channels]);
+        var images = Node("Reshape", [Cast(x, TensorProto.Types.DataType.Float), sizes]);
         return Permute([0, 3, 1, 2], images);
     }
 
-    /// <summary>The most probable class of each sample, counted from 1 as ML.NET's keys are: [N, classes] to [N, 1].</summary>
+    /// <summary>The key of the most probable class of each sample, counted from 1 as in ML.NET: [N, classes] to [N, 1].</summary>
     public string Key(string probabilities, TensorProto.Types.DataType type, string name)
     {
         var index = Node("ArgMax", [probabilities], Attribute("axis", 1L), Attribute("keepdims", 1L));
         return Node("Cast", [Node("Add", [index, Integer(1)])], name, Attribute("to", (long)type));
     }
 
-    /// <summary>Images less a mean for each channel, times a scale for each channel.</summary>
+    /// <summary>Subtracts a mean for each channel from the images, and multiplies by a scale for each channel.</summary>
     public string Normalize(float[] mean, float[] scale, string x)
     {
         long[] shape = [1, mean.Length, 1, 1];
-        return Node("Mul", [Node("Sub", [x, Weight(tensor(mean).reshape(shape))]), Weight(tensor(scale).reshape(shape))]);
+        return Node("Mul", [Node("Sub", [x, Weight(tensor(mean, device: CPU).reshape(shape))]), Weight(tensor(scale, device: CPU).reshape(shape))]);
     }
 
-    /// <summary>Over the last axis, of the values divided by a temperature.</summary>
+    /// <summary>The softmax over the last axis, of the values divided by a temperature.</summary>
     public string Probabilities(string x, float temperature, string name) =>
         Node("Softmax", [temperature == 1 ? x : Node("Div", [x, Number(temperature)])], name, Attribute("axis", -1L));
 
-    private static AttributeProto Attribute(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+    private static AttributeProto Attribute(string name, long value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
 
-    private static AttributeProto Attribute(string name, float value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
+    private static AttributeProto Attribute(string name, float value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
 
-    private static AttributeProto Attribute(string name, long[] values) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } };
+    private static AttributeProto Attribute(string name, long[] values) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } };
 
     private string Gelu(string x, string shape) => Node("Mul", [Node("Mul", [x, Number(0.5f)]), Node("Add", [shape, Number(1)])]);
 
@@ -246,12 +255,14 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
         return name;
     }
 
-    private string Number(float value) => Constant($"number {value:R}", TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
+    private string Number(float value) =>
+        Constant($"number {value:R}", TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
 
-    private string Integer(long value) => Constant($"integer {value}", TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
+    private string Integer(long value) =>
+        Constant($"integer {value}", TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
 
-    private string Integers(long[] values) =>
-        Constant($"integers {string.Join(' ', values)}", TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+    private string Integers(long[] values) => Constant(
+        $"integers {string.Join(' ', values)}", TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
 
     private string Constant(string key, TensorProto.Types.DataType type, long[] shape, ReadOnlySpan<byte> bytes)
     {

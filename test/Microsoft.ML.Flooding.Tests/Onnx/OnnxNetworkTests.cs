@@ -39,7 +39,6 @@ public sealed class OnnxNetworkTests
     [TestMethod]
     [DataRow("light_resnet50")]
     [DataRow("light_squeezenet")]
-    [DataRow("light_vgg19")]
     public void Networks_of_the_zoo_give_what_ONNX_Runtime_gives(string name)
     {
         var file = LightGraph.Fill(Path.Combine(Fixtures.Onnx, name + ".onnx"));

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Runtime;
 using TorchSharp;
 
 namespace Microsoft.ML.Flooding;

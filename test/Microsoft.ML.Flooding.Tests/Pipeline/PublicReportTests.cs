@@ -31,7 +31,11 @@ public sealed class PublicReportTests : IDisposable
     public void The_culture_changes_neither_weights_nor_texts_nor_files(string culture)
     {
         var log = new List<string>();
-        _context.Log += (_, e) => log.Add(e.Message);
+        _context.Log += (_, e) =>
+        {
+            if (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning || e.RawMessage.StartsWith("Epoch ", StringComparison.Ordinal))
+                log.Add(e.RawMessage);
+        };
         var data = FashionMnistData.Train(_context, Count);
         Run("invariant", stopsAfter: 1);
         var expected = Run("invariant", stopsAfter: null);
@@ -179,36 +183,6 @@ public sealed class PublicReportTests : IDisposable
         }
     }
 
-    /// <summary>dotnet/machinelearning#5897, dotnet/machinelearning-modelbuilder#1666: a context and an engine for each prediction took all memory.</summary>
-    [TestMethod]
-    public void A_context_and_an_engine_for_each_prediction_leave_nothing_even_undisposed()
-    {
-        var data = FashionMnistData.Train(_context, Count);
-        var path = Path.Combine(_folder.FullName, "model.zip");
-        using (var model = ShortRun.Fit(_context, data))
-            _context.Model.Save(model, data.Schema, path);
-        var before = LiveTensors.Count();
-        for (var i = 0; i < 10; i++)
-            Predict();
-        var after = LiveTensors.Count();
-        for (var tries = 0; after > before && tries < 20; tries++)
-        {
-            Thread.Sleep(50);
-            after = LiveTensors.Count();
-        }
-        Console.WriteLine($"{before} {after}");
-        Assert.IsLessThanOrEqualTo(before, after);
-
-        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
-        void Predict()
-        {
-            var context = new MLContext();
-            var loaded = context.Model.Load(path, out _);
-            var engine = context.Model.CreatePredictionEngine<OnlyFeatures, Scored>(loaded);
-            engine.Predict(new OnlyFeatures());
-        }
-    }
-
     /// <summary>dotnet/TorchSharp#456, #1159: an application computes with TorchSharp itself, in scopes and modes of its own.</summary>
     [TestMethod]
     [DataRow("scope")]
@@ -260,9 +234,11 @@ public sealed class PublicReportTests : IDisposable
             CollectionAssert.AreEqual(expected, Scores(loaded, data));
             CollectionAssert.AreEqual(zip, SavedModel.Save(_context, loaded, data.Schema));
             loaded.SaveAsOnnx(Path.Combine(_folder.FullName, "model.onnx"));
-            using (var precise = loaded.WithScoringPrecision(Precision.Float32))
-                CollectionAssert.AreEqual(expected, Scores(precise, data));
-            foreach (var refused in new Action[] { () => ShortRun.Fit(_context, data), () => SavedModel.Load(zip), () => loaded.LossLandscape(data) })
+            foreach (var refused in new Action[]
+            {
+                () => ShortRun.Fit(_context, data), () => SavedModel.Load(zip), () => loaded.LossLandscape(data),
+                () => loaded.WithScoringPrecision(Precision.BFloat16),
+            })
             {
                 var error = Assert.Throws<Exception>(refused).GetBaseException();
                 Assert.IsInstanceOfType<InvalidOperationException>(error);

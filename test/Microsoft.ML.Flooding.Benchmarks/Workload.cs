@@ -67,7 +67,8 @@ internal sealed class Workload : IDisposable
         optim.Optimizer optimizer = Own(_optimizer switch
         {
             Optimizer.Sgd => optim.SGD(parameters, Options().EffectiveLearningRate, momentum: 0.9, weight_decay: 5e-4),
-            _ => (optim.Optimizer)optim.Adam(parameters, Options().EffectiveLearningRate),
+            Optimizer.Adam => (optim.Optimizer)optim.Adam(parameters, Options().EffectiveLearningRate),
+            var other => throw new InvalidOperationException($"Write the step of {other} by hand here to compare it with the library's."),
         });
         var (images, labels) = ReadyTensors(channelsLast: false);
         return new Contender(() =>

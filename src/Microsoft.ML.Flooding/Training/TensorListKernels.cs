@@ -10,7 +10,7 @@ namespace Microsoft.ML.Flooding.Training;
 internal static class TensorListKernels
 {
     // TorchScript's own parser takes less than Python's: an empty list is a slice, dtype 6 is float32, and the last line must end. It
-    // aborts the process on source that it cannot compile, so the source is a constant.
+    // aborts the process, without an exception, on source that it cannot compile, so the source is a constant.
     // Gradients of channels_last weights can have another layout, and the fused kernels read raw memory: hence `aligned`.
     private const string Source = """
         def aligned(params: List[Tensor], grads: List[Tensor]) -> List[Tensor]:

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using TorchSharp;
@@ -27,6 +28,15 @@ public class ArchitectureTests
     {
         Assert.AreEqual(name, Architecture.Parse(name).Name);
         Assert.AreEqual(Architecture.Parse(name), Architecture.Parse(name));
+    }
+
+    [TestMethod]
+    public void Every_public_architecture_is_in_the_list_of_families()
+    {
+        var properties = typeof(Architecture).GetProperties(BindingFlags.Public | BindingFlags.Static);
+        CollectionAssert.AreEquivalent(
+            properties.Select(property => (Architecture)property.GetValue(null)!).ToList(), Architecture.All.ToList(),
+            "An architecture that Family.All lacks cannot be loaded from a model file: add its family there.");
     }
 
     [TestMethod]

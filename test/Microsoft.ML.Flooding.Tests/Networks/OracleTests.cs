@@ -4,16 +4,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Networks;
 
+/// <summary>
+/// Compares networks with torchvision's. A file is named network-ARCHITECTURE; Fixtures/oracle/README.md describes what it holds.
+/// </summary>
 [TestClass]
 public class OracleTests
 {
     private const string Prefix = "network-";
 
-    private static string Folder =>
-        Environment.GetEnvironmentVariable("FLOODING_ORACLE") ?? Path.Combine(AppContext.BaseDirectory, "Fixtures", "oracle");
-
     public static IEnumerable<string> Files =>
-        Directory.EnumerateFiles(Folder, $"{Prefix}*.safetensors").Order().Select(path => Path.GetFileName(path));
+        Directory.EnumerateFiles(Fixtures.Oracle, $"{Prefix}*.safetensors").Order().Select(path => Path.GetFileName(path));
 
     [TestMethod]
     [DynamicData(nameof(Files))]
@@ -21,7 +21,7 @@ public class OracleTests
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var oracle = SafetensorsFile.Open(Path.Combine(Folder, file));
+        using var oracle = SafetensorsFile.Open(Path.Combine(Fixtures.Oracle, file));
         var state = oracle.LoadAll();
         state.Remove("input", out var input);
         state.Remove("logits", out var logits);
@@ -38,7 +38,7 @@ public class OracleTests
     [DynamicData(nameof(Files))]
     public void Parameters_are_those_of_torchvision(string file)
     {
-        using var oracle = SafetensorsFile.Open(Path.Combine(Folder, file));
+        using var oracle = SafetensorsFile.Open(Path.Combine(Fixtures.Oracle, file));
         using var network = Create(file, oracle.Entries.First(entry => entry.Name == "input").Shape.AsSpan(), 10);
         CollectionAssert.AreEquivalent(
             oracle.Entries.Select(entry => entry.Name).Except(["input", "logits"]).ToList(),

@@ -7,7 +7,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Training;
 
-/// <summary>Our steps beside PyTorch's own in float64: the files say objective, optimizer, batches and every loss.</summary>
+/// <summary>
+/// Compares each step with PyTorch's, computed in float64. A file is named trajectory-OBJECTIVE-OPTIMIZER; Fixtures/oracle/README.md
+/// describes what it holds.
+/// </summary>
 [TestClass]
 public sealed class TrajectoryTests
 {
@@ -58,7 +61,7 @@ public sealed class TrajectoryTests
             "softad" => new SoftAscentDescent(Number("theta"), Number("sigma")),
             "adaptive" => new AdaFlood(tensors["sample_levels"].to(ScalarType.Float32)),
             "classwise" => new ClassWise(tensors["class_levels"].to(ScalarType.Float32)),
-            var other => throw new InvalidOperationException($"The oracle has an objective '{other}' that is not known here."),
+            var other => throw new InvalidOperationException($"'{name}' names an objective '{other}'. Add it to {nameof(ObjectiveOf)}."),
         };
     }
 
@@ -68,7 +71,13 @@ public sealed class TrajectoryTests
         double Number(string property) => settings.TryGetProperty(property, out var value) ? value.GetDouble() : 0;
         return new TrainingOptions
         {
-            Optimizer = name.Split('-')[^1] switch { "adam" => Optimizer.Adam, "adamw" => Optimizer.AdamW, _ => Optimizer.Sgd },
+            Optimizer = name.Split('-')[^1] switch
+            {
+                "sgd" or "nesterov" => Optimizer.Sgd,
+                "adam" => Optimizer.Adam,
+                "adamw" => Optimizer.AdamW,
+                var other => throw new InvalidOperationException($"'{name}' names an optimizer '{other}'. Add it to {nameof(OptionsOf)}."),
+            },
             LearningRate = Number("lr"),
             Momentum = Number("momentum"),
             Nesterov = settings.TryGetProperty("nesterov", out var nesterov) && nesterov.GetBoolean(),

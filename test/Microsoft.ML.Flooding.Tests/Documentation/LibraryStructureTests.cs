@@ -4,7 +4,7 @@ namespace Microsoft.ML.Flooding.Tests.Documentation;
 
 /// <summary>Compares the chart of docs/architecture.md with the source.</summary>
 [TestClass]
-public sealed partial class ArchitectureTests
+public sealed partial class LibraryStructureTests
 {
     [TestMethod]
     public void No_arrow_runs_back_up_and_the_chart_shows_them_as_they_are()

@@ -28,7 +28,7 @@ internal abstract class FusedOptimizer : IDisposable
             Optimizer.Sgd => new Sgd(parameters, weightDecay, options.Momentum, options.Nesterov),
             Optimizer.Adam => new Adam(parameters, weightDecay, decoupled: false),
             Optimizer.AdamW => new Adam(parameters, weightDecay, decoupled: true),
-            var other => throw new InvalidOperationException($"The optimizer {other} has no fused step. Add it to {nameof(FusedOptimizer)}."),
+            var other => throw new InvalidOperationException($"The optimizer {other} has no step. Add it to {nameof(FusedOptimizer)}."),
         };
 
     /// <summary>Updates the parameters. The gradients are in the order of the parameters.</summary>

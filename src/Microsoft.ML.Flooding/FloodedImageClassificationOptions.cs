@@ -4,7 +4,9 @@ namespace Microsoft.ML.Flooding;
 
 public sealed partial class FloodedImageClassificationTrainer
 {
-    /// <summary>The options of <see cref="FloodedImageClassificationTrainer"/>: the columns, the data to validate on, and how to train.</summary>
+    /// <summary>
+    /// The options of <see cref="FloodedImageClassificationTrainer"/>: the columns, the data to validate on, and how to train.
+    /// </summary>
     public sealed class Options : TrainingOptions
     {
         /// <summary>The label column, a key. Default: Label.</summary>
@@ -23,9 +25,9 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </para>
         /// <para>
         /// An encoded file is turned upright by its EXIF orientation, and its alpha is dropped. MLImage has neither the orientation nor,
-        /// where alpha is 0, the colour; the colours under other alphas are rounded. The orientation is read again from the file that
-        /// MLImage.Tag names, as LoadImages sets it, as long as the image has the file's size. An image from MLImage.CreateFromFile or of
-        /// another size is taken as it lies.
+        /// where alpha is 0, the color; colors under other alphas are rounded. The orientation is read again from the file that MLImage.Tag
+        /// names (LoadImages sets it) if the image has the size of the file. An image from MLImage.CreateFromFile, or of another size, is
+        /// not turned.
         /// </para>
         /// </remarks>
         public string FeatureColumnName { get; set; } = "Features";
@@ -68,17 +70,20 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         public string? SamplingKeyColumnName { get; set; }
 
-        /// <summary>The column that the probabilities are written to. Default: Score.</summary>
+        /// <summary>The output column for the probabilities. Default: Score.</summary>
         public string ScoreColumnName { get; set; } = "Score";
 
-        /// <summary>The column that the most probable class is written to. Default: PredictedLabel.</summary>
+        /// <summary>The output column for the most probable class. Default: PredictedLabel.</summary>
         public string PredictedLabelColumnName { get; set; } = "PredictedLabel";
 
-        /// <summary>Data to validate on after each epoch, transformed as the training data is. Default (null): see <see cref="ValidationSetFraction"/>.</summary>
+        /// <summary>
+        /// Data to validate on after each epoch, transformed in the same way as the training data. Default (null): see
+        /// <see cref="ValidationSetFraction"/>.
+        /// </summary>
         public IDataView? ValidationSet { get; set; }
 
         /// <summary>
-        /// The share of the training data that is set aside to validate on when there is no <see cref="ValidationSet"/>, in (0, 1); null: none.
+        /// The share of the training data to set aside for validation if there is no <see cref="ValidationSet"/>, in (0, 1); null: none.
         /// Default: 0.1.
         /// </summary>
         /// <remarks>
@@ -97,31 +102,32 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         public int? ImageWidth { get; set; }
 
-        /// <summary>Height in pixels that images are brought to, from 1 to 65,535; set with <see cref="ImageWidth"/>.</summary>
+        /// <summary>Height in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageWidth"/>.</summary>
         public int? ImageHeight { get; set; }
 
         /// <summary>
-        /// Levels to choose <see cref="TrainingOptions.FloodLevel"/> from: a run is trained at each, and the one that the validation set prefers is the model.
-        /// <see cref="TrainingOptions.MetricsCallback"/> is called for the epochs of every run. Default (null): no search.
+        /// The levels to search for the best <see cref="TrainingOptions.FloodLevel"/>. One run is trained at each level, and the run with
+        /// the best validation metric becomes the model. <see cref="TrainingOptions.MetricsCallback"/> is called for the epochs of every
+        /// run. Default (null): no search.
         /// </summary>
         public FloodLevels? FloodLevels { get; set; }
 
         /// <summary>
-        /// Whether one temperature, by which the logits are divided before they become probabilities, is fitted to the validation set once the network
-        /// is trained (Guo et al., 2017). It changes no prediction, and gives back the log-loss of networks that are under-confident by design, as
-        /// those of <see cref="FloodingObjective.IndividualFlood"/>. Needs a validation set, and one whose labels are right: wrong ones make the probabilities
-        /// too modest. One prediction in N + 2 of N validation images is taken to be wrong at least, so a set that is classified without
-        /// an error gives a temperature as well; a warning tells of it. The temperature stays 1, with a warning, where the network is no
-        /// better than chance. Default: false.
+        /// Whether to fit a temperature to the validation set after training (Guo et al., 2017). The logits are divided by it before they
+        /// become probabilities. It changes no predicted class, and it lowers the log-loss of networks that are underconfident by design,
+        /// such as those of <see cref="FloodingObjective.IndividualFlood"/>. It needs a validation set with correct labels: wrong labels
+        /// make the probabilities too low. At least one in N + 2 of N validation images is assumed to be misclassified, so a set without
+        /// errors gives a finite temperature; a warning says so. If the network is no better than chance, the temperature stays 1, with a
+        /// warning. Default: false.
         /// </summary>
         public bool FitTemperature { get; set; }
 
-        /// <summary>A folder for TensorBoard event files; a search writes a folder a level in it. Default (null): none.</summary>
+        /// <summary>A folder for TensorBoard event files. A search writes a subfolder for each level. Default (null): none.</summary>
         public string? TensorBoardDirectory { get; set; }
 
         /// <summary>
-        /// Bytes of memory that the decoded images of one set may take, at least 1; a larger set is kept in a temporary file (see
-        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free when the set is read; 1 GiB where
+        /// The memory in bytes that the decoded images of one set may take, at least 1. A larger set is kept in a temporary file (see
+        /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free when the set is read, or 1 GiB if
         /// <see cref="CacheOnDisk"/> is false.
         /// </summary>
         public long? MaxCacheBytes { get; set; }
@@ -129,27 +135,30 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// Whether a set larger than <see cref="MaxCacheBytes"/> may be kept in a temporary file. If not, every epoch decodes its images
         /// again and shuffles them only within blocks: these follow the order of the data, and each takes half of
-        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training; if it is not, a warning says so. The order depends on the data,
-        /// the seed, this option and <see cref="MaxCacheBytes"/>, never on the free memory of the machine. Default: true.
+        /// <see cref="MaxCacheBytes"/>. Shuffle data that is sorted by class before training; if it is not, a warning says so. The order
+        /// depends on the data, the seed, this option and <see cref="MaxCacheBytes"/>, never on the free memory of the machine. Default:
+        /// true.
         /// </summary>
         public bool CacheOnDisk { get; set; } = true;
 
         /// <summary>
-        /// What happens with an image that cannot be read: in training an error, or a row left out, logged and listed in
-        /// <see cref="TrainingHistory.SkippedImages"/>; in scoring an error, or NaN scores and a missing predicted label. The choice is
-        /// saved with the model. Default: <see cref="OnInvalidImage.Throw"/>.
+        /// What to do with an image that cannot be read. <see cref="OnInvalidImage.Throw"/> throws an error. With
+        /// <see cref="OnInvalidImage.Skip"/>, training leaves the row out, logs it and lists it in
+        /// <see cref="TrainingHistory.SkippedImages"/>; scoring gives NaN scores and a missing predicted label. Saved with the model.
+        /// Default: <see cref="OnInvalidImage.Throw"/>.
         /// </summary>
         public OnInvalidImage OnInvalidImage { get; set; }
 
         /// <summary>
-        /// Encoded images of more pixels are invalid; they are refused by their header, before any memory is taken for them. Saved with the
-        /// model. Default: 100,000,000.
+        /// The largest number of pixels of an encoded image. Larger images are invalid; they are refused by their header, before memory is
+        /// allocated for them. Saved with the model. Default: 100,000,000.
         /// </summary>
         public long MaxPixels { get; set; } = ImageColumn.DefaultMaxPixels;
 
         /// <summary>
-        /// The number format that the trained network scores in. Saved with the model; see
-        /// <see cref="FloodedImageClassificationTransformer.WithScoringPrecision"/> to change it there. Default: <see cref="Precision.Float32"/>.
+        /// The number format for scoring. Saved with the model; to change it for a trained model, use
+        /// <see cref="FloodedImageClassificationTransformer.WithScoringPrecision"/>. Default:
+        /// <see cref="Precision.Float32"/>.
         /// </summary>
         public Precision ScoringPrecision { get; set; } = Precision.Float32;
 
@@ -162,8 +171,8 @@ public sealed partial class FloodedImageClassificationTrainer
             Require(FloodLevels is null or { Metric: not null }, "FloodLevels.Metric", null, "a metric, not null");
             if (FloodLevels?.Metric is { Function: not null } metric && base.OwnMetric is { } other && metric != other)
                 throw new ArgumentException(
-                    $"EarlyStopping.Metric is '{other}' and FloodLevels.Metric is '{metric}': a run computes one metric of your own. Use the same "
-                    + "object for both, or LogLoss or Accuracy for one of them.", nameof(FloodLevels));
+                    $"EarlyStopping.Metric is '{other}' and FloodLevels.Metric is '{metric}': a run computes one metric of your own. Use "
+                    + "the same object for both, or LogLoss or Accuracy for one of them.", nameof(FloodLevels));
             ArgumentException.ThrowIfNullOrWhiteSpace(LabelColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(FeatureColumnName);
             ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
@@ -174,8 +183,11 @@ public sealed partial class FloodedImageClassificationTrainer
             if (SamplingKeyColumnName is not null)
                 ArgumentException.ThrowIfNullOrWhiteSpace(SamplingKeyColumnName);
             if (ScoreColumnName == PredictedLabelColumnName)
-                throw new ArgumentException($"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'.");
-            Require(ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
+                throw new ArgumentException(
+                    $"{nameof(ScoreColumnName)} and {nameof(PredictedLabelColumnName)} are both '{ScoreColumnName}'. "
+                    + "Give them different names.");
+            Require(
+                ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
             Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
             var sides = $"at least 1 and at most {ImageShape.LongestSide}";
             Require(ImageWidth is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageWidth), ImageWidth, sides);

@@ -4,43 +4,49 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>Flooded image classification where ML.NET users look for it.</summary>
+/// <summary>Extension methods that create a <see cref="FloodedImageClassificationTrainer"/>.</summary>
 public static class FloodingCatalog
 {
-    /// <summary>Trains an image classifier on |J - b| + b in place of the loss J, so that it does not overfit (Ishida et al., ICML 2020).</summary>
+    /// <summary>
+    /// Creates a trainer of image classifiers that minimizes |J - b| + b instead of the loss J (Ishida et al., ICML 2020).
+    /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="b">The flood level, finite and at least 0; 0 is plain training. Default: 0.03, as <see cref="TrainingOptions.FloodLevel"/>.</param>
+    /// <param name="b">
+    /// The flood level, finite and at least 0; 0 is plain training. Default: 0.03, as <see cref="TrainingOptions.FloodLevel"/>.
+    /// </param>
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
-    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or
+    /// Vector&lt;Byte&gt; of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
     /// </param>
     /// <param name="scoreColumnName">The column to write the probabilities to.</param>
     /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
-    /// <param name="validationSet">Data to validate on after each epoch; when null, a tenth of the training data is set aside.</param>
+    /// <param name="validationSet">Data to validate on after each epoch. If null, a tenth of the training data is set aside.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="b"/> is negative or not finite.</exception>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
         this TransformsCatalog catalog, float b = TrainingOptions.DefaultFloodLevel, string labelColumnName = "Label",
-        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
+        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
+        IDataView? validationSet = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
+        return Create(
+            HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
     }
 
     /// <summary>
-    /// Trains an image classifier at each of several flood levels and keeps the one that the validation set prefers. What the runs have in common
-    /// is trained once.
+    /// Creates a trainer of image classifiers that trains at several flood levels and keeps the model with the best validation metric.
+    /// What the runs have in common is trained once.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="levels">The levels to choose from; plain training, b = 0, is always among them.</param>
     /// <param name="labelColumnName">The label column, a key.</param>
     /// <param name="featureColumnName">
-    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or Vector&lt;Byte&gt;
-    /// of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or
+    /// Vector&lt;Byte&gt; of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
     /// </param>
     /// <param name="scoreColumnName">The column to write the probabilities to.</param>
     /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
-    /// <param name="validationSet">Data to choose by; when null, a tenth of the training data is set aside.</param>
+    /// <param name="validationSet">Data to choose the level by. If null, a tenth of the training data is set aside.</param>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
         this TransformsCatalog catalog, FloodLevels levels, string labelColumnName = "Label",
         string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
@@ -48,10 +54,12 @@ public static class FloodingCatalog
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(levels);
-        return Create(HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet, levels);
+        return Create(
+            HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet,
+            levels);
     }
 
-    /// <summary>Trains an image classifier with every option at hand.</summary>
+    /// <summary>Creates a trainer of image classifiers from options.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="options">The options; a copy is taken.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
@@ -69,7 +77,8 @@ public static class FloodingCatalog
         string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return Create(HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
+        return Create(
+            HostSettings.Of(catalog), b, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet);
     }
 
     /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, FloodLevels, string, string, string, string, IDataView)"/>
@@ -80,7 +89,9 @@ public static class FloodingCatalog
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(levels);
-        return Create(HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet, levels);
+        return Create(
+            HostSettings.Of(catalog), 0, labelColumnName, featureColumnName, scoreColumnName, predictedLabelColumnName, validationSet,
+            levels);
     }
 
     /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, FloodedImageClassificationTrainer.Options)"/>

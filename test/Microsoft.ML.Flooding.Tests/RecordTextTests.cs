@@ -38,7 +38,7 @@ public sealed class RecordTextTests
             FloodingObjective.FromFunction("mean", losses => losses.mean(), flooded: true),
             LearningRateSchedule.FromFunction("linear", progress => progress), OnnxInput.ImageNet,
             new SkippedImage(3, new Dictionary<string, string> { ["Path"] = "a.jpg" }, "it is empty"),
-            ClassWeights.None, ClassWeights.Balanced, PretrainedModels.ResNet18,
+            ClassWeights.None, ClassWeights.Balanced, PretrainedModels.ResNet18, new DownloadProgress(1, 2),
         ];
         foreach (var example in examples)
         {

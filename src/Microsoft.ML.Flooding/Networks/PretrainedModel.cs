@@ -184,4 +184,8 @@ public static class PretrainedModels
 /// <summary>The progress of a download.</summary>
 /// <param name="Received">The bytes on disk, including those of earlier attempts.</param>
 /// <param name="Total">The bytes of the whole file.</param>
-public readonly record struct DownloadProgress(long Received, long Total);
+public readonly record struct DownloadProgress(long Received, long Total)
+{
+    /// <summary>The bytes received and the total, as one line.</summary>
+    public override string ToString() => FormattableString.Invariant($"{Received:N0} of {Total:N0} bytes");
+}

@@ -3,9 +3,9 @@ using System.Globalization;
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
-/// The flood levels b to choose from on the validation set. Plain training, b = 0, is always among them. In a search
-/// <see cref="TrainingOptions.WeightAveraging"/> left null means <see cref="WeightAveraging.Exponential"/> at every level, 0 included, so that levels are
-/// compared on equal terms.
+/// The flood levels b of a search, and how the validation set chooses among them. Plain training, b = 0, is always included. If
+/// <see cref="TrainingOptions.WeightAveraging"/> is null, a search uses <see cref="WeightAveraging.Exponential"/> at every level,
+/// including 0, so that all levels are compared on equal terms.
 /// </summary>
 public sealed record FloodLevels
 {
@@ -14,32 +14,34 @@ public sealed record FloodLevels
 
     private FloodLevels(IReadOnlyList<float>? values) => Values = values;
 
-    /// <summary>The levels in ascending order, 0 first; null where they are found from the plain run.</summary>
+    /// <summary>The levels in ascending order, 0 first; null if they are derived from the plain run.</summary>
     public IReadOnlyList<float>? Values { get; }
 
-    /// <summary>What is compared; of equal trials the one with the smaller level wins. Default: <see cref="ValidationMetric.LogLoss"/>.</summary>
+    /// <summary>
+    /// The metric that is compared. If two trials are equal, the smaller level wins. Default: <see cref="ValidationMetric.LogLoss"/>.
+    /// </summary>
     public ValidationMetric Metric { get; init; } = ValidationMetric.LogLoss;
 
     /// <summary>
-    /// Whether a run is stopped once half of its epochs are over and its best figure so far is worse than the median of the other runs' best at that epoch
-    /// (the median rule of Golovin et al., 2017). Default: false, every run is trained to its end.
+    /// Whether to stop a run after half of its epochs if its best metric so far is worse than the median of the other runs' best at that
+    /// epoch (the median rule of Golovin et al., 2017). Default: false, every run is trained to its end.
     /// </summary>
     public bool Pruning { get; init; }
 
     /// <summary>
-    /// Levels that suit the task, from a plain run: the training loss that it had when its validation loss was lowest, and fractions of that, 1/2
-    /// to 1/16. Clean labels give levels of some hundredths, noisy ones far larger. Costs the plain run a second time where runs share it.
+    /// Levels derived from a plain run: its training loss in the epoch with the lowest validation loss, and 1/2 to 1/16 of that. Clean
+    /// labels give levels of a few hundredths, noisy labels much higher ones. If runs share the plain run, it is trained a second time.
     /// </summary>
     public static FloodLevels Adaptive { get; } = new((IReadOnlyList<float>?)null);
 
     /// <summary>The given levels, and 0.</summary>
-    /// <param name="levels">Finite and at least 0; repetitions are dropped.</param>
-    /// <exception cref="ArgumentException">There are none, or one is negative or not finite.</exception>
+    /// <param name="levels">Finite and at least 0; duplicates are removed.</param>
+    /// <exception cref="ArgumentException">There are no levels, or one is negative or not finite.</exception>
     public static FloodLevels Create(params IReadOnlyList<float> levels)
     {
         ArgumentNullException.ThrowIfNull(levels);
         if (levels.Count == 0 || levels.Any(l => !float.IsFinite(l) || l < 0))
-            throw new ArgumentException("Flood levels are finite and at least 0, and there must be one.", nameof(levels));
+            throw new ArgumentException("There must be at least one flood level, and each must be finite and at least 0.", nameof(levels));
         return new FloodLevels([.. levels.Append(0).Distinct().Order()]);
     }
 
@@ -57,11 +59,13 @@ public sealed record FloodLevels
         var (from, to, by) = (AsWritten(first), AsWritten(last), AsWritten(step));
         var count = by > 0 ? Math.Floor((to - from) / by + RoundingTolerance) : double.PositiveInfinity;
         if (count >= MostLevels || !double.IsFinite(by))
-            throw new ArgumentOutOfRangeException(nameof(step), step, "The step must be finite and greater than 0 and give at most 1,000 levels.");
+            throw new ArgumentOutOfRangeException(
+                nameof(step), step, "The step must be finite and greater than 0 and give at most 1,000 levels.");
         return Create([.. Enumerable.Range(0, (int)count + 1).Select(i => (float)(from + i * by))]);
 
         // 0 to 0.1 by 0.01 has eleven levels, and the third is 0.02 rather than 0.01999.
-        static double AsWritten(float value) => double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        static double AsWritten(float value) =>
+            double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
     }
 
     /// <summary>The levels and how one is chosen.</summary>

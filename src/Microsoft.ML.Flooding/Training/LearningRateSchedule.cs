@@ -8,14 +8,17 @@ public abstract record LearningRateSchedule
     private protected LearningRateSchedule() { }
 
     /// <summary>
-    /// Epochs over which the rate rises linearly from zero before the schedule proper begins; may be a fraction, finite and at least 0. Default: 0.
+    /// Epochs over which the rate rises linearly from zero before the schedule proper begins; may be a fraction, finite and at least 0.
+    /// Default: 0.
     /// </summary>
     public double WarmUpEpochs { get; init; }
 
     /// <summary>The same rate throughout.</summary>
     public static LearningRateSchedule Constant { get; } = new ConstantSchedule();
 
-    /// <summary>Half a cosine from the full rate to zero at the end of the last epoch (Loshchilov and Hutter, 2017, without restarts).</summary>
+    /// <summary>
+    /// Half a cosine from the full rate to zero at the end of the last epoch (Loshchilov and Hutter, 2017, without restarts).
+    /// </summary>
     public static LearningRateSchedule Cosine { get; } = new CosineSchedule();
 
     /// <summary>The flooding paper's own for image benchmarks: a tenth from half of the epochs on, a hundredth from 80 % on.</summary>
@@ -41,8 +44,8 @@ public abstract record LearningRateSchedule
     /// function.
     /// </param>
     /// <param name="factor">
-    /// From the progress of the run after the warm-up, in [0, 1), to the factor of <see cref="TrainingOptions.LearningRate"/>, finite and at
-    /// least 0. It is called before every step. An exception that it throws ends the training and reaches the caller of Fit.
+    /// From the progress of the run after the warm-up, in [0, 1), to the factor of <see cref="TrainingOptions.LearningRate"/>, finite and
+    /// at least 0. It is called before every step. An exception that it throws ends the training and reaches the caller of Fit.
     /// </param>
     /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>
     public static LearningRateSchedule FromFunction(string name, Func<double, double> factor)

@@ -9,8 +9,8 @@ namespace Microsoft.ML.Flooding;
 public readonly record struct EpochRange(int First, int Last);
 
 /// <summary>
-/// The stages of overfitting that Ishida et al. (ICML 2020, figure 1) tell apart, found in the losses of a run. Noise is measured on the curves
-/// themselves: a rise counts when it stands out from it.
+/// The stages of overfitting that Ishida et al. (ICML 2020, figure 1) distinguish, found in the losses of a run. The noise is measured on
+/// the curves themselves; a rise counts only if it exceeds the noise.
 /// </summary>
 public sealed record OverfittingStages
 {
@@ -30,7 +30,8 @@ public sealed record OverfittingStages
     public EpochRange? ValidationLossRises { get; private init; }
 
     /// <summary>
-    /// Stage [C] of the paper: the training loss is near zero (below 0.02) and stays there, which ends stage [B]; null if that did not happen.
+    /// Stage [C] of the paper: the training loss is near zero (below 0.02) and stays there, which ends stage [B]; null if that did not
+    /// happen.
     /// </summary>
     public EpochRange? TrainingLossNearZero { get; private init; }
 
@@ -47,7 +48,10 @@ public sealed record OverfittingStages
     {
         var count = epochs.Count;
         if (count < FewestEpochs)
-            return new OverfittingStages { Advice = $"{count} epochs are too few to tell stages of overfitting: train for at least {FewestEpochs}." };
+            return new OverfittingStages
+            {
+                Advice = $"{count} epochs are too few to tell stages of overfitting: train for at least {FewestEpochs}.",
+            };
 
         var training = Curve.Of(epochs.Select(e => (double?)e.TrainingLoss))!;
         var validation = Curve.Of(epochs.Select(e => e.ValidationLoss));
@@ -74,8 +78,8 @@ public sealed record OverfittingStages
     private static EpochRange? Range(int first, int end) => first < end ? new EpochRange(first + 1, end) : null;
 
     /// <summary>
-    /// The loss that training had where validation was best, since less did harm, to one digit; 0.05 where validation does not say, the middle of
-    /// the range that the paper tries on clean labels.
+    /// The training loss in the epoch with the best validation loss, rounded to one digit; a lower training loss did harm. Without
+    /// validation 0.05, the middle of the range that the paper tries on clean labels.
     /// </summary>
     private static double LevelToTry(Curve training, int? lowest)
     {
@@ -93,12 +97,21 @@ public sealed record OverfittingStages
         var despite = floodLevel > 0 ? string.Create(CultureInfo.InvariantCulture, $" in spite of the flood at {floodLevel}") : "";
         return (a, b, c) switch
         {
-            (_, { } rise, { } dry) => $"Stage C from epoch {dry.First}{despite}: the training loss is near zero and the validation loss rose from epoch {rise.First} on; {attempt}.",
+            (_, { } rise, { } dry) =>
+                $"Stage C from epoch {dry.First}{despite}: the training loss is near zero and the validation loss rose from epoch "
+                + $"{rise.First} on; {attempt}.",
             (_, { } rise, null) => $"Stage B from epoch {rise.First}{despite}: the validation loss rises; {attempt}, or stop early.",
-            (_, null, { } dry) when !validated => $"Stage C from epoch {dry.First}{despite}: the training loss is near zero; {attempt}, with a validation set to tell whether it helps.",
-            (_, null, { } dry) => $"Stage C from epoch {dry.First}{despite}: the training loss is near zero while the validation loss does not rise; {attempt} if accuracy matters.",
-            (null, null, null) when !validated => "The training loss is not near zero; without a validation set no more can be told: set ValidationSet or ValidationSetFraction.",
-            ({ } growing, null, null) => $"Stage A from epoch {growing.First}: the gap grows but the validation loss does not rise; nothing has to be done.",
+            (_, null, { } dry) when !validated =>
+                $"Stage C from epoch {dry.First}{despite}: the training loss is near zero; {attempt}, with a validation set to tell "
+                + "whether it helps.",
+            (_, null, { } dry) =>
+                $"Stage C from epoch {dry.First}{despite}: the training loss is near zero while the validation loss does not rise; "
+                + $"{attempt} if accuracy matters.",
+            (null, null, null) when !validated =>
+                "The training loss is not near zero; without a validation set no more can be told: set ValidationSet or "
+                + "ValidationSetFraction.",
+            ({ } growing, null, null) =>
+                $"Stage A from epoch {growing.First}: the gap grows but the validation loss does not rise; nothing has to be done.",
             (null, null, null) => "No stage of overfitting: more epochs or a larger network may still gain.",
         };
     }

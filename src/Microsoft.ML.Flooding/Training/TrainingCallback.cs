@@ -1,19 +1,19 @@
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
-/// Follows the training: override the methods that you need and add an instance to <see cref="TrainingOptions.Callbacks"/>. To end the training
-/// and keep the model, cancel the source of <see cref="TrainingOptions.StopToken"/>.
+/// Follows the training: override the methods that you need and add an instance to <see cref="TrainingOptions.Callbacks"/>. To end the
+/// training and keep the model, cancel the source of <see cref="TrainingOptions.StopToken"/>.
 /// </summary>
 /// <remarks>
 /// <para>
 /// The methods are called on the thread that trains, which waits for them. An exception ends the training and reaches the caller of Fit;
-/// checkpoints that were saved remain. Methods run without gradients. Tensors that a method creates are disposed of when it returns, unless it
-/// detaches them with <c>DetachFromDisposeScope</c>.
+/// checkpoints that were saved remain. Methods run without gradients. Tensors that a method creates are disposed of when it returns,
+/// unless it detaches them with <c>DetachFromDisposeScope</c>.
 /// </para>
 /// <para>
-/// A search over <see cref="FloodLevels"/> calls the methods for the run of each level, and the runs overlap: a level starts in the middle
-/// of the plain run, from an epoch of that run. Tell them apart by their <see cref="TrainingContext"/>, which each run has one of. The auxiliary
-/// networks of <see cref="FloodingObjective.AdaFlood"/> are trained without callbacks.
+/// A search over <see cref="FloodLevels"/> calls the methods for the run of each level, and the runs overlap: a level starts in the
+/// middle of the plain run, from an epoch of that run. Tell them apart by their <see cref="TrainingContext"/>, which each run has one of.
+/// The auxiliary networks of <see cref="FloodingObjective.AdaFlood"/> are trained without callbacks.
 /// </para>
 /// </remarks>
 public abstract class TrainingCallback
@@ -44,8 +44,8 @@ public abstract class TrainingCallback
     }
 
     /// <summary>
-    /// Called after an epoch was trained and validated and its checkpoint saved, and after <see cref="TrainingOptions.MetricsCallback"/>. The
-    /// device is idle then, and reading from it costs little. Not called for an epoch in which the run diverged.
+    /// Called after an epoch was trained and validated and its checkpoint saved, and after <see cref="TrainingOptions.MetricsCallback"/>.
+    /// The device is idle then, and reading from it costs little. Not called for an epoch in which the run diverged.
     /// </summary>
     public virtual void OnEpochEnd(TrainingContext context)
     {

@@ -2,7 +2,9 @@ using TorchSharp;
 
 namespace Microsoft.ML.Flooding;
 
-/// <summary>The run that a <see cref="TrainingCallback"/> follows. There is one for each run, and it stays the same object throughout.</summary>
+/// <summary>
+/// The run that a <see cref="TrainingCallback"/> follows. There is one for each run, and it stays the same object throughout.
+/// </summary>
 public sealed class TrainingContext
 {
     private readonly TrainingCallback[] _callbacks;
@@ -20,8 +22,8 @@ public sealed class TrainingContext
     public float FloodLevel { get; }
 
     /// <summary>
-    /// The network in training, from [N, C, H, W] to logits [N, K]. Read its weights, but do not change it or its mode: a run would no longer
-    /// continue from a checkpoint with the same bits.
+    /// The network in training, from [N, C, H, W] to logits [N, K]. Read its weights, but do not change it or its mode: a run would no
+    /// longer continue from a checkpoint with the same bits.
     /// </summary>
     public torch.nn.Module<torch.Tensor, torch.Tensor> Network { get; }
 
@@ -37,7 +39,9 @@ public sealed class TrainingContext
     /// <summary>The learning rate of the current step, with the schedule's factor; 0 before the first step.</summary>
     public double LearningRate { get; internal set; }
 
-    /// <summary>What the epochs of the run measured, in order; the last one is the current epoch in <see cref="TrainingCallback.OnEpochEnd"/>.</summary>
+    /// <summary>
+    /// What the epochs of the run measured, in order; the last one is the current epoch in <see cref="TrainingCallback.OnEpochEnd"/>.
+    /// </summary>
     public IReadOnlyList<EpochMetrics> Metrics { get; internal set; } = [];
 
     /// <summary>

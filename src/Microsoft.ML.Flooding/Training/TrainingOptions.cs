@@ -1,18 +1,19 @@
 namespace Microsoft.ML.Flooding;
 
-/// <summary>How a network is trained: everything but the data. Checked when training starts.</summary>
+/// <summary>How a network is trained: everything except the data. The options are checked when the trainer is created.</summary>
 public class TrainingOptions
 {
     internal const float DefaultFloodLevel = 0.03f;
 
     /// <summary>
-    /// The flood level b of Ishida et al. (ICML 2020): the mini-batch loss J is replaced by |J - b| + b. Finite, at least 0; at 0 training is
-    /// plain. Levels of 0 to 0.10 suit clean labels, far larger ones noisy labels. Default: 0.03.
+    /// The flood level b of Ishida et al. (ICML 2020): training minimizes |J - b| + b instead of the mini-batch loss J. Finite, at least
+    /// 0; 0 is plain training. Levels from 0 to 0.10 suit clean labels, much higher levels suit noisy labels. Default: 0.03.
     /// </summary>
     public float FloodLevel { get; set; } = DefaultFloodLevel;
 
     /// <summary>
-    /// What is done with the loss: the flood on the mini-batch mean, or one of its successors. Default: <see cref="FloodingObjective.Flood"/>.
+    /// What training minimizes: the flooded mean loss of the mini-batch, one of its successors, or a function of your own. Default:
+    /// <see cref="FloodingObjective.Flood"/>.
     /// </summary>
     public FloodingObjective Objective { get; set; } = FloodingObjective.Flood;
 
@@ -20,34 +21,36 @@ public class TrainingOptions
     public Architecture Architecture { get; set; } = Architecture.Auto;
 
     /// <summary>
-    /// The path of a file of weights to start from, safetensors or by torch.save (PyTorch 1.6 or newer), in the names of torchvision or timm:
-    /// <see cref="PretrainedModels"/> lists some to download. The head is replaced where the number of classes differs, and images are prepared as
-    /// they were for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from the seed.
+    /// The path of a weights file to start from: safetensors, or written by torch.save (PyTorch 1.6 or later), with the parameter names
+    /// of torchvision or timm. <see cref="PretrainedModels"/> lists files to download. The head is replaced if the number of classes
+    /// differs. Images are preprocessed as for these weights (size, crop, mean and deviation). Default (null): random weights, drawn from
+    /// the seed.
     /// </summary>
     public string? PretrainedWeights { get; set; }
 
     /// <summary>
-    /// The epochs at the beginning, at least 0, in which the last layer alone is trained. The layers before it work as in scoring then: batch norm by
-    /// its running statistics, no dropout. Without <see cref="Augmentation"/> their results are computed once for all of those epochs.
-    /// At <see cref="Epochs"/> or more they are never trained. Default: 0.
+    /// The number of epochs at the beginning, at least 0, in which only the last layer is trained. In these epochs the other layers work
+    /// as in scoring: batch norm uses its running statistics, and there is no dropout. Without <see cref="Augmentation"/> their output is
+    /// computed once and cached. If the value is <see cref="Epochs"/> or more, the other layers are never trained. Default: 0.
     /// </summary>
     public int FreezeBackboneEpochs { get; set; }
 
     /// <summary>
-    /// What the learning rate of each layer is multiplied by for every layer after it, in (0, 1]: the early layers of a pretrained network then change
-    /// least (Howard and Ruder, ACL 2018, arXiv:1801.06146; Clark et al., ICLR 2020, arXiv:2003.10555). Default: 1, one rate for all.
+    /// The factor by which the learning rate decreases from each layer to the one before it, in (0, 1], so the early layers of a
+    /// pretrained network change least (Howard and Ruder, ACL 2018, arXiv:1801.06146; Clark et al., ICLR 2020, arXiv:2003.10555).
+    /// Default: 1, the same rate for all layers.
     /// </summary>
     public double LayerDecay { get; set; } = 1;
 
     /// <summary>
-    /// Whether batch norm keeps the statistics and parameters that it begins with: for pretrained weights and few images. Default: false.
+    /// Whether batch norm keeps its initial statistics and parameters. Use it for pretrained weights and few images. Default: false.
     /// </summary>
     public bool FreezeBatchNorm { get; set; }
 
-    /// <summary>Passes over the training set, at least 1. Default: 60.</summary>
+    /// <summary>The number of passes over the training set, at least 1. Default: 60.</summary>
     public int Epochs { get; set; } = 60;
 
-    /// <summary>Images in a mini-batch, at least 1; the last one of an epoch may be smaller. Default: 64.</summary>
+    /// <summary>The number of images in a mini-batch, at least 1. The last mini-batch of an epoch may be smaller. Default: 64.</summary>
     public int BatchSize { get; set; } = 64;
 
     /// <summary>Random changes to the training images, drawn anew each epoch. Default: <see cref="Augmentation.None"/>.</summary>
@@ -56,7 +59,9 @@ public class TrainingOptions
     /// <summary>The update rule. Default: <see cref="Optimizer.Sgd"/>.</summary>
     public Optimizer Optimizer { get; set; } = Optimizer.Sgd;
 
-    /// <summary>Step size at the schedule's full rate, finite and greater than 0. Default (null): 0.02 for SGD, 0.001 for Adam and AdamW.</summary>
+    /// <summary>
+    /// Step size at the schedule's full rate, finite and greater than 0. Default (null): 0.02 for SGD, 0.001 for Adam and AdamW.
+    /// </summary>
     public double? LearningRate { get; set; }
 
     /// <summary>How the learning rate changes over the run. Default: <see cref="LearningRateSchedule.Constant"/>.</summary>
@@ -65,39 +70,44 @@ public class TrainingOptions
     /// <summary>Momentum of <see cref="Optimizer.Sgd"/>, in [0, 1). Default: 0.9.</summary>
     public double Momentum { get; set; } = 0.9;
 
-    /// <summary>Nesterov's form of the momentum. Default: false.</summary>
+    /// <summary>Whether to use Nesterov momentum. Needs a momentum above 0. Default: false.</summary>
     public bool Nesterov { get; set; }
 
     /// <summary>Weight decay (L2 penalty for SGD and Adam, decoupled for AdamW), finite and at least 0. Default: 0.</summary>
     public double WeightDecay { get; set; }
 
-    /// <summary>Whether biases and normalisation parameters decay as well, as in PyTorch's optimizers. Default: true.</summary>
+    /// <summary>
+    /// Whether weight decay also applies to biases and normalization parameters, as in PyTorch's optimizers. Default: true.
+    /// </summary>
     public bool DecayBiasAndNorm { get; set; } = true;
 
-    /// <summary>The Euclidean norm that the whole gradient is scaled down to when it is longer, finite and greater than 0. Default (null): no limit.</summary>
+    /// <summary>
+    /// The largest Euclidean norm of the whole gradient, finite and greater than 0. A longer gradient is scaled down to it. Default
+    /// (null): no limit.
+    /// </summary>
     public double? MaxGradientNorm { get; set; }
 
     /// <summary>
-    /// Averaging of the weights along the run. Default (null): <see cref="Flooding.WeightAveraging.Exponential"/> when the
-    /// <see cref="Objective"/> floods, else (at a <see cref="FloodLevel"/> of 0) <see cref="Flooding.WeightAveraging.None"/>.
+    /// How the weights are averaged during the run. Default (null): <see cref="Flooding.WeightAveraging.Exponential"/> if the
+    /// <see cref="Objective"/> floods, <see cref="Flooding.WeightAveraging.None"/> otherwise (at a <see cref="FloodLevel"/> of 0).
     /// </summary>
     public WeightAveraging? WeightAveraging { get; set; }
 
-    /// <summary>Ends training by the validation set. Default (null): all epochs are trained.</summary>
+    /// <summary>When validation data ends the training early. Default (null): all epochs are trained.</summary>
     public EarlyStopping? EarlyStopping { get; set; }
 
     /// <summary>The number format of the computation. Default: <see cref="Precision.Float32"/>.</summary>
     public Precision Precision { get; set; } = Precision.Float32;
 
     /// <summary>
-    /// A folder for checkpoints: the whole state of the run is written to it after each epoch, the last two are kept. A run that finds the
-    /// checkpoints of an interrupted one with the same options and data continues there and ends with the same bits. Other options
-    /// or images are an error that says what differs. Default (null): none.
+    /// A folder for checkpoints. After each epoch the whole state of the run is written to it; the last two checkpoints are kept. A run
+    /// with the same options and data continues from the newest checkpoint and ends with the same bits as an uninterrupted one. If
+    /// options or images differ, the error says which. Default (null): none.
     /// </summary>
     public string? CheckpointDirectory { get; set; }
 
     /// <summary>
-    /// Called after each epoch, on the thread that trains. An exception thrown here ends the training, and nothing is kept; to end it
+    /// Called after each epoch, on the training thread. An exception thrown here ends the training without a model. To end the training
     /// and keep the model, cancel the source of <see cref="StopToken"/>.
     /// </summary>
     public Action<EpochMetrics>? MetricsCallback { get; set; }
@@ -109,25 +119,25 @@ public class TrainingOptions
     public IReadOnlyList<TrainingCallback> Callbacks { get; set; } = [];
 
     /// <summary>
-    /// Ends the training early and keeps what was trained: <c>Fit</c> returns the model as if <see cref="Epochs"/> had ended there.
-    /// Cancel its source from the <see cref="MetricsCallback"/> or <see cref="Callbacks"/>, from another thread or on Ctrl-C. The step under way is finished and
-    /// the weights are validated and chosen as at the end of a run; a search keeps the best run so far. With a
-    /// <see cref="CheckpointDirectory"/>, a later <c>Fit</c> continues from the last whole epoch. Cancelled before training begins, it
-    /// is an <see cref="OperationCanceledException"/>. Default: none.
+    /// Ends the training early and keeps the model: <c>Fit</c> returns as if <see cref="Epochs"/> ended there. Cancel the token's source
+    /// from the <see cref="MetricsCallback"/>, from <see cref="Callbacks"/>, from another thread or on Ctrl-C. The current step finishes,
+    /// and the weights are validated and selected as at the end of a run. A search keeps the best run so far. With a
+    /// <see cref="CheckpointDirectory"/>, a later <c>Fit</c> continues from the last complete epoch. If the token is canceled before
+    /// training starts, <c>Fit</c> throws an <see cref="OperationCanceledException"/>. Default: none.
     /// </summary>
     public CancellationToken StopToken { get; set; }
 
     /// <summary>
-    /// Seed of the weights, of the order of the images and of all else that is random: the same seed gives the same model, bit for bit, on the
-    /// same machine. Default (null): the seed of the MLContext; without one a new seed each time.
+    /// The seed of the initial weights, of the order of the images and of everything else that is random. The same seed gives the same
+    /// model, bit for bit, on the same machine. Default (null): the seed of the MLContext, or a new seed each time if it has none.
     /// </summary>
     public int? Seed { get; set; }
 
-    /// <summary>The averaging in effect once defaults are applied.</summary>
+    /// <summary>The averaging after defaults are applied.</summary>
     internal WeightAveraging EffectiveAveraging =>
         WeightAveraging ?? (Objective.IsPlainAt(FloodLevel) ? Flooding.WeightAveraging.None : Flooding.WeightAveraging.Exponential);
 
-    /// <summary>The learning rate in effect once defaults are applied.</summary>
+    /// <summary>The learning rate after defaults are applied.</summary>
     internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
 
     /// <summary>The metric of the user's own that epochs are measured by; null without one.</summary>
@@ -156,8 +166,9 @@ public class TrainingOptions
         ArgumentNullException.ThrowIfNull(Augmentation);
         if (Augmentation.MixupAlpha > 0 && !Objective.AllowsMixup)
             throw new ArgumentException(
-                $"Mixup goes with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and {nameof(FloodingObjective.SoftAscentDescent)}; " +
-                $"it does not go with {Objective}, whose levels belong to a class or a sample: a mixed image has two.", nameof(Objective));
+                $"Mixup works with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and "
+                + $"{nameof(FloodingObjective.SoftAscentDescent)}. It does not work with {Objective}, whose levels belong to a class or a "
+                + "sample: a mixed image has two.", nameof(Objective));
         Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
         Require(LayerDecay is > 0 and <= 1, nameof(LayerDecay), LayerDecay, "in (0, 1]");
@@ -168,8 +179,12 @@ public class TrainingOptions
         Require(Momentum is >= 0 and < 1, nameof(Momentum), Momentum, "in [0, 1)");
         Require(!Nesterov || Momentum > 0, nameof(Nesterov), Nesterov, "set only with a Momentum above 0");
         Require(WeightDecay is >= 0 and < double.PositiveInfinity, nameof(WeightDecay), WeightDecay, "finite and at least 0");
-        Require(MaxGradientNorm is null or > 0 and < double.PositiveInfinity, nameof(MaxGradientNorm), MaxGradientNorm, "finite and greater than 0, or null");
-        Require(Schedule.WarmUpEpochs is >= 0 and < double.PositiveInfinity, "Schedule.WarmUpEpochs", Schedule.WarmUpEpochs, "finite and at least 0");
+        Require(
+            MaxGradientNorm is null or > 0 and < double.PositiveInfinity, nameof(MaxGradientNorm), MaxGradientNorm,
+            "finite and greater than 0, or null");
+        Require(
+            Schedule.WarmUpEpochs is >= 0 and < double.PositiveInfinity, "Schedule.WarmUpEpochs", Schedule.WarmUpEpochs,
+            "finite and at least 0");
         Require(WeightAveraging?.Decay is null or >= 0 and < 1, "WeightAveraging.Decay", WeightAveraging?.Decay, "in [0, 1)");
         Require(EarlyStopping is null or { Patience: >= 1 }, "EarlyStopping.Patience", EarlyStopping?.Patience, "at least 1");
         Require(

@@ -29,9 +29,10 @@ public sealed class ValidationMetric
     /// function.
     /// </param>
     /// <param name="function">
-    /// From the probabilities of all validation images, float32 [N, K], and their labels, int64 [N], both on the CPU and in the same order, to
-    /// a finite number. The weights of images are not applied. It is called after each epoch, and once more if weights are averaged. Tensors
-    /// that it creates are disposed of after the call. An exception that it throws ends the training and reaches the caller of Fit.
+    /// From the probabilities of all validation images, float32 [N, K], and their labels, int64 [N], both on the CPU and in the same
+    /// order, to a finite number. The weights of images are not applied. It is called after each epoch, and once more if weights are
+    /// averaged. Tensors that it creates are disposed of after the call. An exception that it throws ends the training and reaches the
+    /// caller of Fit.
     /// </param>
     /// <param name="higherIsBetter">Whether a higher number is better than a lower one.</param>
     /// <exception cref="ArgumentException"><paramref name="name"/> is empty or blank.</exception>

@@ -48,7 +48,11 @@ public sealed partial class ExtendingTests
     public void There_is_a_snippet_for_each_extension()
     {
         var all = string.Concat(Page());
-        foreach (var name in new[] { "FloodingObjective.FromFunction", "LearningRateSchedule.FromFunction", "TrainingCallback", "ValidationMetric.FromFunction" })
+        string[] names =
+        [
+            "FloodingObjective.FromFunction", "LearningRateSchedule.FromFunction", "TrainingCallback", "ValidationMetric.FromFunction",
+        ];
+        foreach (var name in names)
             StringAssert.Contains(all, name);
     }
 

@@ -73,7 +73,8 @@ public sealed class HostileOnnxTests
         ["shapes that do not go together"] = ("cannot be broadcast", () => Graph((g, x) => g.Node("Add", [x, g.Weights(7)]))),
         ["an axis that is not there"] = ("no axis 9", () => Graph((g, x) => g.Node("Concat", [x, x], ("axis", 9)))),
         ["a reshape of other values"] = ("cannot be reshaped", () => Graph((g, x) => g.Node("Reshape", [x, g.Integers(1, 7)]))),
-        ["an order that is none"] = ("not a permutation", () => Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
+        ["an order that is none"] = ("not a permutation", () =>
+            Graph((g, x) => g.Node("Transpose", [x], ("perm", new long[] { 0, 1, 1, 3 })))),
         ["images mixed"] = ("all images", () => Graph((g, x) => g.Node("ReduceMean", [x], ("axes", new long[] { 0 })))),
         ["a softmax over the images taken for classes"] =
             ("Its result is", () => Graph((g, x) => g.Node("Transpose", [g.Node("Flatten", [x])]))),

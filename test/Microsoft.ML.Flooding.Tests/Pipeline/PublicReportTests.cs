@@ -21,7 +21,9 @@ public sealed class PublicReportTests : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    /// <summary>dotnet/machinelearning#4910: poor accuracy where the decimal separator is a comma. Minus signs and digits differ as well.</summary>
+    /// <summary>
+    /// dotnet/machinelearning#4910: poor accuracy where the decimal separator is a comma. Minus signs and digits differ as well.
+    /// </summary>
     [TestMethod]
     [DataRow("de-DE")]
     [DataRow("ar-SA")]
@@ -68,18 +70,24 @@ public sealed class PublicReportTests : IDisposable
             using var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(_context, model, data.Schema));
             CollectionAssert.AreEqual(Scores(model, data), Scores(loaded, data));
             var calibration = _context.MulticlassClassification.EvaluateCalibration(model.Transform(data));
-            var refusal = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ShortRun.Fit(_context, data, options => options.LearningRate = -1.5));
+            var refusal = Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+                () => ShortRun.Fit(_context, data, options => options.LearningRate = -1.5));
             string[] texts =
             [
-                File.ReadAllText(report), calibration.ToString(), refusal.Message, model.History.Stages.Advice, model.History.Epochs[^1].ToString(),
+                File.ReadAllText(report), calibration.ToString(), refusal.Message, model.History.Stages.Advice,
+                model.History.Epochs[^1].ToString(),
                 model.History.ToString(), .. log,
             ];
             return (SavedModel.Weights(_context, model, data.Schema), [.. texts.Select(WithoutTimes)],
-                [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file)).Order(StringComparer.Ordinal)]);
+                [
+                    .. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+                        .Select(file => Path.GetRelativePath(folder, file)).Order(StringComparer.Ordinal),
+                ]);
         }
 
         string WithoutTimes(string text) =>
-            Regex.Replace(text, @"[0-9.,٠-٩۰-۹٫]+ (images/s|s|seconds|ms|KB|MB)\b|Seconds = [^,}]*|Elapsed.*|[^ ]*flooding-reports[^ ]*", "");
+            Regex.Replace(
+                text, @"[0-9.,٠-٩۰-۹٫]+ (images/s|s|seconds|ms|KB|MB)\b|Seconds = [^,}]*|Elapsed.*|[^ ]*flooding-reports[^ ]*", "");
     }
 
     /// <summary>dotnet/machinelearning#7452: a name of one's own for the predicted label was lost.</summary>
@@ -130,12 +138,14 @@ public sealed class PublicReportTests : IDisposable
     {
         var rows = FashionMnistData.Rows("train", Count).Select(row => new BitmapRow
         {
-            Features = MLImage.CreateFromPixels(28, 28, MLPixelFormat.Rgba32, [.. row.Features.SelectMany(v => new[] { (byte)v, (byte)v, (byte)v, (byte)255 })]),
+            Features = MLImage.CreateFromPixels(
+                28, 28, MLPixelFormat.Rgba32, [.. row.Features.SelectMany(v => new[] { (byte)v, (byte)v, (byte)v, (byte)255 })]),
             Class = row.Class,
         }).ToArray();
         using var model = _context.Transforms.Conversion.MapValueToKey("Label", "Class")
             .Append(_context.Transforms.FloodedImageClassification(ShortRun.Options())).Fit(_context.Data.LoadFromEnumerable(rows));
-        using (var engine = _context.Model.CreatePredictionEngine<BitmapRow, Scored>(model, new PredictionEngineOptions { OwnsTransformer = false }))
+        var shared = new PredictionEngineOptions { OwnsTransformer = false };
+        using (var engine = _context.Model.CreatePredictionEngine<BitmapRow, Scored>(model, shared))
         {
             var first = engine.Predict(rows[0]).Score;
             for (var i = 0; i < 5; i++)
@@ -174,7 +184,8 @@ public sealed class PublicReportTests : IDisposable
             .Append(_context.Transforms.FloodedImageClassification(ShortRun.Options(o => o.LabelColumnName = "LabelAsKey")))
             .Append(_context.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         var keyed = _context.Transforms.Conversion.MapValueToKey("LabelAsKey", "Class").Fit(rows).Transform(rows);
-        var results = _context.MulticlassClassification.CrossValidate(keyed, pipeline, numberOfFolds: 2, labelColumnName: "LabelAsKey", seed: 8881);
+        var results = _context.MulticlassClassification.CrossValidate(
+            keyed, pipeline, numberOfFolds: 2, labelColumnName: "LabelAsKey", seed: 8881);
         foreach (var result in results)
         {
             Assert.IsGreaterThan(0.0, result.Metrics.MicroAccuracy);
@@ -242,7 +253,8 @@ public sealed class PublicReportTests : IDisposable
             {
                 var error = Assert.Throws<Exception>(refused).GetBaseException();
                 Assert.IsInstanceOfType<InvalidOperationException>(error);
-                StringAssert.Contains(error.Message, isDevice ? "torch.set_default_device(torch.CPU)" : "torch.set_default_dtype(torch.float32)");
+                StringAssert.Contains(
+                    error.Message, isDevice ? "torch.set_default_device(torch.CPU)" : "torch.set_default_dtype(torch.float32)");
             }
         }
         finally
@@ -269,7 +281,9 @@ public sealed class PublicReportTests : IDisposable
         {
             foreach (var entry in source.Entries)
             {
-                var flipped = entry.FullName.Contains('\\', StringComparison.Ordinal) ? entry.FullName.Replace('\\', '/') : entry.FullName.Replace('/', '\\');
+                var flipped = entry.FullName.Contains('\\', StringComparison.Ordinal)
+                    ? entry.FullName.Replace('\\', '/')
+                    : entry.FullName.Replace('/', '\\');
                 using var from = entry.Open();
                 using var to = target.CreateEntry(flipped).Open();
                 from.CopyTo(to);
@@ -281,7 +295,9 @@ public sealed class PublicReportTests : IDisposable
         Assert.HasCount(10, engine.Predict(FashionMnistData.Rows("train", 1)[0]).Score);
     }
 
-    /// <summary>dotnet/machinelearning-modelbuilder#2102: folders are read one after another, so the first images are all of one class.</summary>
+    /// <summary>
+    /// dotnet/machinelearning-modelbuilder#2102: folders are read one after another, so the first images are all of one class.
+    /// </summary>
     [TestMethod]
     [DataRow("memory", false, false)]
     [DataRow("disk", false, false)]
@@ -323,23 +339,30 @@ public sealed class PublicReportTests : IDisposable
         var expected = Scores(model, loader.Load(table));
         var path = Path.Combine(_folder.FullName, "model.zip");
         _context.Model.Save(model, loader, path);
-        CollectionAssert.AreEqual(expected, Column(new MLContext().Model.LoadWithDataLoader(path, out _) is { } loaded ? loaded.Transform(loader.Load(table)) : null!));
+        var loaded = new MLContext().Model.LoadWithDataLoader(path, out _);
+        CollectionAssert.AreEqual(expected, Column(loaded.Transform(loader.Load(table))));
         using (var stream = File.OpenRead(path))
-            CollectionAssert.AreEqual(expected, Column(new MLContext().Model.LoadWithDataLoader(stream, out var own).Transform(own.Load(new MultiFileSource(table)))));
+        {
+            var fromStream = new MLContext().Model.LoadWithDataLoader(stream, out var own);
+            CollectionAssert.AreEqual(expected, Column(fromStream.Transform(own.Load(new MultiFileSource(table)))));
+        }
         _context.Model.Save(model, null, path);
         CollectionAssert.AreEqual(expected, Column(new MLContext().Model.Load(path, out var schema).Transform(loader.Load(table))));
         Assert.IsNull(schema);
         CollectionAssert.AreEqual(expected, Column(new MLContext().Model.LoadSafely(path, out _).Transform(loader.Load(table))));
     }
 
-    /// <summary>dotnet/docs#22853, dotnet/machinelearning#4383: a loaded model gets another step, is saved again and trained further.</summary>
+    /// <summary>
+    /// dotnet/docs#22853, dotnet/machinelearning#4383: a loaded model gets another step, is saved again and trained further.
+    /// </summary>
     [TestMethod]
     public void A_loaded_model_is_appended_to_saved_again_and_trained_further()
     {
         var data = FashionMnistData.Train(_context, Count);
         using var model = ShortRun.Fit(_context, data);
         var loaded = SavedModel.Load(SavedModel.Save(_context, model, data.Schema), _context);
-        using var chain = loaded.Append(_context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel").Fit(loaded.Transform(data)));
+        var values = _context.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel").Fit(loaded.Transform(data));
+        using var chain = loaded.Append(values);
         var again = SavedModel.Load(SavedModel.Save(_context, chain, data.Schema));
         CollectionAssert.AreEqual(Scores(model, data), Scores(again, data));
         using var engine = _context.Model.CreatePredictionEngine<OnlyFeatures, FashionMnistData.Prediction>(again);
@@ -348,7 +371,9 @@ public sealed class PublicReportTests : IDisposable
         Assert.HasCount(10, further.Labels);
     }
 
-    /// <summary>dotnet/machinelearning-modelbuilder#603, #2806, pytorch/pytorch#75171: spaces, percent signs and letters of other scripts in paths.</summary>
+    /// <summary>
+    /// dotnet/machinelearning-modelbuilder#603, #2806, pytorch/pytorch#75171: spaces, percent signs and letters of other scripts in paths.
+    /// </summary>
     [TestMethod]
     public void Paths_of_any_characters()
     {
@@ -382,7 +407,9 @@ public sealed class PublicReportTests : IDisposable
         }
     }
 
-    /// <summary>dotnet/machinelearning#4152, dotnet/machinelearning-modelbuilder#328: formats that cannot be read were left out without a word.</summary>
+    /// <summary>
+    /// dotnet/machinelearning#4152, dotnet/machinelearning-modelbuilder#328: formats that cannot be read were left out silently.
+    /// </summary>
     [TestMethod]
     [DataRow("AAAAGGZ0eXBoZWljAAAAAG1pZjE=", "HEIC", "JPEG or PNG")]
     [DataRow("AAAAIGZ0eXBtaWYxAAAAAG1pZjE=", "HEIC", "JPEG or PNG")]
@@ -409,13 +436,19 @@ public sealed class PublicReportTests : IDisposable
     [TestMethod]
     public void Labels_of_any_characters_name_their_scores()
     {
-        string[] names = ["</script><b>", "\"quoted\", 'too'", "C:\\a\\b", "Ä ö ü", "日本語", "🐱", "a\tb", "a\nb", " lead", "lead", "LEAD", "{0}", "%s", "&amp;", "\u0001\u001f"];
+        string[] names =
+        [
+            "</script><b>", "\"quoted\", 'too'", "C:\\a\\b", "Ä ö ü", "日本語", "🐱", "a\tb", "a\nb", " lead", "lead", "LEAD", "{0}", "%s",
+            "&amp;", "\u0001\u001f",
+        ];
         var rows = FashionMnistData.Rows("train", names.Length * 8);
         for (var i = 0; i < rows.Count; i++)
             rows[i].Class = names[i % names.Length];
         var view = _context.Data.LoadFromEnumerable(rows);
         using var model = _context.Transforms.Conversion.MapValueToKey("Label", "Class")
-            .Append(_context.Transforms.FloodedImageClassification(ShortRun.Options(o => o.TensorBoardDirectory = Path.Combine(_folder.FullName, "board")))).Fit(view);
+            .Append(_context.Transforms.FloodedImageClassification(
+                ShortRun.Options(o => o.TensorBoardDirectory = Path.Combine(_folder.FullName, "board"))))
+            .Fit(view);
         using var engine = _context.Model.CreatePredictionEngine<FashionMnistData.Row, Scored>(model);
         var slots = default(VBuffer<ReadOnlyMemory<char>>);
         engine.OutputSchema["Score"].GetSlotNames(ref slots);

@@ -46,7 +46,8 @@ public sealed class ExtensionTests
         AssertClose(plain.History, ignoring.History, 1e-3);
         Assert.AreEqual(0, ignoring.History.Epochs[^1].FloodedShare);
         StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => Fit(o => (o.Objective, o.FloodLevels) = (Mean, FloodLevels.Create(0.1f)))).Message,
+            Assert.ThrowsExactly<ArgumentException>(
+                () => Fit(o => (o.Objective, o.FloodLevels) = (Mean, FloodLevels.Create(0.1f)))).Message,
             "FromFunction(mean)");
     }
 
@@ -86,7 +87,8 @@ public sealed class ExtensionTests
     {
         var schedule = LearningRateSchedule.FromFunction("mine", progress => progress < 0.5 ? 1 : factor);
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => Fit(o => o.Schedule = schedule));
-        StringAssert.Contains(error.Message, $"The schedule 'mine' returned {factor.ToString(CultureInfo.InvariantCulture)} at a progress of 0.5");
+        StringAssert.Contains(
+            error.Message, $"The schedule 'mine' returned {factor.ToString(CultureInfo.InvariantCulture)} at a progress of 0.5");
     }
 
     [TestMethod]
@@ -130,7 +132,8 @@ public sealed class ExtensionTests
     {
         var metric = ValidationMetric.FromFunction("mine", (_, _) => double.NaN, higherIsBetter: true);
         StringAssert.Contains(
-            Assert.ThrowsExactly<InvalidOperationException>(() => Fit(o => o.EarlyStopping = new EarlyStopping { Metric = metric })).Message,
+            Assert.ThrowsExactly<InvalidOperationException>(
+                () => Fit(o => o.EarlyStopping = new EarlyStopping { Metric = metric })).Message,
             "The validation metric 'mine' returned NaN");
     }
 

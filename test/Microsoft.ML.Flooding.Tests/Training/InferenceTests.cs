@@ -25,7 +25,8 @@ public sealed class InferenceTests
         using var normalizer = Normalization.On(CPU);
         using var network = Create(memory);
         var rows = randperm(Count, generator: new Generator(3)).narrow(0, 0, Count - 7);
-        (Tensor Logits, Tensor Labels) Of(ImageSet set) => Inference.ComputeLogits(network, ScalarType.Float32, set, rows, normalizer, CPU, () => { });
+        (Tensor Logits, Tensor Labels) Of(ImageSet set) =>
+            Inference.ComputeLogits(network, ScalarType.Float32, set, rows, normalizer, CPU, () => { });
         var expected = Of(memory);
         var actual = Of(stream);
 

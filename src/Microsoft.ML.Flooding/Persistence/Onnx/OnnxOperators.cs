@@ -196,7 +196,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
     public string Normalize(float[] mean, float[] scale, string x)
     {
         long[] shape = [1, mean.Length, 1, 1];
-        return Node("Mul", [Node("Sub", [x, Weight(tensor(mean, device: CPU).reshape(shape))]), Weight(tensor(scale, device: CPU).reshape(shape))]);
+        var centered = Node("Sub", [x, Weight(tensor(mean, device: CPU).reshape(shape))]);
+        return Node("Mul", [centered, Weight(tensor(scale, device: CPU).reshape(shape))]);
     }
 
     /// <summary>The softmax over the last axis, of the values divided by a temperature.</summary>

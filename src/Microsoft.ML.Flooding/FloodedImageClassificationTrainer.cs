@@ -130,7 +130,7 @@ public sealed partial class FloodedImageClassificationTrainer
         channel.Info(
             MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, "
-            + $"flood level {_options.FloodLevel}.");
+            + FormattableString.Invariant($"flood level {_options.FloodLevel}."));
         var runs = new RunFactory(
             architecture, start.Labels.Count, data, normalization, device, _options.Precision.On(device), seed,
             CheckAlive: () => HostSettings.ThrowIfCanceled(host), start.Load);
@@ -207,8 +207,9 @@ public sealed partial class FloodedImageClassificationTrainer
         if (_options.FloodLevels is null && labels.Count > 1 && _options.FloodLevel >= Math.Log(labels.Count))
             channel.Warning(
                 MessageSensitivity.None,
-                $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss of "
-                + "guessing: nothing will be learned.");
+                FormattableString.Invariant(
+                    $"The flood level {_options.FloodLevel} is at or above ln({labels.Count}) = {Math.Log(labels.Count):0.###}, the loss ")
+                + "of guessing: nothing will be learned.");
     }
 
     private static Normalization MeasureNormalization(TrainingData data)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Flooding;
@@ -54,4 +55,22 @@ public sealed record EpochMetrics
     /// <summary>Validation loss minus training loss; null without a validation set.</summary>
     [JsonIgnore]
     public double? GeneralizationGap => ValidationLoss - TrainingLoss;
+
+    /// <summary>The number of the epoch and its main metrics, as one line.</summary>
+    public override string ToString() => $"Epoch {Epoch}: {Describe()}";
+
+    /// <summary>The main metrics, the same in every culture.</summary>
+    internal string Describe()
+    {
+        var validation = ValidationLoss is null
+            ? ""
+            : Invariant($"; validation loss {ValidationLoss:0.0000}, accuracy {ValidationAccuracy:0.0000}");
+        var averaged = AveragedValidationLoss is null
+            ? ""
+            : Invariant($"; averaged {AveragedValidationLoss:0.0000}, {AveragedValidationAccuracy:0.0000}");
+        return Invariant($"training loss {TrainingLoss:0.0000}, flooded {FloodedShare:P0}") + validation + averaged
+            + Invariant($"; learning rate {LearningRate:g3}, {ImagesPerSecond:n0} images/s.");
+
+        static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -32,17 +31,6 @@ internal sealed class ProgressReporter
         _progress.Checkpoint(
             metrics.TrainingLoss, metrics.FloodedShare, metrics.ValidationLoss, metrics.ValidationAccuracy, metrics.LearningRate,
             metrics.ImagesPerSecond, metrics.Epoch);
-        var validation = metrics.ValidationLoss is { } loss
-            ? string.Create(CultureInfo.InvariantCulture, $"; validation loss {loss:0.0000}, accuracy {metrics.ValidationAccuracy:0.0000}")
-            : "";
-        var averaged = metrics.AveragedValidationLoss is { } averagedLoss
-            ? string.Create(CultureInfo.InvariantCulture, $"; averaged {averagedLoss:0.0000}, {metrics.AveragedValidationAccuracy:0.0000}")
-            : "";
-        var text = string.Create(
-            CultureInfo.InvariantCulture,
-            $"Epoch {metrics.Epoch} of {_epochs}: training loss {metrics.TrainingLoss:0.0000}, flooded {metrics.FloodedShare:P0}");
-        var speed = string.Create(
-            CultureInfo.InvariantCulture, $"; learning rate {metrics.LearningRate:g3}, {metrics.ImagesPerSecond:n0} images/s.");
-        _channel.Info(MessageSensitivity.None, text + validation + averaged + speed);
+        _channel.Info(MessageSensitivity.None, $"Epoch {metrics.Epoch} of {_epochs}: {metrics.Describe()}");
     }
 }

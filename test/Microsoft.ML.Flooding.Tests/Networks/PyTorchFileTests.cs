@@ -189,7 +189,7 @@ public sealed class PyTorchFileTests : IDisposable
     [DataRow(new long[] { 0, long.MaxValue, long.MaxValue }, new long[] { 1, 1, 1 }, 0L, 2L, "damaged")]
     // A terabyte of one value is legal, but a file of a few bytes must not allocate it.
     [DataRow(new long[] { 1L << 38 }, new long[] { 0 }, 0L, 2L, "claims")]
-    [DataRow(new long[] { 2 }, new long[] { 1 }, 0L, 4L, "has 8 of 16 bytes")]
+    [DataRow(new long[] { 2 }, new long[] { 1 }, 0L, 4L, "has only 8 of 16 bytes")]
     public void A_tensor_that_lies_about_its_size_is_refused(long[] shape, long[] strides, long offset, long count, string word) =>
         AssertRefused(Write(Dictionary(("a", Tensor(shape, strides, offset, count: count))), ("data/0", Floats(2))), word);
 

@@ -87,7 +87,7 @@ public sealed class DamagedModelTests
         Safetensors.Write(
             stream, file.LoadAll().Select(t => (t.Key, t.Key == "fc.weight" ? t.Value.t().contiguous() : t.Value)), file.Metadata);
         return stream.ToArray();
-    })), "'fc.weight' is [32, 10] in the weights, but [10, 32] in the network");
+    })), "'fc.weight' has the shape [32, 10] in the weights, but [10, 32] in the network");
 
     [TestMethod]
     public void A_weight_that_is_missing() => AssertRefused(Rewrite(Resealed(SavedModel.WeightsEntry, content =>

@@ -41,7 +41,7 @@ public sealed partial class OptionsPageTests
 
     private static IEnumerable<(string Name, string Default)> Rows()
     {
-        var page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "options.md")).ReplaceLineEndings("\n");
+        var page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs", "options.md")).ReplaceLineEndings("\n");
         return Row().Matches(page).Select(m => (m.Groups["name"].Value, m.Groups["default"].Value));
     }
 

@@ -126,6 +126,8 @@ public sealed partial class FloodedImageClassificationTrainer
         WarnOfHighLevel(labels, channel);
 
         var architecture = start.Architecture.Resolve(column.Shape);
+        if (_options.ScoringEngine == ScoringEngine.OnnxRuntime)
+            EngineSelection.RequireOnnxRuntime(architecture);
         var normalization = start.NormalizationFor(column.Shape.Channels) ?? MeasureNormalization(data);
         channel.Info(
             MessageSensitivity.None,
@@ -164,6 +166,7 @@ public sealed partial class FloodedImageClassificationTrainer
                 PredictedLabelColumn = _options.PredictedLabelColumnName,
                 OnInvalidImage = _options.OnInvalidImage,
                 ScoringPrecision = _options.ScoringPrecision,
+                ScoringEngine = _options.ScoringEngine,
                 FloodLevel = history.FloodLevel,
                 Temperature = _options.FitTemperature ? FitTemperature(network, runs, channel) : 1,
                 PretrainedWeights = start.Report,

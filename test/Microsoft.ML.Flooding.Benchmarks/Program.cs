@@ -5,6 +5,16 @@ using Microsoft.ML.Flooding.Runtime;
 using Spectre.Console;
 using TorchSharp;
 
+if (args is [FirstPrediction.Verb, var way, var path])
+{
+    FirstPrediction.Run(way, path);
+    return 0;
+}
+if (args is ["serving", .. var networks])
+{
+    ServingTable.Print(Console.Out, networks);
+    return 0;
+}
 if (args is ["architectures"])
 {
     ArchitectureTable.Print(Console.Out);
@@ -16,6 +26,7 @@ var names = string.Join(", ", rows.Select(r => r.Name));
 if (args.Contains("--help"))
 {
     Console.WriteLine("bench: measure all rows. bench ROW...: measure some rows. bench architectures: measure the cost of each network.");
+    Console.WriteLine("bench serving [NETWORK...|first]: compare scoring with ONNX Runtime alone and with ML.NET's ApplyOnnxModel.");
     Console.WriteLine($"The rows: {names}.");
     return 0;
 }

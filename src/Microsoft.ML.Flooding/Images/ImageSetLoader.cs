@@ -63,7 +63,7 @@ internal sealed class ImageSetLoader : IDisposable
     private static PixelStore CreateStore(IDataView data, ImageColumn column, long count, ImageSetOptions options)
     {
         var maxBytes = options.MaxCacheBytes ?? (options.UseDisk ? FreeMemory.Bytes() / 2 : DefaultStreamBytes);
-        var isByte = ImageColumn.PixelTypeOf(data.Schema[column.Name].Type) == ScalarType.Byte;
+        var isByte = !ImageColumn.HoldsFloats(data.Schema[column.Name].Type);
         return count * column.Shape.Length * (isByte ? 1 : sizeof(float)) <= maxBytes ? new MemoryStore(column.Shape, count)
             : options.UseDisk ? new FileStore(column.Shape, count, options.CacheFolder)
             : new StreamStore(data, column, count, maxBytes);

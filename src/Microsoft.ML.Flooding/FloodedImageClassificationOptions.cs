@@ -103,7 +103,10 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         public int? ImageWidth { get; set; }
 
-        /// <summary>Height in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageWidth"/>.</summary>
+        /// <summary>
+        /// Height in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageWidth"/>. Default (null): as for
+        /// <see cref="ImageWidth"/>.
+        /// </summary>
         public int? ImageHeight { get; set; }
 
         /// <summary>

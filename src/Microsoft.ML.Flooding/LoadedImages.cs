@@ -102,6 +102,7 @@ internal sealed class LoadedImages : IDisposable
         var needsValidation = _options.EarlyStopping is not null ? nameof(_options.EarlyStopping)
             : _options.FloodLevels is not null ? nameof(_options.FloodLevels)
             : _options.FitTemperature ? nameof(_options.FitTemperature)
+            : _options.Objective.Candidates.Count > 1 ? $"{nameof(_options.Objective)} {_options.Objective}"
             : null;
         if (needsValidation is not null && data.Validation is null)
             throw new InvalidOperationException(

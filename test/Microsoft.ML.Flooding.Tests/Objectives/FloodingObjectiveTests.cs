@@ -16,7 +16,9 @@ public sealed class FloodingObjectiveTests
             tensor(new[] { 0L, 0, 1, 2 }), tensor(new[] { 4L, 3, 1, 0 }));
     }
 
-    private static ObjectiveFacts Facts(params long[] counts) => new(counts, _ => tensor(new[] { 0.5f, 0.9f, 0.1f, 1f, 0f }), CPU);
+    // All five rows have label 0.
+    private static ObjectiveFacts Facts(params long[] counts) => new(
+        counts, zeros(5, ScalarType.Int64), arange(5), _ => tensor(new[,] { { 0.5f }, { 0.9f }, { 0.1f }, { 1f }, { 0f } }), CPU);
 
     [TestMethod]
     [DataRow("flood", 0f)]

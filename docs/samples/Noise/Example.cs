@@ -9,7 +9,7 @@ internal sealed class Example
     /// <summary>Pixels from 0 to 255, or features.</summary>
     public float[] Features { get; set; } = [];
 
-    /// <summary>The class, from 1: the value of an ML.NET key.</summary>
+    /// <summary>The class, from 0, as ML.NET counts the keys of .NET objects.</summary>
     public uint Label { get; set; }
 
     /// <summary>A copy with another label.</summary>

@@ -23,9 +23,9 @@ internal sealed record LabelNoise(string Name, double Share, float Level, bool T
         random.Shuffle(rows);
         foreach (var row in rows[..(int)Math.Round(Share * rows.Length)])
         {
-            var label = (int)changed[row].Label - 1;
+            var label = (int)changed[row].Label;
             var other = ToPartner ? set.Partners[label] : (label + random.Next(1, set.Partners.Count)) % set.Partners.Count;
-            changed[row] = changed[row].With((uint)other + 1);
+            changed[row] = changed[row].With((uint)other);
         }
         return changed;
     }

@@ -74,10 +74,10 @@ internal sealed record Trained(float[][] Scores, IReadOnlyList<Example> Test, do
     private const double Smallest = 1e-15;
 
     /// <summary>The share of test images that are classified correctly.</summary>
-    public double Accuracy => Scores.Zip(Test).Average(t => Array.IndexOf(t.First, t.First.Max()) == t.Second.Label - 1 ? 1.0 : 0);
+    public double Accuracy => Scores.Zip(Test).Average(t => Array.IndexOf(t.First, t.First.Max()) == t.Second.Label ? 1.0 : 0);
 
     /// <summary>The mean of -ln p of the true class.</summary>
-    public double LogLoss => Scores.Zip(Test).Average(t => -Math.Log(Math.Max(t.First[t.Second.Label - 1], Smallest)));
+    public double LogLoss => Scores.Zip(Test).Average(t => -Math.Log(Math.Max(t.First[t.Second.Label], Smallest)));
 
     /// <summary>The one with the higher validation accuracy.</summary>
     public Trained Better(Trained other) => other.ValidationAccuracy > ValidationAccuracy ? other : this;

@@ -1,5 +1,6 @@
 using Common;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
 
 namespace Noise;
@@ -25,32 +26,53 @@ internal sealed record NoisySet(
     private static readonly int[] CifarPartners = [2, 9, 0, 5, 7, 3, 3, 4, 0, 1];
 
     /// <summary>Fashion-MNIST, or another set in the format of MNIST.</summary>
-    public static NoisySet Idx(IdxFolder folder, int testCount)
+    public static NoisySet Idx(IdxFolder folder, int testCount = 2000)
     {
         var context = new MLContext();
         return new NoisySet(
-            "Fashion-MNIST", [28, 28, 1], Architecture.Mlp, 30, FashionPartners, Read(folder.LoadTrainingSet(context)),
-            Read(folder.LoadTestSet(context)), 2000, testCount);
+            "Fashion-MNIST", [28, 28, 1], Architecture.Mlp, 20, FashionPartners, Read(folder.LoadTrainingSet(context)),
+            Read(folder.LoadTestSet(context)), 1000, testCount);
 
         Example[] Read(IDataView view) =>
         [
-            .. context.Data.CreateEnumerable<Pixels>(view, reuseRowObject: false)
-                .Select(row => new Example { Features = Array.ConvertAll(row.Features, value => (float)value), Label = row.Label }),
+            .. view.GetColumn<byte[]>("Features").Zip(view.GetColumn<uint>("Label"), (pixels, label) =>
+                new Example { Features = Array.ConvertAll(pixels, value => (float)value), Label = label - 1 }),
         ];
     }
 
     /// <summary>CIFAR-10, small images.</summary>
-    public static NoisySet Cifar10(IReadOnlyList<Example> pool, IReadOnlyList<Example> test) => new(
-        "CIFAR-10, pixels", [32, 32, 3], Architecture.ConvNet, 20, CifarPartners, pool, test, 2000, 2000);
+    /// <param name="folder">A folder with train/CLASS and test/CLASS.</param>
+    public static NoisySet Cifar10(DirectoryInfo folder)
+    {
+        return new NoisySet(
+            "CIFAR-10, pixels", [32, 32, 3], Architecture.ConvNet, 20, CifarPartners, Read("train", 10_000), Read("test", 2000), 1000, 2000);
+
+        Example[] Read(string part, int count)
+        {
+            ImageFile[] files = [.. ImageFile.FindAll(new DirectoryInfo(Path.Combine(folder.FullName, part)))];
+            string[] classes = [.. files.Select(file => file.Label).Distinct().Order(StringComparer.Ordinal)];
+            new Random(0).Shuffle(files);
+            files = files[..Math.Min(count, files.Length)];
+            var context = new MLContext();
+            var data = context.Data.LoadFromEnumerable(files);
+            var pipeline = context.Transforms.LoadImages("Image", null, nameof(ImageFile.ImagePath))
+                .Append(context.Transforms.ExtractPixels("Pixels", "Image", interleavePixelColors: true));
+            return
+            [
+                .. pipeline.Fit(data).Transform(data).GetColumn<float[]>("Pixels").Zip(files, (values, file) =>
+                    new Example { Features = values, Label = (uint)Array.IndexOf(classes, file.Label) }),
+            ];
+        }
+    }
 
     /// <summary>Features of a frozen network.</summary>
     public static NoisySet Features(string name, IReadOnlyList<Example> pool, IReadOnlyList<Example> test)
     {
-        var classes = (int)pool.Max(example => example.Label);
+        var classes = (int)pool.Max(example => example.Label) + 1;
         int[] partners = classes == CifarPartners.Length ? CifarPartners : [.. Enumerable.Range(0, classes).Select(c => (c + 1) % classes)];
         return new NoisySet(
-            name, [1, pool[0].Features.Length, 1], Architecture.Mlp.WithHiddenSizes(500), 30, partners, pool, test,
-            Math.Min(2000, pool.Count), Math.Min(2000, test.Count));
+            name, [1, pool[0].Features.Length, 1], Architecture.Mlp.WithHiddenSizes(500), 20, partners, pool, test,
+            Math.Min(1000, pool.Count), Math.Min(2000, test.Count));
     }
 
     /// <summary>Draws the images of a seed and changes their labels.</summary>
@@ -69,13 +91,6 @@ internal sealed record NoisySet(
         Example[] shuffled = [.. pool];
         random.Shuffle(shuffled);
         return shuffled[..count];
-    }
-
-    private sealed class Pixels
-    {
-        public byte[] Features { get; set; } = [];
-
-        public uint Label { get; set; }
     }
 }
 

@@ -77,13 +77,13 @@ internal static partial class HtmlReport
 
     private static string TrialTable(TrainingHistory history)
     {
-        string[] heads = ["b", "Validation loss", "Accuracy", "Epochs", "Shared with plain"];
+        string[] heads = ["Run", "Validation loss", "Accuracy", "Epochs", "Shared with plain"];
         return Table(string.Concat(heads.Select(NumberHead)) + "<th></th>", history.Trials.Select(trial =>
         {
-            var isChosen = trial.FloodLevel == history.FloodLevel;
+            var isChosen = trial.IsOf(history);
             var remark = trial.Failure is not null ? "diverged" : trial.Pruned ? "pruned" : isChosen ? "chosen" : "";
             return $"<tr{(isChosen ? " class=\"chosen\"" : "")}>"
-                + Number($"{trial.FloodLevel}") + Number($"{trial.ValidationLoss:0.0000}") + Number($"{trial.ValidationAccuracy:P1}")
+                + $"<td class=\"number\">{Encode(trial.Describe(history))}</td>" + Number($"{trial.ValidationLoss:0.0000}") + Number($"{trial.ValidationAccuracy:P1}")
                 + Number($"{trial.History.Epochs.Count}") + Number($"{trial.SharedEpochs}") + $"<td>{remark}</td></tr>";
         }));
     }

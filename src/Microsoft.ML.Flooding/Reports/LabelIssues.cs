@@ -127,9 +127,8 @@ public sealed class LabelIssues
         var best = probabilities.max(1);
         var (values, classes) = (best.values.data<float>().ToArray(), best.indexes.data<long>().ToArray());
         // The margin compares the label with the most probable of the other classes.
-        var ofOther = names.Count == 1
-            ? new float[given.Length]
-            : probabilities.scatter(1, labels.unsqueeze(1), float.NegativeInfinity).amax([1]).data<float>().ToArray();
+        var others = probabilities.scatter(1, labels.unsqueeze(1), zeros([labels.shape[0], 1]));
+        var ofOther = others.amax([1]).data<float>().ToArray();
         for (var i = 0; i < given.Length; i++)
             yield return new LabelIssue
             {

@@ -158,12 +158,13 @@ internal sealed class LevelSearch : IDisposable
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
     /// <summary>What pruning compares: the lower cost wins.</summary>
-    private double Cost(EpochMetrics epoch)
+    private Cost CostOf(EpochMetrics epoch)
     {
         var raw = _levels.Metric.CostOf(
             new Evaluation(epoch.ValidationLoss!.Value, epoch.ValidationAccuracy!.Value, epoch.ValidationMetric));
         return epoch is { AveragedValidationLoss: { } loss, AveragedValidationAccuracy: { } accuracy }
-            ? Math.Min(raw, _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)))
+            && _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)) is var averaged && averaged < raw
+            ? averaged
             : raw;
     }
 
@@ -172,7 +173,7 @@ internal sealed class LevelSearch : IDisposable
         if (epochs.Count < _options.Epochs - _options.Epochs / 2)
             return false;
         var others = _trials.All.Where(t => !t.Pruned && t.Failure is null)
-            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Cost)).Order().ToArray();
-        return others.Length >= 2 && epochs.Min(Cost) > others[others.Length / 2];
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(CostOf)).Order().ToArray();
+        return others.Length >= 2 && epochs.Min(CostOf) > others[others.Length / 2];
     }
 }

@@ -56,8 +56,8 @@ internal sealed class Trials(ValidationMetric metric) : IDisposable
     }
 
     private bool IsBetter(TrainingHistory history, TrainingHistory best) =>
-        (Cost(history), history.FloodLevel).CompareTo((Cost(best), best.FloodLevel)) < 0;
+        (CostOf(history), history.FloodLevel).CompareTo((CostOf(best), best.FloodLevel)) < 0;
 
-    private double Cost(TrainingHistory history) =>
+    private Cost CostOf(TrainingHistory history) =>
         metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
 }

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>The weights of the epoch with the best validation figure, and the patience of early stopping.</summary>
 internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
 {
-    private double _best = double.PositiveInfinity;
+    private Cost _best = Cost.Highest;
     private double _reference = double.PositiveInfinity;
     private int _lastImprovement;
 
@@ -25,12 +25,12 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     public void Offer(int epoch, Evaluation raw, Evaluation? averaged, WorkingWeights weights, WeightAverage? average)
     {
         var rawFigure = stopping.Metric.CostOf(raw);
-        var averagedFigure = averaged is { } a ? stopping.Metric.CostOf(a) : double.PositiveInfinity;
+        var averagedFigure = averaged is { } a ? stopping.Metric.CostOf(a) : Cost.Highest;
         var useAverage = averagedFigure <= rawFigure;
-        var figure = Math.Min(rawFigure, averagedFigure);
-        if (figure < _reference - stopping.MinimumChange || double.IsPositiveInfinity(_reference))
+        var figure = useAverage ? averagedFigure : rawFigure;
+        if (figure.Value < _reference - stopping.MinimumChange || double.IsPositiveInfinity(_reference))
         {
-            _reference = figure;
+            _reference = figure.Value;
             _lastImprovement = epoch;
         }
         // An improvement that is too small to extend the patience still gives a better model.
@@ -63,4 +63,4 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
 }
 
 /// <summary>The scalars of <see cref="BestWeights"/>.</summary>
-internal readonly record struct BestWeightsState(double Best, double Reference, int LastImprovement, int Epoch, bool Averaged);
+internal readonly record struct BestWeightsState(Cost Best, double Reference, int LastImprovement, int Epoch, bool Averaged);

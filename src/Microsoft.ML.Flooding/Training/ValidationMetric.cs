@@ -16,7 +16,10 @@ public sealed class ValidationMetric
     /// <summary>Mean cross-entropy on the validation set, natural logarithm; lower is better.</summary>
     public static ValidationMetric LogLoss { get; } = new(nameof(LogLoss), false, evaluation => evaluation.Loss);
 
-    /// <summary>The share of the validation set that is classified correctly, in [0, 1]; higher is better.</summary>
+    /// <summary>
+    /// The share of the validation set that is classified correctly, in [0, 1]; higher is better. Of two equal shares, the one with the
+    /// lower log-loss is better.
+    /// </summary>
     public static ValidationMetric Accuracy { get; } = new(nameof(Accuracy), true, evaluation => evaluation.Accuracy);
 
     /// <summary>
@@ -66,8 +69,9 @@ public sealed class ValidationMetric
                 FormattableString.Invariant($"The validation metric '{Name}' returned {value}. It must return a finite number."));
     }
 
-    /// <summary>The value in an evaluation, negated if higher is better: the lower cost wins.</summary>
-    internal double CostOf(Evaluation evaluation) => HigherIsBetter ? -_value(evaluation) : _value(evaluation);
+    /// <summary>The value in an evaluation, negated if higher is better, and the log-loss: the lower cost wins.</summary>
+    internal Cost CostOf(Evaluation evaluation) =>
+        new(HigherIsBetter ? -_value(evaluation) : _value(evaluation), evaluation.Loss);
 
     /// <summary>Its name.</summary>
     public override string ToString() => Name;

@@ -13,21 +13,21 @@ public sealed class EarlyStoppingTests
     [TestMethod]
     public void A_run_ends_when_the_patience_is_spent()
     {
-        var (best, last) = Follow(new EarlyStopping { Patience = 2 }, [1.0, 0.9, 0.95, 0.92, 0.5]);
+        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2 }, [1.0, 0.9, 0.95, 0.92, 0.5]);
         Assert.AreEqual((2, 4), (best, last));
     }
 
     [TestMethod]
     public void Every_improvement_renews_the_patience()
     {
-        var (best, last) = Follow(new EarlyStopping { Patience = 2 }, [1.0, 1.1, 0.9, 1.1, 0.8, 1.1, 1.1]);
+        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2 }, [1.0, 1.1, 0.9, 1.1, 0.8, 1.1, 1.1]);
         Assert.AreEqual((5, 7), (best, last));
     }
 
     [TestMethod]
     public void An_improvement_below_the_minimum_gives_the_better_model_but_no_patience()
     {
-        var (best, last) = Follow(new EarlyStopping { Patience = 2, MinimumChange = 0.1 }, [1.0, 0.95, 0.93, 0.5]);
+        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2, MinimumChange = 0.1 }, [1.0, 0.95, 0.93, 0.5]);
         Assert.AreEqual((3, 3), (best, last));
     }
 
@@ -40,6 +40,38 @@ public sealed class EarlyStoppingTests
     }
 
     [TestMethod]
+    public void Of_equal_accuracies_the_lower_log_loss_is_better_but_does_not_renew_the_patience()
+    {
+        var (best, last) = Follow(
+            new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = 3 }, [0.9, 0.7, 0.5, 0.6, 0.4], [0.5, 0.7, 0.7, 0.7, 0.6]);
+        Assert.AreEqual((3, 5), (best, last));
+    }
+
+    [TestMethod]
+    public void By_default_the_model_has_the_epoch_of_the_highest_accuracy()
+    {
+        var (train, validation) = Noisy();
+        FloodedImageClassificationTransformer Fit(bool stops) => ShortRun.Fit(_context, train, o =>
+        {
+            (o.FloodLevel, o.Epochs, o.BatchSize, o.LearningRate, o.ValidationSet) = (0, 40, 16, 0.1, validation);
+            o.EarlyStopping = stops ? o.EarlyStopping : null;
+        });
+        using var model = Fit(stops: true);
+        using var last = Fit(stops: false);
+
+        Assert.AreEqual(model.History.Epochs.Max(e => e.ValidationAccuracy), model.History.ValidationAccuracy);
+        Assert.IsLessThan(40, model.History.Epochs.Count, "20 epochs without an improvement end the run");
+        Assert.AreEqual((40, 40), (last.History.Epochs.Count, last.History.SelectedEpoch), "null trains all epochs, and means it");
+    }
+
+    [TestMethod]
+    public void Without_validation_data_the_default_trains_all_epochs()
+    {
+        using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 40), o => (o.Epochs, o.ValidationSetFraction) = (25, null));
+        Assert.AreEqual((25, 25), (model.History.Epochs.Count, model.History.SelectedEpoch));
+    }
+
+    [TestMethod]
     public void The_model_has_the_weights_of_the_best_epoch()
     {
         var (train, validation) = Noisy();
@@ -47,7 +79,7 @@ public sealed class EarlyStoppingTests
         {
             (o.FloodLevel, o.Epochs, o.BatchSize, o.LearningRate) = (0, 60, 16, 0.1);
             o.ValidationSet = validation;
-            o.EarlyStopping = new EarlyStopping { Patience = 3 };
+            o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 3 };
         });
         var history = model.History;
 
@@ -67,7 +99,7 @@ public sealed class EarlyStoppingTests
         {
             (o.FloodLevel, o.Epochs, o.BatchSize, o.LearningRate) = (0.5f, 60, 16, 0.1);
             o.ValidationSet = validation;
-            o.EarlyStopping = new EarlyStopping { Patience = 5 };
+            o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 5 };
         });
         var best = model.History.Epochs[model.History.SelectedEpoch - 1];
 

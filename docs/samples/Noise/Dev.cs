@@ -19,10 +19,11 @@ internal static class Dev
             {
                 var watch = System.Diagnostics.Stopwatch.StartNew();
                 if (name == "trace") { Trace(draw); continue; }
-                if (name == "ens")
+                if (name.StartsWith("ens"))
                 {
-                    var (a, b) = (Method.Train(draw, o => o.FloodLevel = 0), Method.Train(draw, o => o.FloodLevel = 0, 1));
-                    Print("es", a); Print("ens", a.Average(b));
+                    Action<FloodedImageClassificationTrainer.Options> c = o => { o.FloodLevel = 0; if (name.EndsWith("se")) o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.AccuracyThenLogLoss, Patience = int.MaxValue }; };
+                    var (a, b) = (Method.Train(draw, c), Method.Train(draw, c, 1));
+                    Print(name + "-one", a); Print(name, a.Average(b));
                     continue;
                 }
                 // cf:weight:folds:leaveout:last
@@ -33,6 +34,9 @@ internal static class Dev
                     if (p[0] == "ada") o.Objective = FloodingObjective.AdaFlood(double.Parse(p[1]), int.Parse(p[2]));
                     if (p[0] == "ls") o.Objective = FloodingObjective.LabelSmoothing(double.Parse(p[1]));
                     if (p[^1] == "last") o.EarlyStopping = null;
+                    if (p[^1] == "se") o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.AccuracyThenLogLoss, Patience = int.MaxValue };
+                    if (p[0] == "plain") o.FloodLevel = 0;
+                    if (p[0] == "twice") (o.FloodLevel, o.Epochs) = (0, 2 * o.Epochs);
                 });
                 Print(name, t);
                 void Print(string what, Trained r) => Console.WriteLine(

@@ -18,7 +18,7 @@ public abstract partial record FloodingObjective
     /// </param>
     /// <param name="folds">
     /// The number of auxiliary networks, at least 1. Default: 2. Each is trained without a flood on the images outside its fold, with
-    /// averaged weights, and predicts with those of the epoch of the highest validation accuracy. Each takes 1 - 1 / folds of the time of
+    /// averaged weights, and predicts with those of the best epoch by <see cref="EarlyStopping.Metric"/>. Each takes 1 - 1 / folds of the time of
     /// a plain run, so with two folds Fit takes twice as long. With 1, one network is trained on all images and predicts them itself
     /// (self-distillation).
     /// </param>

@@ -26,7 +26,7 @@ internal sealed class LevelSearch : IDisposable
         _runs = runs;
         _options = options;
         _levels = levels;
-        _trials = new Trials(levels.Metric);
+        _trials = new Trials(levels.Metric, runs.Data.ValidationRows?.shape[0] ?? 0);
         _watch = watch;
     }
 

@@ -11,7 +11,7 @@ namespace Microsoft.ML.Flooding.Search;
 internal sealed class ObjectiveSearch(
     RunFactory runs, TrainingOptions options, ValidationMetric metric, Func<int, Action<EpochMetrics>> watch) : IDisposable
 {
-    private readonly Trials _trials = new(metric);
+    private readonly Trials _trials = new(metric, runs.Data.ValidationRows?.shape[0] ?? 0);
 
     /// <inheritdoc cref="Trials.BestState"/>
     public IReadOnlyDictionary<string, Tensor> BestState => _trials.BestState;

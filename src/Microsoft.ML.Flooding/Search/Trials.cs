@@ -5,8 +5,10 @@ namespace Microsoft.ML.Flooding.Search;
 
 /// <summary>The runs of a search, and the weights of the best one.</summary>
 /// <param name="metric">What is compared. Of two equal runs, the one with the smaller level wins, then the first.</param>
-internal sealed class Trials(ValidationMetric metric) : IDisposable
+/// <param name="validated">The number of validation images.</param>
+internal sealed class Trials(ValidationMetric metric, long validated) : IDisposable
 {
+    private Choice _choice = Choice.None;
     private readonly List<FloodTrial> _all = [];
 
     /// <summary>The trials in the order in which they were added.</summary>
@@ -33,7 +35,7 @@ internal sealed class Trials(ValidationMetric metric) : IDisposable
             Failure = run.Divergence?.Message,
         };
         _all.Add(trial);
-        if (trial.Failure is not null || (Best is not null && !IsBetter(trial.History, Best.History)))
+        if (trial.Failure is not null || !IsChosen(trial.History))
             return;
         Dispose();
         Best = trial;
@@ -55,9 +57,12 @@ internal sealed class Trials(ValidationMetric metric) : IDisposable
             tensor.Dispose();
     }
 
-    private bool IsBetter(TrainingHistory history, TrainingHistory best) =>
-        (CostOf(history), history.FloodLevel).CompareTo((CostOf(best), best.FloodLevel)) < 0;
-
-    private Cost CostOf(TrainingHistory history) =>
-        metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
+    private bool IsChosen(TrainingHistory history)
+    {
+        var cost = metric.CostOf(
+            new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric, validated));
+        var isEqual = cost.CompareTo(_choice.Chosen) == 0;
+        (_choice, var isChosen) = _choice.Offer(cost);
+        return isChosen || Best is null || (isEqual && history.FloodLevel < Best.History.FloodLevel);
+    }
 }

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="runs">Creates the networks' runs.</param>
 /// <param name="options">
 /// The options of the run that needs the predictions. The networks use them too, but without a flood, with averaged weights, and with the
-/// epoch of the highest validation accuracy. Without validation data, each network sets a part of its own images aside for that choice.
+/// best of all epochs by validation. Without validation data, each network sets a part of its own images aside for that choice.
 /// </param>
 /// <param name="watch">Gives what is called after each epoch of a network, by the network's name.</param>
 /// <param name="log">Called with a description of the predictions.</param>
@@ -115,7 +115,7 @@ internal sealed class HeldOutPredictions(
         o.WeightAveraging = o.WeightAveraging is { Enabled: true } averaging ? averaging : WeightAveraging.Exponential;
         o.EarlyStopping = data.Validation is null
             ? null
-            : new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue };
+            : (o.EarlyStopping ?? EarlyStopping.Default) with { Patience = int.MaxValue };
         o.MetricsCallback = null;
         o.Callbacks = [];
         o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold}") : null;

@@ -9,6 +9,7 @@ namespace Microsoft.ML.Flooding;
 public sealed class ValidationMetric
 {
     private readonly Func<Evaluation, double> _value;
+    private bool _hasTolerance;
 
     private ValidationMetric(string name, bool higherIsBetter, Func<Evaluation, double> value) =>
         (Name, HigherIsBetter, _value) = (name, higherIsBetter, value);
@@ -21,6 +22,13 @@ public sealed class ValidationMetric
     /// lower log-loss is better.
     /// </summary>
     public static ValidationMetric Accuracy { get; } = new(nameof(Accuracy), true, evaluation => evaluation.Accuracy);
+
+    /// <summary>
+    /// The log-loss among the epochs, or runs, whose accuracy is within one standard error of the best so far: with N validation images
+    /// and accuracy a, sqrt(a (1 - a) / N). On a small validation set, the highest accuracy is mostly luck.
+    /// </summary>
+    public static ValidationMetric AccuracyThenLogLoss { get; } =
+        new(nameof(AccuracyThenLogLoss), true, evaluation => evaluation.Accuracy) { _hasTolerance = true };
 
     /// <summary>
     /// A metric of your own. Its values are in <see cref="EpochMetrics.ValidationMetric"/> and
@@ -70,8 +78,12 @@ public sealed class ValidationMetric
     }
 
     /// <summary>The value in an evaluation, negated if higher is better, and the log-loss: the lower cost wins.</summary>
-    internal Cost CostOf(Evaluation evaluation) =>
-        new(HigherIsBetter ? -_value(evaluation) : _value(evaluation), evaluation.Loss);
+    internal Cost CostOf(Evaluation evaluation)
+    {
+        var value = _value(evaluation);
+        var tolerance = _hasTolerance && evaluation.Count > 0 ? Math.Sqrt(value * (1 - value) / evaluation.Count) : 0;
+        return new Cost(HigherIsBetter ? -value : value, evaluation.Loss, tolerance);
+    }
 
     /// <summary>Its name.</summary>
     public override string ToString() => Name;

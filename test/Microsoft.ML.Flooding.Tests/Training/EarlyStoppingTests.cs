@@ -47,6 +47,18 @@ public sealed class EarlyStoppingTests
         Assert.AreEqual((3, 5), (best, last));
     }
 
+    /// <summary>The best of 0.7 has a standard error of sqrt(0.7 * 0.3 / 100) = 0.046: 0.66 is within it, 0.65 is not.</summary>
+    [TestMethod]
+    public void Among_accuracies_within_a_standard_error_the_lowest_log_loss_is_the_best()
+    {
+        var stopping = new EarlyStopping { Metric = ValidationMetric.AccuracyThenLogLoss, Patience = 9 };
+        Assert.AreEqual(2, Follow(stopping, [0.4, 0.5, 0.8], [0.65, 0.66, 0.7], images: 100).Best);
+        Assert.AreEqual(1, Follow(stopping, [0.4, 0.5, 0.8], [0.66, 0.66, 0.7], images: 100).Best);
+        Assert.AreEqual(3, Follow(stopping, [0.4, 0.5, 0.8], [0.5, 0.6, 0.7], images: 100).Best);
+        Assert.AreEqual(4, Follow(stopping, [0.4, 0.5, 0.8, 0.7], [0.5, 0.6, 0.7, 0.66], images: 100).Best);
+        Assert.AreEqual(3, Follow(stopping, [0.4, 0.5, 0.8, 0.7], [0.5, 0.6, 0.7, 0.66], images: 10_000).Best, "a small error");
+    }
+
     [TestMethod]
     public void By_default_the_model_has_the_epoch_of_the_highest_accuracy()
     {
@@ -126,7 +138,8 @@ public sealed class EarlyStoppingTests
     }
 
     /// <summary>The best and the last epoch of a run with these figures.</summary>
-    private static (int Best, int Last) Follow(EarlyStopping stopping, double[] losses, double[]? accuracies = null)
+    private static (int Best, int Last) Follow(
+        EarlyStopping stopping, double[] losses, double[]? accuracies = null, long images = 0)
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(1);
@@ -137,7 +150,7 @@ public sealed class EarlyStoppingTests
         {
             using (no_grad())
                 weights.All[0].fill_(epoch);
-            best.Offer(epoch, new Evaluation(losses[epoch - 1], accuracies?[epoch - 1] ?? 0), null, weights, null);
+            best.Offer(epoch, new Evaluation(losses[epoch - 1], accuracies?[epoch - 1] ?? 0, Count: images), null, weights, null);
             Assert.AreEqual(best.Epoch, best.Values[0].flatten()[0].item<float>(), "the values are those of the best epoch");
             if (best.Exhausted(epoch))
                 return (best.Epoch, epoch);

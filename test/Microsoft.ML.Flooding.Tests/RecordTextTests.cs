@@ -65,7 +65,7 @@ public sealed class RecordTextTests
         Assert.AreEqual(
             "0, 0.02, 0.05; by Accuracy, with pruning",
             (FloodLevels.Create(0.02f, 0.05f) with { Metric = ValidationMetric.Accuracy, Pruning = true }).ToString());
-        Assert.AreEqual("Adaptive; by LogLoss", FloodLevels.Adaptive.ToString());
+        Assert.AreEqual("Adaptive; by Accuracy", FloodLevels.Adaptive.ToString());
         Assert.AreEqual(
             "0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
     }

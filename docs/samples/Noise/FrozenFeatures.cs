@@ -15,11 +15,12 @@ internal static class FrozenFeatures
     {
         if (File.Exists(cache))
             return Read(cache);
-        ImageFile[] files = [.. ImageFile.FindAll(folder)];
+        var context = new MLContext();
+        ImageFile[] files =
+            [.. context.Data.CreateEnumerable<ImageFile>(context.Data.LoadFromImageFolder(folder.FullName), reuseRowObject: false)];
         new Random(0).Shuffle(files);
         files = files[..Math.Min(count, files.Length)];
         string[] classes = [.. files.Select(file => file.Label).Distinct().Order(StringComparer.Ordinal)];
-        var context = new MLContext();
         var data = context.Data.LoadFromEnumerable(files);
         var pipeline = context.Transforms.LoadImages("Image", null, nameof(ImageFile.ImagePath))
             .Append(context.Transforms.ResizeImages("Image", 224, 224))

@@ -49,11 +49,12 @@ internal sealed record NoisySet(
 
         Example[] Read(string part, int count)
         {
-            ImageFile[] files = [.. ImageFile.FindAll(new DirectoryInfo(Path.Combine(folder.FullName, part)))];
+            var context = new MLContext();
+            var images = context.Data.LoadFromImageFolder(Path.Combine(folder.FullName, part));
+            ImageFile[] files = [.. context.Data.CreateEnumerable<ImageFile>(images, reuseRowObject: false)];
             string[] classes = [.. files.Select(file => file.Label).Distinct().Order(StringComparer.Ordinal)];
             new Random(0).Shuffle(files);
             files = files[..Math.Min(count, files.Length)];
-            var context = new MLContext();
             var data = context.Data.LoadFromEnumerable(files);
             var pipeline = context.Transforms.LoadImages("Image", null, nameof(ImageFile.ImagePath))
                 .Append(context.Transforms.ExtractPixels("Pixels", "Image", interleavePixelColors: true));

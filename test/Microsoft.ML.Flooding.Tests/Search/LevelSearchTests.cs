@@ -19,7 +19,8 @@ public sealed class LevelSearchTests
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.2,
             Seed = 5,
-            FloodLevels = FloodLevels.Create(Levels),
+            FloodLevels = FloodLevels.Create(Levels) with { Metric = ValidationMetric.LogLoss },
+            EarlyStopping = null,
         };
         change?.Invoke(options);
         return options;

@@ -47,7 +47,7 @@ public sealed class RunIdentityTests
         [nameof(TrainingOptions.DecayBiasAndNorm)] = false,
         [nameof(TrainingOptions.MaxGradientNorm)] = 0.5,
         [nameof(TrainingOptions.WeightAveraging)] = WeightAveraging.None,
-        [nameof(TrainingOptions.EarlyStopping)] = new EarlyStopping(),
+        [nameof(TrainingOptions.EarlyStopping)] = new EarlyStopping { MinimumChange = 0.5 },
     };
 
     private readonly MLContext _context = new(seed: 1);

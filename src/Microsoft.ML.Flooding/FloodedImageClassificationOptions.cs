@@ -67,7 +67,7 @@ public sealed partial class FloodedImageClassificationTrainer
         /// <summary>
         /// A column of text, keys, numbers or Booleans, or vectors of these, as for ML.NET's TrainTestSplit. Images with the same value,
         /// such as photos of one object, stay on one side of the split of <see cref="ValidationSetFraction"/> and in one fold of
-        /// <see cref="FloodingObjective.AdaFlood"/>. A missing value counts as a value. Default (null): each image is on its own.
+        /// held-out predictions. A missing value counts as a value. Default (null): each image is on its own.
         /// </summary>
         public string? SamplingKeyColumnName { get; set; }
 

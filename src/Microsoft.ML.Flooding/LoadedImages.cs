@@ -99,9 +99,11 @@ internal sealed class LoadedImages : IDisposable
         if (_options.ValidationSet is not null && data.Validation is null)
             throw new InvalidOperationException(
                 $"Every image of the {nameof(_options.ValidationSet)} has weight 0: there is nothing to validate on.");
-        var needsValidation = _options.EarlyStopping is not null ? nameof(_options.EarlyStopping)
+        var needsValidation = _options.EarlyStopping is not null && !ReferenceEquals(_options.EarlyStopping, EarlyStopping.Default)
+            ? nameof(_options.EarlyStopping)
             : _options.FloodLevels is not null ? nameof(_options.FloodLevels)
             : _options.FitTemperature ? nameof(_options.FitTemperature)
+            : _options.Objective.Candidates.Count > 1 ? $"{nameof(_options.Objective)} {_options.Objective}"
             : null;
         if (needsValidation is not null && data.Validation is null)
             throw new InvalidOperationException(

@@ -25,12 +25,19 @@ internal sealed class ProgressReporter
             entry => entry.SetProgress(0, _done, total));
     }
 
-    public void Report(EpochMetrics metrics)
+    /// <summary>Reports an epoch of the only run.</summary>
+    public void Report(EpochMetrics metrics) => Report("", metrics);
+
+    /// <summary>Gives what reports the epochs of one of several runs.</summary>
+    /// <param name="run">The name of the run in the log.</param>
+    public Action<EpochMetrics> ReportAs(string run) => metrics => Report(run + ": ", metrics);
+
+    private void Report(string run, EpochMetrics metrics)
     {
         _done++;
         _progress.Checkpoint(
             metrics.TrainingLoss, metrics.FloodedShare, metrics.ValidationLoss, metrics.ValidationAccuracy, metrics.LearningRate,
             metrics.ImagesPerSecond, metrics.Epoch);
-        _channel.Info(MessageSensitivity.None, $"Epoch {metrics.Epoch} of {_epochs}: {metrics.Describe()}");
+        _channel.Info(MessageSensitivity.None, $"{run}Epoch {metrics.Epoch} of {_epochs}: {metrics.Describe()}");
     }
 }

@@ -62,7 +62,7 @@ internal static class RunIdentity
             ["training images"] = Digest(data.Training.Digests, data.TrainingRows),
             ["training labels"] = Digest(data.Training.Labels, data.TrainingRows),
             ["weights of the training images"] = Digest(data.Weights, data.TrainingRows),
-            // AdaFlood's folds keep groups together.
+            // The folds of held-out predictions keep groups together.
             ["groups of the training images"] = Digest(data.Training.Groups, data.TrainingRows),
             ["choice of training rows"] = Digest(data.TrainingRows),
             ["order of the training images"] = OrderOf(data.Training),

@@ -93,8 +93,12 @@ public class TrainingOptions
     /// </summary>
     public WeightAveraging? WeightAveraging { get; set; }
 
-    /// <summary>When validation data ends the training early. Default (null): all epochs are trained.</summary>
-    public EarlyStopping? EarlyStopping { get; set; }
+    /// <summary>
+    /// How validation data chooses the epoch whose weights become the model, and ends the training early. Default: a new
+    /// <see cref="Flooding.EarlyStopping"/>, without effect if there is no validation data. null: all epochs are trained, and the model has
+    /// the weights of the last one.
+    /// </summary>
+    public EarlyStopping? EarlyStopping { get; set; } = EarlyStopping.Default;
 
     /// <summary>The number format of the computation. Default: <see cref="Precision.Float32"/>.</summary>
     public Precision Precision { get; set; } = Precision.Float32;

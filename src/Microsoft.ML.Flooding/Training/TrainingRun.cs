@@ -50,7 +50,7 @@ internal sealed class TrainingRun : IDisposable
         _normalizer = normalization.On(device);
         _weights = new WorkingWeights(network, device, precision);
         _phases = new TrainingPhases(_weights, _normalizer, objective, options, data, device, checkAlive);
-        _state = new TrainingState(_weights, _phases, options, totalSteps: (long)_stepsPerEpoch * options.Epochs);
+        _state = new TrainingState(_weights, _phases, options, (long)_stepsPerEpoch * options.Epochs, data.Validation is not null);
         _context = new TrainingContext(network, options, _stepsPerEpoch);
     }
 

@@ -122,7 +122,9 @@ public sealed partial class FloodedImageClassificationTrainer
         var column = CreateColumn(feature, start, input, channel);
         using var images = new LoadedImages(host, input, column, labels, _options);
         var seed = ChooseSeed();
-        var data = images.Split(seed, channel);
+        var isPlanned = start.IsPretrained && _options.IsPlanned;
+        // Cross-validation needs no images of its own: all are trained on.
+        var data = images.Split(seed, holdsOut: !isPlanned || _options.FitTemperature, channel);
         WarnOfHighLevel(labels, channel);
 
         var architecture = start.Architecture.Resolve(column.Shape);
@@ -143,13 +145,13 @@ public sealed partial class FloodedImageClassificationTrainer
         {
             if (start.Report is { } report)
                 channel.Info(MessageSensitivity.None, $"Weights of '{_options.PretrainedWeights}': {report}");
-            var history = _options.FloodLevels is { } levels
-                ? SearchLevel(levels, network, runs, channel, progress)
+            var history = isPlanned ? FineTune(network, runs, channel, progress)
+                : _options.FloodLevels is { } levels ? SearchLevel(levels, network, runs, channel, progress)
                 : Train(network, runs, channel, progress);
             if (history.Stopped)
                 channel.Info(
                     MessageSensitivity.None,
-                    $"Training was stopped: the model has the weights of epoch {history.SelectedEpoch} of {_options.Epochs}.");
+                    $"Training was stopped: the model has the weights of epoch {history.SelectedEpoch}.");
             var description = new ModelDescription
             {
                 Architecture = architecture.Name,
@@ -221,8 +223,8 @@ public sealed partial class FloodedImageClassificationTrainer
     private TrainingHistory SearchLevel(
         FloodLevels levels, Network network, RunFactory runs, IChannel channel, IProgressChannel progress)
     {
-        var total = (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * (double)_options.Epochs;
-        var reporter = new ProgressReporter(channel, progress, _options.Epochs, total);
+        var total = (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * (double)_options.EffectiveEpochs;
+        var reporter = new ProgressReporter(channel, progress, _options.EffectiveEpochs, total);
         using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
         var history = search.Run();
         channel.Info(
@@ -238,10 +240,22 @@ public sealed partial class FloodedImageClassificationTrainer
     private TrainingHistory Train(Network network, RunFactory runs, IChannel channel, IProgressChannel progress)
     {
         using var prepared = runs.Create(_options);
-        var reporter = new ProgressReporter(channel, progress, _options.Epochs, _options.Epochs);
+        var reporter = new ProgressReporter(channel, progress, _options.EffectiveEpochs, _options.EffectiveEpochs);
         var history = prepared.Run.Fit(Watch(reporter, level: null), prepared.Checkpoints);
         network.LoadState(prepared.Run.State());
         return history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity };
+    }
+
+    /// <summary>Trains what <see cref="FineTuning"/> chooses.</summary>
+    private TrainingHistory FineTune(Network network, RunFactory runs, IChannel channel, IProgressChannel progress)
+    {
+        channel.Info(MessageSensitivity.None, "Computing the features of the images. Only the last layer is trained.");
+        using var search = new HeadSearch(runs, _options);
+        var trial = search.Choose(tried => channel.Info(MessageSensitivity.None, $"Tried {tried}."));
+        channel.Info(
+            MessageSensitivity.None,
+            trial is null ? "There are too few images to cross-validate the last layer." : $"Chose {trial}. Training on all images.");
+        return search.Train(trial, network, epochs => Watch(new ProgressReporter(channel, progress, epochs, epochs), level: null));
     }
 
     private Action<EpochMetrics> Watch(ProgressReporter reporter, float? level)

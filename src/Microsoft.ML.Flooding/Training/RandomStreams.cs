@@ -31,5 +31,6 @@ internal static class RandomStreams
         Dropout = 4,
         ValidationSplit = 5,
         AuxiliaryFolds = 6,
+        HeadFolds = 7,
     }
 }

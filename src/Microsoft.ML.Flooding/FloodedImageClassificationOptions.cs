@@ -216,6 +216,9 @@ public sealed partial class FloodedImageClassificationTrainer
         }
 
         /// <inheritdoc/>
+        internal override bool IsPlanned => base.IsPlanned && FloodLevels is null;
+
+        /// <inheritdoc/>
         internal override ValidationMetric? OwnMetric =>
             base.OwnMetric ?? (FloodLevels?.Metric is { Function: not null } metric ? metric : null);
 

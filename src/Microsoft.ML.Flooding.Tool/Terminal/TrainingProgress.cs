@@ -8,9 +8,8 @@ namespace Mlflood.Terminal;
 /// <summary>
 /// Shows the training on standard error: redrawn on a terminal, a line for each epoch elsewhere. A search has a run for each level.
 /// </summary>
-/// <param name="epochs">The epochs of a run.</param>
 /// <param name="runs">The most runs that there are.</param>
-internal sealed class TrainingProgress(int epochs, int runs) : TrainingCallback
+internal sealed class TrainingProgress(int runs) : TrainingCallback
 {
     private const int BarWidth = 30;
     private const int ShownEpochs = 8;
@@ -21,6 +20,7 @@ internal sealed class TrainingProgress(int epochs, int runs) : TrainingCallback
     private readonly List<string> _lines = [];
     private LiveDisplayContext? _live;
     private TimeSpan _drawn;
+    private int _epochs = 1;
     private double _doneEpochs;
     private double _startedWith = -1;
 
@@ -41,6 +41,7 @@ internal sealed class TrainingProgress(int epochs, int runs) : TrainingCallback
 
     public override void OnRunStart(TrainingContext context)
     {
+        _epochs = context.Epochs;
         // Epochs of a checkpoint took no time.
         if (_startedWith < 0)
             _startedWith = _doneEpochs = context.Epoch;
@@ -72,7 +73,7 @@ internal sealed class TrainingProgress(int epochs, int runs) : TrainingCallback
     {
         var loss = metrics.AveragedValidationLoss ?? metrics.ValidationLoss;
         var accuracy = metrics.AveragedValidationAccuracy ?? metrics.ValidationAccuracy;
-        return (runs > 1 ? Text($"b {level}  ") : "") + Text($"epoch {metrics.Epoch}/{epochs}  loss {metrics.TrainingLoss:0.000}")
+        return (runs > 1 ? Text($"b {level}  ") : "") + Text($"epoch {metrics.Epoch}/{_epochs}  loss {metrics.TrainingLoss:0.000}")
             + (level > 0 ? Text($" (b {level}, {metrics.FloodedShare * 100:0} % below)") : "")
             + (loss is null ? "" : Text($"  valid {loss:0.000}, {accuracy * 100:0.0} %"))
             + Text($"  {metrics.ImagesPerSecond:0} img/s");
@@ -86,7 +87,7 @@ internal sealed class TrainingProgress(int epochs, int runs) : TrainingCallback
 
     private Rows Draw(double done = 0)
     {
-        var share = Math.Min(1, done / (epochs * (double)runs));
+        var share = Math.Min(1, done / (_epochs * (double)runs));
         var filled = (int)(share * BarWidth);
         IRenderable bar = new Markup(
             $"[green]{new string('━', filled)}[/][dim]{new string('━', BarWidth - filled)}[/] {Text($"{share * 100:0} %")}  "
@@ -99,7 +100,7 @@ internal sealed class TrainingProgress(int epochs, int runs) : TrainingCallback
         var trained = done - Math.Max(0, _startedWith);
         if (trained <= 0)
             return "starting";
-        var left = _watch.Elapsed * (((epochs * (double)runs) - done) / trained);
+        var left = _watch.Elapsed * (((_epochs * (double)runs) - done) / trained);
         return (left.TotalHours >= 1 ? left.ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture)
             : left.ToString(@"m\:ss", CultureInfo.InvariantCulture)) + " left";
     }

@@ -102,7 +102,7 @@ internal sealed class Training
         }
 
         var runs = options.FloodLevels is { } levels ? levels.Values?.Count ?? AdaptiveRuns : 1;
-        var progress = new TrainingProgress(options.Epochs, runs);
+        var progress = new TrainingProgress(runs);
         using var interrupt = new Interrupt(() => StopSoon(progress));
         options.StopToken = interrupt.Token;
         options.Callbacks = [progress];

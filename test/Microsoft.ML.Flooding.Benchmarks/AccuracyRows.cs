@@ -11,7 +11,7 @@ internal static class AccuracyRows
     [
         new Row(
             "bfloat16-accuracy", "Test accuracy on the sample, Float32 minus BFloat16, points (MLP, mean of 3 seeds)", 0.5, false,
-            BFloat16),
+            BFloat16, NeedsBFloat16: true),
     ];
 
     private static Figure BFloat16()

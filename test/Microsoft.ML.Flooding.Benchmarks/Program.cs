@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Flooding.Benchmarks;
 using Microsoft.ML.Flooding.Benchmarks.Photos;
+using Microsoft.ML.Flooding.Runtime;
 using Spectre.Console;
+using TorchSharp;
 
 if (args is ["architectures"])
 {
@@ -33,8 +35,14 @@ if (chosen.Count < Math.Max(args.Length, 1))
 var table = new Table().AddColumns("Row", "Workload", "Ours", "Baseline", "Bare libtorch", "Ratio", "Bound").RoundedBorder();
 table.Columns[5].RightAligned();
 var missed = new List<string>();
+var bfloat16 = NativeBFloat16.IsSupportedOn(torch.CPU);
 foreach (var row in chosen)
 {
+    if (row.NeedsBFloat16 && !bfloat16)
+    {
+        table.AddRow(row.Name, Markup.Escape(row.Workload), "not measured: this processor emulates bfloat16", "", "", "", "");
+        continue;
+    }
     Console.Error.Write($"{row.Name} ... ");
     var start = Stopwatch.GetTimestamp();
     var figure = row.Measure();

@@ -6,7 +6,9 @@ namespace Microsoft.ML.Flooding.Benchmarks;
 /// <param name="Bound">The bound of the figure.</param>
 /// <param name="IsFloor">True: the figure must be at least the bound. False: it must be at most the bound.</param>
 /// <param name="Measure">Measures the figure.</param>
-internal sealed record Row(string Name, string Workload, double Bound, bool IsFloor, Func<Figure> Measure)
+/// <param name="NeedsBFloat16">True: the row is measured only on processors that multiply bfloat16 natively.</param>
+internal sealed record Row(
+    string Name, string Workload, double Bound, bool IsFloor, Func<Figure> Measure, bool NeedsBFloat16 = false)
 {
     public bool IsMet(Figure figure) => IsFloor ? figure.Value >= Bound : figure.Value <= Bound;
 }

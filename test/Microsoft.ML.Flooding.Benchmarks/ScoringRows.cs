@@ -21,10 +21,11 @@ internal static class ScoringRows
 
     public static IEnumerable<Row> All =>
     [
-        new Row("transform-loop", "ConvNet, 28x28x1, BFloat16: Transform / a loop of Predict, images/s", 4, true, ConvNetAgainstPredict),
+        new Row("transform-loop", "ConvNet, 28x28x1, BFloat16: Transform / a loop of Predict, images/s", 4, true, ConvNetAgainstPredict,
+            NeedsBFloat16: true),
         new Row(
             "transform-loop-bf16", "ResNet-18, 32x32x3, BFloat16: Transform / a loop of Predict, images/s", 3, true,
-            () => TransformAgainstPredict(Architecture.ResNet18, Shape, Precision.BFloat16, 256)),
+            () => TransformAgainstPredict(Architecture.ResNet18, Shape, Precision.BFloat16, 256), NeedsBFloat16: true),
         new Row(
             "transform-pixels", "ConvNet, pixel vectors: Transform / bare batched forward, images/s", 0.9, true, TransformAgainstForward),
         new Row("transform-jpeg", "ResNet-18, JPEG: Transform / the slower of decoding and forward, images/s", 0.9, true, TransformJpeg),

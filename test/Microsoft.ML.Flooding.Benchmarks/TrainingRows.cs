@@ -32,7 +32,7 @@ internal static class TrainingRows
             return new Figure(
                 Alternation.MedianRatio(times[0], times[1]),
                 ImagesPerSecond(rates[1]), ImagesPerSecond(rates[0]), ImagesPerSecond(rates[2]));
-        });
+        }, NeedsBFloat16: precision == Precision.BFloat16);
 
     /// <summary>
     /// Runs a bare step before each step of an epoch, so that changes of the machine's speed within tenths of a second affect both. The

@@ -5,5 +5,5 @@ internal sealed class ModelInput
 {
     public string Label { get; set; } = "";
 
-    public byte[] Image { get; set; } = [];
+    public byte[] Features { get; set; } = [];
 }

@@ -5,7 +5,7 @@ using Microsoft.ML.Flooding;
 
 var data = new Option<DirectoryInfo>("--data")
 {
-    Description = "A folder that has a subfolder of JPEG or PNG files for each class.",
+    Description = "A folder that has a subfolder of images for each class.",
     Required = true,
 };
 var level = new Option<float>("--b") { Description = "The flood level.", DefaultValueFactory = _ => 0.03f };
@@ -40,6 +40,6 @@ return command.Parse(args).Invoke();
 static void Predict(FileInfo image, FileInfo file)
 {
     using var model = new ConsumeModel(file.FullName);
-    var output = model.Predict(new ModelInput { Image = File.ReadAllBytes(image.FullName) });
+    var output = model.Predict(new ModelInput { Features = File.ReadAllBytes(image.FullName) });
     Console.WriteLine($"{output.Class}: {output.Score.Max():P1}");
 }

@@ -1,4 +1,3 @@
-using Common;
 using Microsoft.ML;
 using Microsoft.ML.Flooding;
 
@@ -18,12 +17,11 @@ internal static class TrainModel
         };
 
         var context = new MLContext(seed: 1);
-        var images = context.Data.LoadFromEnumerable(ImageFile.FindAll(data));
+        var images = context.Data.LoadFromImageFolder(data.FullName);
         var split = context.Data.TrainTestSplit(images, testFraction: 0.2);
         var trainer = context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
         {
             FloodLevel = floodLevel,
-            FeatureColumnName = nameof(ModelInput.Image),
             Epochs = epochs,
             OnInvalidImage = onInvalidImage,
             StopToken = stop.Token,
@@ -31,20 +29,18 @@ internal static class TrainModel
                 $"epoch {e.Epoch}: loss {e.TrainingLoss:0.000}, validation accuracy {e.ValidationAccuracy:P1}"),
         });
 
-        // Only training reads files. The saved model takes the bytes of an image from any source.
-        var read = context.Transforms.LoadRawImageBytes(nameof(ModelInput.Image), null, nameof(ImageFile.ImagePath)).Fit(images);
         using var model = context.Transforms.Conversion.MapValueToKey("Label")
             .Append(trainer)
             .Append(context.Transforms.Conversion.MapKeyToValue(nameof(ModelOutput.Class), "PredictedLabel"))
-            .Fit(read.Transform(split.TrainSet));
+            .Fit(split.TrainSet);
 
         foreach (var image in model.OfType<FloodedImageClassificationTransformer>().Single().History.SkippedImages)
             Console.WriteLine($"skipped: {image}");
 
-        var metrics = context.MulticlassClassification.Evaluate(model.Transform(read.Transform(split.TestSet)));
+        var metrics = context.MulticlassClassification.Evaluate(model.Transform(split.TestSet));
         Console.WriteLine($"test accuracy {metrics.MicroAccuracy:P1}, log-loss {metrics.LogLoss:0.000}");
 
-        context.Model.Save(model, context.Data.LoadFromEnumerable<ModelInput>([]).Schema, file.FullName);
+        context.Model.Save(model, images.Schema, file.FullName);
         Console.WriteLine($"saved to {file.FullName}");
     }
 }

@@ -55,7 +55,8 @@ internal static class ImageTasks
 
         ImageFile[] Files(string part, int seed)
         {
-            ImageFile[] files = [.. ImageFile.FindAll(new DirectoryInfo(Path.Combine(folder, part)))];
+            var images = context.Data.LoadFromImageFolder(Path.Combine(folder, part));
+            ImageFile[] files = [.. context.Data.CreateEnumerable<ImageFile>(images, reuseRowObject: false)];
             new Random(seed).Shuffle(files);
             return files;
         }

@@ -54,13 +54,15 @@ internal sealed class PictureSet
     /// <param name="newClasses">The two classes to learn last.</param>
     public static PictureSet Cifar10(DirectoryInfo folder, int perClass, IReadOnlyList<string> newClasses)
     {
+        var context = new MLContext();
         return new PictureSet(
             "CIFAR-10", Architecture.ConvNet.WithBaseWidth(16), new VectorDataViewType(NumberDataViewType.Byte),
             Pictures("train"), Pictures("test"), newClasses);
 
         Picture[] Pictures(string part) =>
         [
-            .. ImageFile.FindAll(new DirectoryInfo(Path.Combine(folder.FullName, part)))
+            .. context.Data.CreateEnumerable<ImageFile>(
+                    context.Data.LoadFromImageFolder(Path.Combine(folder.FullName, part)), reuseRowObject: false)
                 .GroupBy(file => file.Label)
                 .SelectMany(files => files.Take(perClass))
                 .Select(file => new Picture { Features = File.ReadAllBytes(file.ImagePath), Class = file.Label }),

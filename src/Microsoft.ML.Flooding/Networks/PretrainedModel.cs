@@ -1,4 +1,4 @@
-using System.Globalization;
+using Microsoft.ML.Flooding.Runtime;
 
 namespace Microsoft.ML.Flooding;
 
@@ -11,8 +11,6 @@ namespace Microsoft.ML.Flooding;
 /// </remarks>
 public sealed record PretrainedModel
 {
-    private const int FewestDigits = 8;
-
     /// <summary>The http or https address of the file. Its last part is the name of the file.</summary>
     public required Uri Address { get; init; }
 
@@ -48,7 +46,9 @@ public sealed record PretrainedModel
     public double? ImageNetAccuracy { get; init; }
 
     /// <summary>The name of the file.</summary>
-    public string FileName => Path.GetFileName(Uri.UnescapeDataString(Address.AbsolutePath));
+    public string FileName => File.FileName;
+
+    internal RemoteFile File => new(Address, Bytes, Sha256);
 
     /// <summary>How images are prepared.</summary>
     internal Networks.Preprocessing Preprocessing => new(Crop, Crop, (double)Crop / Resize, [.. Mean], [.. Deviation]);
@@ -75,22 +75,12 @@ public sealed record PretrainedModel
     public Task<string> DownloadAsync(
         string? folder = null, IProgress<DownloadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        Validate();
-        return new Networks.WeightsDownload(this, folder ?? PretrainedModels.DefaultFolder).RunAsync(progress, cancellationToken);
+        File.Validate();
+        return new FileDownload(File, folder ?? PretrainedModels.DefaultFolder).RunAsync(progress, cancellationToken);
     }
 
     /// <summary>The file name.</summary>
     public override string ToString() => FileName;
-
-    private void Validate()
-    {
-        if (!Address.IsAbsoluteUri || (Address.Scheme != Uri.UriSchemeHttps && Address.Scheme != Uri.UriSchemeHttp) || FileName.Length == 0)
-            throw new ArgumentException($"{nameof(Address)} must be the http or https address of a file; it is '{Address}'.");
-        if (Bytes < 1)
-            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{nameof(Bytes)} must be at least 1; it is {Bytes}."));
-        if (Sha256.Length is < FewestDigits or > 64 || !Sha256.All(char.IsAsciiHexDigit))
-            throw new ArgumentException($"{nameof(Sha256)} must be {FewestDigits} to 64 hexadecimal digits; it is '{Sha256}'.");
-    }
 }
 
 /// <summary>
@@ -157,11 +147,7 @@ public static class PretrainedModels
         [ResNet18, ResNet34, ResNet50, ResNet50V1, MobileNetV2, MobileNetV3Small, MobileNetV3Large, EfficientNetB0, ConvNeXtTiny];
 
     /// <summary>The default download folder: Microsoft.ML.Flooding/weights in the user's local application data.</summary>
-    public static string DefaultFolder => Path.Combine(LocalData, "Microsoft.ML.Flooding", "weights");
-
-    private static string LocalData =>
-        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify)
-            is { Length: > 0 } data ? data : Path.GetTempPath();
+    public static string DefaultFolder => CacheFolder.Of("weights");
 
     /// <summary>The listed model that a file is, by its name and length; null if it is none of them.</summary>
     internal static PretrainedModel? Find(string path) => All.FirstOrDefault(model =>
@@ -179,13 +165,4 @@ public static class PretrainedModels
             Crop = 224,
             ImageNetAccuracy = accuracy,
         };
-}
-
-/// <summary>The progress of a download.</summary>
-/// <param name="Received">The bytes on disk, including those of earlier attempts.</param>
-/// <param name="Total">The bytes of the whole file.</param>
-public readonly record struct DownloadProgress(long Received, long Total)
-{
-    /// <summary>The bytes received and the total, as one line.</summary>
-    public override string ToString() => FormattableString.Invariant($"{Received:N0} of {Total:N0} bytes");
 }

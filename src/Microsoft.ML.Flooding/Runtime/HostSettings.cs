@@ -29,6 +29,9 @@ internal static class HostSettings
     /// <inheritdoc cref="Of(TransformsCatalog)"/>
     public static IHostEnvironment Of(MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog) =>
         CatalogUtils.GetEnvironment(catalog);
+
+    /// <inheritdoc cref="Of(TransformsCatalog)"/>
+    public static IHostEnvironment Of(DataOperationsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
 }
 
 /// <summary>The properties of data views that are internal to ML.NET.</summary>

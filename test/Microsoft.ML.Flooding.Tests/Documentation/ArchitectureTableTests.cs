@@ -28,7 +28,7 @@ public sealed partial class ArchitectureTableTests
 
     private static IEnumerable<string> Rows()
     {
-        var page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "transfer.md")).ReplaceLineEndings("\n");
+        var page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs", "transfer.md")).ReplaceLineEndings("\n");
         var start = page.IndexOf("<!-- architectures:", StringComparison.Ordinal);
         var table = page[start..page.IndexOf("<!-- /architectures -->", StringComparison.Ordinal)];
         return Row().Matches(table).Select(m => m.Value);

@@ -44,7 +44,7 @@ public sealed partial class LibraryStructureTests
     private static IEnumerable<string> ChartLines() => ChartArrow().Matches(Page()).Select(line => line.Value.TrimEnd());
 
     private static string Page() =>
-        File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "architecture.md")).ReplaceLineEndings("\n");
+        File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs", "architecture.md")).ReplaceLineEndings("\n");
 
     [GeneratedRegex(@"^    \w+ --> \w+$", RegexOptions.Multiline)]
     private static partial Regex ChartArrow();

@@ -11,50 +11,6 @@ public sealed class CommonTests
     private readonly MLContext _context = new();
 
     [TestMethod]
-    public void Images_of_a_folder_are_ordered_by_path_and_have_the_class_of_their_subfolder()
-    {
-        var folder = Directory.CreateTempSubdirectory("flooding-samples-");
-        try
-        {
-            string[] files = ["wasp/2.PNG", "ant/b.jpeg", "ant/a.jpg", "ant/notes.txt", "ant/deeper/c.jpg", "stray.jpg"];
-            foreach (var file in files.Select(name => new FileInfo(Path.Combine(folder.FullName, name))))
-            {
-                file.Directory!.Create();
-                File.WriteAllBytes(file.FullName, []);
-            }
-
-            var found = ImageFile.FindAll(folder);
-
-            string[] expected = ["ant/a.jpg", "ant/b.jpeg", "wasp/2.PNG"];
-            CollectionAssert.AreEqual(
-                expected.Select(name => Path.GetFullPath(name, folder.FullName)).ToArray(), found.Select(f => f.ImagePath).ToArray());
-            CollectionAssert.AreEqual(new[] { "ant", "ant", "wasp" }, found.Select(f => f.Label).ToArray());
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
-
-    [TestMethod]
-    public void A_folder_without_images_in_subfolders_gets_an_error_that_names_it_and_the_remedy()
-    {
-        var folder = Directory.CreateTempSubdirectory("flooding-samples-");
-        try
-        {
-            File.WriteAllBytes(Path.Combine(folder.FullName, "stray.jpg"), []);
-            var error = Assert.ThrowsExactly<InvalidDataException>(() => ImageFile.FindAll(folder));
-            StringAssert.Contains(error.Message, folder.FullName, StringComparison.Ordinal);
-            StringAssert.Contains(
-                error.Message, "Put the .jpg, .jpeg and .png files of each class into a subfolder", StringComparison.Ordinal);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
-
-    [TestMethod]
     public void Changed_training_labels_can_be_loaded_and_leave_the_test_labels_alone()
     {
         using var file = new TemporaryFile(".idx");

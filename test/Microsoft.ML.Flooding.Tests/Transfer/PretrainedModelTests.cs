@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
+using Microsoft.ML.Flooding.Runtime;
 
 namespace Microsoft.ML.Flooding.Tests.Transfer;
 
@@ -258,7 +259,7 @@ public sealed class PretrainedModelTests : IDisposable
     }
 
     private Task<string> Download(PretrainedModel model, double silence = 10) =>
-        new WeightsDownload(model, _folder) { Silence = TimeSpan.FromSeconds(silence), Pause = TimeSpan.FromMilliseconds(1) }
+        new FileDownload(model.File, _folder) { Silence = TimeSpan.FromSeconds(silence), Pause = TimeSpan.FromMilliseconds(1) }
             .RunAsync(null, TestContext.CancellationToken);
 
     private static PretrainedModel Describe(LoopbackServer server) => Describe(server.AddressOf("models/weights.pth"));

@@ -1,9 +1,10 @@
 using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Tests.Images;
 using static Microsoft.ML.Flooding.Tests.Images.TestImages;
 
-namespace Microsoft.ML.Flooding.Tests.Images;
+namespace Microsoft.ML.Flooding.Tests.DataSets;
 
 [TestClass]
 public sealed class IdxCatalogTests : IDisposable
@@ -68,13 +69,16 @@ public sealed class IdxCatalogTests : IDisposable
         Fails("images", "swapped", [.. LabelsHeader, .. Labels], [.. LabelsHeader, .. Labels]);
         Fails("labels", "swapped", [.. ImagesHeader, .. Pixels], [.. ImagesHeader, .. Pixels]);
         Fails("images", "truncated", [.. ImagesHeader, .. Pixels[1..]], [.. LabelsHeader, .. Labels]);
+        Fails("images", "offset 0", [1, 2, 3, 4], [.. LabelsHeader, .. Labels]);
+        Fails("images", "offset 75", [.. ImagesHeader, .. Pixels[1..]], [.. LabelsHeader, .. Labels]);
+        Fails("images", "offset 4", [0, 0, 8, 3, 0, 0, 0, 0], [.. LabelsHeader, .. Labels]);
         Fails("images", "truncated", [], [.. LabelsHeader, .. Labels]);
         Fails("images", "has more than the 60 values", [.. ImagesHeader, .. Pixels, 1], [.. LabelsHeader, .. Labels]);
         Fails("labels", "truncated", [.. ImagesHeader, .. Pixels], [.. LabelsHeader, .. Labels[1..]]);
         Fails("labels", "9 labels", [.. ImagesHeader, .. Pixels], [0, 0, 8, 1, 0, 0, 0, 9, .. Labels[1..]]);
         Fails("images", "invalid dimensions", [0, 0, 8, 3, 0x7f, 0, 0, 0, 0x7f, 0, 0, 0, 0x7f, 0, 0, 0], [.. LabelsHeader, .. Labels]);
         Fails("images", "truncated", [0, 0, 8, 3, 0, 0, 0x4f, 0, 0, 0, 0x4f, 0, 0, 0, 0, 3], [.. LabelsHeader, .. Labels]);
-        Fails("images", "gzip", [0x1f, 0x8b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18], [.. LabelsHeader, .. Labels]);
+        Fails("images", "damaged", [0x1f, 0x8b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18], [.. LabelsHeader, .. Labels]);
     }
 
     [TestMethod]

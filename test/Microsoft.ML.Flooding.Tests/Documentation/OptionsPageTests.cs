@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 namespace Microsoft.ML.Flooding.Tests.Documentation;
 
 [TestClass]
-public sealed partial class ReadmeTests
+public sealed partial class OptionsPageTests
 {
     private static readonly PropertyInfo[] Options = typeof(FloodedImageClassificationTrainer.Options).GetProperties();
 
@@ -41,10 +41,8 @@ public sealed partial class ReadmeTests
 
     private static IEnumerable<(string Name, string Default)> Rows()
     {
-        var readme = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "README.md")).ReplaceLineEndings("\n");
-        var start = readme.IndexOf("| Option | Default |", StringComparison.Ordinal);
-        var table = readme[start..readme.IndexOf("\n\n", start, StringComparison.Ordinal)];
-        return Row().Matches(table).Select(m => (m.Groups["name"].Value, m.Groups["default"].Value));
+        var page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs", "options.md")).ReplaceLineEndings("\n");
+        return Row().Matches(page).Select(m => (m.Groups["name"].Value, m.Groups["default"].Value));
     }
 
     [GeneratedRegex(@"^\| `(?<name>\w+)` \| `(?<default>[^`]+)` \| [^|]+ \|$", RegexOptions.Multiline)]

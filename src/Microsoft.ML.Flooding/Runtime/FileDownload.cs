@@ -2,13 +2,13 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 
-namespace Microsoft.ML.Flooding.Networks;
+namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
 /// Downloads a file to a folder. The file appears there only when it is complete and checked; until then its content is in a file with the
 /// suffix .partial.
 /// </summary>
-internal sealed class WeightsDownload(PretrainedModel model, string folder)
+internal sealed class FileDownload(RemoteFile remote, string folder)
 {
     private const int MostAttempts = 5;
     private const int BufferSize = 1 << 16;
@@ -19,7 +19,7 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
-    private readonly string _path = Path.GetFullPath(Path.Combine(folder, model.FileName));
+    private readonly string _path = Path.GetFullPath(Path.Combine(folder, remote.FileName));
 
     /// <summary>How long the server can send nothing before the download reconnects. Default: 60 seconds.</summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(60);
@@ -30,10 +30,14 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
     private string Partial => _path + ".partial";
 
     private string ByHand =>
-        $"Without a network, download the file elsewhere and copy it to '{_path}' ({model.Bytes:N0} bytes; its SHA-256 starts with "
-        + $"{model.Sha256[..8].ToLowerInvariant()}).";
+        $"Without a network, download the file elsewhere and copy it to '{_path}' ({remote.Bytes:N0} bytes; its SHA-256 starts with "
+        + $"{remote.Sha256[..8].ToLowerInvariant()}).";
 
-    /// <inheritdoc cref="PretrainedModel.Download"/>
+    /// <summary>Downloads the file, unless the folder has it.</summary>
+    /// <returns>The path of the file.</returns>
+    /// <exception cref="IOException">The file cannot be downloaded or written.</exception>
+    /// <exception cref="InvalidDataException">The server sends a different file.</exception>
+    /// <exception cref="OperationCanceledException">The download was canceled.</exception>
     public async Task<string> RunAsync(IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
     {
         if (await IsRightAsync(_path, cancellationToken).ConfigureAwait(false))
@@ -54,13 +58,13 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
                 if (!resumed)
                 {
                     throw new InvalidDataException(
-                        $"'{model.Address}' sends a different file: its SHA-256 does not start with {model.Sha256}. {ByHand}");
+                        $"'{remote.Address}' sends a different file: its SHA-256 does not start with {remote.Sha256}. {ByHand}");
                 }
             }
             catch (Exception e) when (IsPassing(e, cancellationToken))
             {
                 if (attempt == MostAttempts || (e is HttpRequestException { StatusCode: { } status } && !MayPass(status)))
-                    throw new IOException($"'{model.Address}' cannot be downloaded: {Reason(e)} {Kept()}{ByHand}", e);
+                    throw new IOException($"'{remote.Address}' cannot be downloaded: {Reason(e)} {Kept()}{ByHand}", e);
             }
             await Task.Delay(Pause * Math.Pow(2, attempt - 1), cancellationToken).ConfigureAwait(false);
         }
@@ -71,13 +75,13 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
     private async Task<bool> ReceiveAsync(IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
     {
         using var file = new FileStream(Partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        if (file.Length > model.Bytes)
+        if (file.Length > remote.Bytes)
             file.SetLength(0);
-        if (file.Length == model.Bytes)
+        if (file.Length == remote.Bytes)
             return true;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         silence.CancelAfter(Silence);
-        using var request = new HttpRequestMessage(HttpMethod.Get, model.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Get, remote.Address);
         if (file.Length > 0)
             request.Headers.Range = new RangeHeaderValue(file.Length, null);
         using var response = await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token).ConfigureAwait(false);
@@ -90,7 +94,7 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
         var resumes = response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == file.Length;
         if (!resumes)
             file.SetLength(0);
-        if (response.Content.Headers.ContentLength is { } length && file.Length + length != model.Bytes)
+        if (response.Content.Headers.ContentLength is { } length && file.Length + length != remote.Bytes)
             throw Another(file.Length + length, response);
         file.Position = file.Length;
         using var content = await response.Content.ReadAsStreamAsync(silence.Token).ConfigureAwait(false);
@@ -101,13 +105,13 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
             var read = await content.ReadAsync(buffer, silence.Token).ConfigureAwait(false);
             if (read == 0)
                 break;
-            if (file.Length + read > model.Bytes)
+            if (file.Length + read > remote.Bytes)
                 throw Another(file.Length + read, response);
             await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
             await file.FlushAsync(cancellationToken).ConfigureAwait(false);
-            progress?.Report(new DownloadProgress(file.Length, model.Bytes));
+            progress?.Report(new DownloadProgress(file.Length, remote.Bytes));
         }
-        return file.Length == model.Bytes
+        return file.Length == remote.Bytes
             ? resumes
             : throw new IOException("The connection was closed before the end of the file.");
     }
@@ -116,21 +120,21 @@ internal sealed class WeightsDownload(PretrainedModel model, string folder)
     {
         var kind = response.Content.Headers.ContentType?.MediaType is { } type ? $" of {type}" : "";
         return new(
-            $"'{model.Address}' sends a different file: {length:N0} bytes or more{kind} instead of {model.Bytes:N0}. The response may come "
+            $"'{remote.Address}' sends a different file: {length:N0} bytes or more{kind} instead of {remote.Bytes:N0}. The response may come "
             + $"from a proxy or a login page. {ByHand}");
     }
 
     private async Task<bool> IsRightAsync(string path, CancellationToken cancellationToken)
     {
-        if (new FileInfo(path) is not { Exists: true } info || info.Length != model.Bytes)
+        if (new FileInfo(path) is not { Exists: true } info || info.Length != remote.Bytes)
             return false;
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         var digest = Convert.ToHexString(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false));
-        return digest.StartsWith(model.Sha256, StringComparison.OrdinalIgnoreCase);
+        return digest.StartsWith(remote.Sha256, StringComparison.OrdinalIgnoreCase);
     }
 
     private string Kept() => new FileInfo(Partial) is { Exists: true, Length: > 0 } file
-        ? $"{file.Length:N0} of {model.Bytes:N0} bytes are kept; the next call continues from there. "
+        ? $"{file.Length:N0} of {remote.Bytes:N0} bytes are kept; the next call continues from there. "
         : "";
 
     private string Reason(Exception e) => e is OperationCanceledException

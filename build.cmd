@@ -75,7 +75,7 @@ echo Usage: build VERB [ARGUMENTS]
 echo(
 echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
 echo   test     run the tests (ARGUMENTS are passed to dotnet test)
-echo   bench    run the benchmarks (ARGUMENTS: rows to run; --help: list them)
+echo   bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
 echo   pack     write the NuGet packages to packages/
 echo   docs     write the documentation site to artifacts/site (--serve: also serve it on this machine)
 echo   format   format the source code (--verify-no-changes: only check it)

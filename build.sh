@@ -9,7 +9,7 @@ Usage: ./build.sh VERB [ARGUMENTS]
 
   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
   test     run the tests (ARGUMENTS are passed to dotnet test)
-  bench    run the benchmarks (ARGUMENTS: rows to run; --help: list them)
+  bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
   pack     write the NuGet packages to packages/
   docs     write the documentation site to artifacts/site (--serve: also serve it on this machine)
   format   format the source code (--verify-no-changes: only check it)

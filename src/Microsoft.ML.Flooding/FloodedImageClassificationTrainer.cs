@@ -100,7 +100,11 @@ public sealed partial class FloodedImageClassificationTrainer
         return Fit(input, FloodedImageClassificationTransformer.In(pretrained));
     }
 
-    private FloodedImageClassificationTransformer Fit(IDataView input, FloodedImageClassificationTransformer? pretrained)
+    private FloodedImageClassificationTransformer Fit(IDataView input, FloodedImageClassificationTransformer? pretrained) =>
+        Prepare(input, pretrained, Train);
+
+    /// <summary>Checks and reads the data, and does what <paramref name="use"/> does with it.</summary>
+    private T Prepare<T>(IDataView input, FloodedImageClassificationTransformer? pretrained, Func<Preparation, T> use)
     {
         ArgumentNullException.ThrowIfNull(input);
         ImageColumn.ThrowIfCachedAway(input, _options.FeatureColumnName);
@@ -122,10 +126,14 @@ public sealed partial class FloodedImageClassificationTrainer
         var column = CreateColumn(feature, start, input, channel);
         using var images = new LoadedImages(host, input, column, labels, _options);
         var seed = ChooseSeed();
-        var data = images.Split(seed, channel);
+        var isFineTuned = start.IsPretrained && _options.IsPlanned;
+        // Cross-validation needs no images of its own: all are trained on.
+        var data = images.Split(seed, holdsOut: !isFineTuned || _options.FitTemperature, channel);
         WarnOfHighLevel(labels, channel);
 
         var architecture = start.Architecture.Resolve(column.Shape);
+        if (_options.ScoringEngine == ScoringEngine.OnnxRuntime)
+            EngineSelection.RequireOnnxRuntime(architecture);
         var normalization = start.NormalizationFor(column.Shape.Channels) ?? MeasureNormalization(data);
         channel.Info(
             MessageSensitivity.None,
@@ -134,25 +142,37 @@ public sealed partial class FloodedImageClassificationTrainer
         var runs = new RunFactory(
             architecture, start.Labels.Count, data, normalization, device, _options.Precision.On(device), seed,
             CheckAlive: () => HostSettings.ThrowIfCanceled(host), start.Load);
+        var reporter = new ProgressReporter(channel, progress, _options.EffectiveEpochs, (double)_options.EffectiveEpochs * CountRuns());
+        using var heldOut = new HeldOutPredictions(
+            runs, _options, reporter.ReportAs, text => channel.Info(MessageSensitivity.None, text));
+        runs = runs with { HeldOut = heldOut };
         _options.StopToken.ThrowIfCancellationRequested();
 
         using var heap = HeapRetention.ForTraining();
+        return use(new Preparation(channel, reporter, start, isFineTuned, column, feature, images, normalization, runs));
+    }
+
+    /// <summary>Trains a network.</summary>
+    private FloodedImageClassificationTransformer Train(Preparation preparation)
+    {
+        var (channel, reporter, start, isFineTuned, column, feature, images, normalization, runs) = preparation;
         // The weights go into a new network, as in loading, so that a fitted and a loaded model score with the same bits.
         var network = runs.CreateNetwork();
         try
         {
             if (start.Report is { } report)
                 channel.Info(MessageSensitivity.None, $"Weights of '{_options.PretrainedWeights}': {report}");
-            var history = _options.FloodLevels is { } levels
-                ? SearchLevel(levels, network, runs, channel, progress)
-                : Train(network, runs, channel, progress);
+            var history = isFineTuned ? FineTune(network, runs, channel, reporter)
+                : _options.FloodLevels is { } levels ? SearchLevel(levels, network, runs, channel, reporter)
+                : _options.Objective.Candidates.Count > 1 ? SearchObjective(network, runs, channel, reporter)
+                : Train(network, runs, reporter);
             if (history.Stopped)
                 channel.Info(
                     MessageSensitivity.None,
-                    $"Training was stopped: the model has the weights of epoch {history.SelectedEpoch} of {_options.Epochs}.");
+                    $"Training was stopped: the model has the weights of epoch {history.SelectedEpoch}.");
             var description = new ModelDescription
             {
-                Architecture = architecture.Name,
+                Architecture = runs.Architecture.Name,
                 Shape = column.Shape,
                 CenterCrop = column.CenterCrop,
                 MaxPixels = column.MaxPixels,
@@ -164,6 +184,7 @@ public sealed partial class FloodedImageClassificationTrainer
                 PredictedLabelColumn = _options.PredictedLabelColumnName,
                 OnInvalidImage = _options.OnInvalidImage,
                 ScoringPrecision = _options.ScoringPrecision,
+                ScoringEngine = _options.ScoringEngine,
                 FloodLevel = history.FloodLevel,
                 Temperature = _options.FitTemperature ? FitTemperature(network, runs, channel) : 1,
                 PretrainedWeights = start.Report,
@@ -194,9 +215,10 @@ public sealed partial class FloodedImageClassificationTrainer
     {
         if ((_options.Seed ?? HostSettings.SeedOf(_environment)) is { } seed)
             return seed;
-        var checkpoints = _options is { FloodLevels: not null, CheckpointDirectory: { } search }
-            ? LevelSearch.PlainFolder(search)
-            : _options.CheckpointDirectory;
+        var checkpoints = _options.CheckpointDirectory is not { } directory ? null
+            : _options.FloodLevels is not null ? LevelSearch.PlainFolder(directory)
+            : _options.Objective.Candidates.Count > 1 ? ObjectiveSearch.FirstFolder(directory)
+            : directory;
         return checkpoints is { } folder && CheckpointStore.Peek(folder, RunIdentity.SeedKey) is { } begun
             ? long.Parse(begun, CultureInfo.InvariantCulture)
             : Random.Shared.Next();
@@ -212,6 +234,10 @@ public sealed partial class FloodedImageClassificationTrainer
                 + "of guessing: nothing will be learned.");
     }
 
+    /// <summary>An upper bound on the number of runs, those of auxiliary networks included.</summary>
+    private int CountRuns() => _options.Objective.AuxiliaryNetworks
+        + (_options.FloodLevels is { } levels ? levels.Values?.Count ?? FloodLevels.AdaptiveCount : _options.Objective.Candidates.Count);
+
     private static Normalization MeasureNormalization(TrainingData data)
     {
         var (mean, deviation) = data.Training.ChannelStatistics(data.TrainingRows);
@@ -219,11 +245,10 @@ public sealed partial class FloodedImageClassificationTrainer
     }
 
     private TrainingHistory SearchLevel(
-        FloodLevels levels, Network network, RunFactory runs, IChannel channel, IProgressChannel progress)
+        FloodLevels levels, Network network, RunFactory runs, IChannel channel, ProgressReporter reporter)
     {
-        var total = (levels.Values?.Count ?? FloodLevels.AdaptiveCount) * (double)_options.Epochs;
-        var reporter = new ProgressReporter(channel, progress, _options.Epochs, total);
-        using var search = new LevelSearch(runs, _options, levels, level => Watch(reporter, level));
+        using var search = new LevelSearch(
+            runs, _options, levels, level => Watch(reporter.Report, FormattableString.Invariant($"level-{level}")));
         var history = search.Run();
         channel.Info(
             MessageSensitivity.None,
@@ -235,23 +260,54 @@ public sealed partial class FloodedImageClassificationTrainer
         return history;
     }
 
-    private TrainingHistory Train(Network network, RunFactory runs, IChannel channel, IProgressChannel progress)
+    private TrainingHistory SearchObjective(Network network, RunFactory runs, IChannel channel, ProgressReporter reporter)
+    {
+        var candidates = _options.Objective.Candidates;
+        using var search = new ObjectiveSearch(
+            runs, _options, (_options.EarlyStopping ?? new EarlyStopping()).Metric,
+            number => Watch(reporter.ReportAs($"{candidates[number - 1]}"), $"candidate-{number}"));
+        var history = search.Run();
+        channel.Info(MessageSensitivity.None, $"Chose {history.Settings[nameof(_options.Objective)]} of {candidates.Count}.");
+        foreach (var failed in history.Trials.Where(t => t.Failure is not null))
+            channel.Warning(MessageSensitivity.None, $"{failed.History.Settings[nameof(_options.Objective)]}: {failed.Failure}");
+        network.LoadState(search.BestState);
+        return history;
+    }
+
+    private TrainingHistory Train(Network network, RunFactory runs, ProgressReporter reporter)
     {
         using var prepared = runs.Create(_options);
-        var reporter = new ProgressReporter(channel, progress, _options.Epochs, _options.Epochs);
-        var history = prepared.Run.Fit(Watch(reporter, level: null), prepared.Checkpoints);
+        var history = prepared.Run.Fit(Watch(reporter.Report, run: null), prepared.Checkpoints);
         network.LoadState(prepared.Run.State());
         return history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity };
     }
 
-    private Action<EpochMetrics> Watch(ProgressReporter reporter, float? level)
+    /// <summary>Trains what <see cref="FineTuning"/> chooses.</summary>
+    private TrainingHistory FineTune(Network network, RunFactory runs, IChannel channel, ProgressReporter reporter)
+    {
+        channel.Info(MessageSensitivity.None, "Computing the features of the images. Only the last layer is trained.");
+        using var search = new HeadSearch(runs, _options);
+        var trial = search.Choose(tried => channel.Info(MessageSensitivity.None, $"Tried {tried}."));
+        channel.Info(
+            MessageSensitivity.None,
+            trial is null ? "There are too few images to cross-validate the last layer." : $"Chose {trial}. Training on all images.");
+        return search.Train(trial, network, epochs =>
+        {
+            reporter.Expect(epochs);
+            return Watch(reporter.Report, run: null);
+        });
+    }
+
+    /// <param name="report">Reports an epoch.</param>
+    /// <param name="run">The folder of the run's TensorBoard log; null if there is one run only.</param>
+    private Action<EpochMetrics> Watch(Action<EpochMetrics> report, string? run)
     {
         if (_options.TensorBoardDirectory is not { } folder)
-            return reporter.Report;
-        var log = new TensorBoardLog(level is { } l ? Path.Combine(folder, FormattableString.Invariant($"level-{l}")) : folder);
+            return report;
+        var log = new TensorBoardLog(run is null ? folder : Path.Combine(folder, run));
         return metrics =>
         {
-            reporter.Report(metrics);
+            report(metrics);
             log.Write(metrics);
         };
     }
@@ -269,4 +325,9 @@ public sealed partial class FloodedImageClassificationTrainer
             channel.Warning(MessageSensitivity.None, warning);
         return (float)temperature.Value;
     }
+
+    /// <summary>What is read and decided before a network is trained.</summary>
+    private sealed record Preparation(
+        IChannel Channel, ProgressReporter Reporter, StartingPoint Start, bool IsFineTuned, ImageColumn Column, DataViewSchema.Column Feature,
+        LoadedImages Images, Normalization Normalization, RunFactory Runs);
 }

@@ -59,6 +59,32 @@ public static class FloodingCatalog
             levels);
     }
 
+    /// <summary>
+    /// Creates a trainer of image classifiers with another objective than the flood on the mini-batch mean, such as
+    /// <see cref="FloodingObjective.CrossFitted(double, int, bool)"/> for labels of which some are wrong.
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="objective">What training minimizes.</param>
+    /// <param name="labelColumnName">The label column, a key.</param>
+    /// <param name="featureColumnName">
+    /// The image column: MLImage, variable-length Vector&lt;Byte&gt; (an encoded file) or known-size Vector&lt;Single&gt; or
+    /// Vector&lt;Byte&gt; of pixels; see <see cref="FloodedImageClassificationTrainer.Options.FeatureColumnName"/>.
+    /// </param>
+    /// <param name="scoreColumnName">The column to write the probabilities to.</param>
+    /// <param name="predictedLabelColumnName">The column to write the most probable class to.</param>
+    /// <param name="validationSet">Data to validate on after each epoch. If null, a tenth of the training data is set aside.</param>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this TransformsCatalog catalog, FloodingObjective objective, string labelColumnName = "Label",
+        string featureColumnName = "Features", string scoreColumnName = "Score", string predictedLabelColumnName = "PredictedLabel",
+        IDataView? validationSet = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(objective);
+        return Create(
+            HostSettings.Of(catalog), TrainingOptions.DefaultFloodLevel, labelColumnName, featureColumnName, scoreColumnName,
+            predictedLabelColumnName, validationSet, objective: objective);
+    }
+
     /// <summary>Creates a trainer of image classifiers from options.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="options">The options; a copy is taken.</param>
@@ -94,6 +120,19 @@ public static class FloodingCatalog
             levels);
     }
 
+    /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, FloodingObjective, string, string, string, string, IDataView)"/>
+    public static FloodedImageClassificationTrainer FloodedImageClassification(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, FloodingObjective objective,
+        string labelColumnName = "Label", string featureColumnName = "Features", string scoreColumnName = "Score",
+        string predictedLabelColumnName = "PredictedLabel", IDataView? validationSet = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(objective);
+        return Create(
+            HostSettings.Of(catalog), TrainingOptions.DefaultFloodLevel, labelColumnName, featureColumnName, scoreColumnName,
+            predictedLabelColumnName, validationSet, objective: objective);
+    }
+
     /// <inheritdoc cref="FloodedImageClassification(TransformsCatalog, FloodedImageClassificationTrainer.Options)"/>
     public static FloodedImageClassificationTrainer FloodedImageClassification(
         this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, FloodedImageClassificationTrainer.Options options)
@@ -104,11 +143,12 @@ public static class FloodingCatalog
 
     private static FloodedImageClassificationTrainer Create(
         IHostEnvironment environment, float b, string label, string feature, string score, string predictedLabel, IDataView? validationSet,
-        FloodLevels? levels = null) =>
+        FloodLevels? levels = null, FloodingObjective? objective = null) =>
         new(environment, new FloodedImageClassificationTrainer.Options
         {
             FloodLevel = b,
             FloodLevels = levels,
+            Objective = objective ?? FloodingObjective.Flood,
             LabelColumnName = label,
             FeatureColumnName = feature,
             ScoreColumnName = score,

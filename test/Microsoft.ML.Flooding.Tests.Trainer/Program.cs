@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
 
 // Or: script model.pt, which needs a libtorch.
@@ -8,13 +9,33 @@ if (args is ["script", var script])
     return;
 }
 
-// A process that tests kill: it trains with checkpoints, reports each epoch, and saves the model at the end.
+// Or: waiting, which prints the wait policy that OpenMP read when libtorch was loaded.
+if (args is ["waiting", .. var policy])
+{
+    if (policy is [var own])
+        Environment.SetEnvironmentVariable("OMP_WAIT_POLICY", own);
+    var rows = Enumerable.Range(0, 4).Select(i => new Row { Label = $"{i % 2}" });
+    var view = new MLContext(seed: 1) is var ml ? ml.Transforms.Conversion.MapValueToKey("Label")
+        .Fit(ml.Data.LoadFromEnumerable(rows)).Transform(ml.Data.LoadFromEnumerable(rows)) : null!;
+    using var trained = ml.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+    {
+        Architecture = Architecture.Mlp.WithHiddenSizes(),
+        Epochs = 1,
+        ValidationSetFraction = null,
+    }).Fit(view);
+    Console.WriteLine(Native.Variable("OMP_WAIT_POLICY"));
+    return;
+}
+
+// A process that tests kill: it trains with checkpoints, reports each epoch, and saves the model at the end. With a sixth argument,
+// auxiliary networks predict the images first.
 var (images, labels, checkpoints, output, epochs) = (args[0], args[1], args[2], args[3], int.Parse(args[4], null));
 var context = new MLContext(seed: 1);
 var data = context.Data.LoadFromIdx(images, labels);
 using var model = context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
 {
     FloodLevel = 0.3f,
+    Objective = args.Length > 5 ? FloodingObjective.CrossFitted() : FloodingObjective.Flood,
     Architecture = Architecture.Mlp.WithHiddenSizes(200, 200),
     Epochs = epochs,
     EarlyStopping = new EarlyStopping { Patience = epochs },
@@ -22,3 +43,11 @@ using var model = context.Transforms.FloodedImageClassification(new FloodedImage
     MetricsCallback = m => Console.WriteLine($"epoch {m.Epoch}"),
 }).Fit(data);
 context.Model.Save(model, data.Schema, output);
+
+internal sealed class Row
+{
+    public string Label { get; set; } = "";
+
+    [VectorType(2, 2, 1)]
+    public byte[] Features { get; set; } = new byte[4];
+}

@@ -22,7 +22,7 @@ public sealed class RecordTextTests
             LearningRateSchedule.Constant, LearningRateSchedule.Cosine with { WarmUpEpochs = 2.5 }, LearningRateSchedule.Paper,
             FloodLevels.Adaptive, FloodLevels.Create(0.02f, 0.05f) with { Pruning = true },
             model.Trials[1], model.Trials[1] with { Pruned = true },
-            model.History, model.History.Epochs[0], new PretrainedWeightsReport(["a"], [], []), calibration, calibration.Bins[^1],
+            model.History, model.History.Epochs[0], new HeadTrial(0.01, 7, 0.9, 0.3), new PretrainedWeightsReport(["a"], [], []), calibration, calibration.Bins[^1],
             model.LossLandscape(data), model.LossLandscape(data, options: new LossLandscapeOptions { Dimensions = 2, Points = 3 }),
             new LossLandscapeOptions(),
             new ReportOptions(),
@@ -33,7 +33,11 @@ public sealed class RecordTextTests
                 Labels = model.Labels,
             },
             FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5),
-            FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(),
+            FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(), FloodingObjective.CrossFitted([0.3, 1]),
+            FloodingObjective.LabelSmoothing(),
+            new LabelIssue { Row = 1, Label = "a", SuggestedLabel = "b", SuggestedProbability = 0.9, SelfConfidence = 0.1, NormalizedMargin = 0.1 },
+            new DuplicateImages { Rows = [1, 2], Labels = ["a", "b"] },
+            new ClassOverlap { Label = "a", TrueLabel = "b", Count = 3, Share = 0.1 },
             FloodingObjective.ClassWise(0.1f, 0.2f),
             FloodingObjective.FromFunction("mean", losses => losses.mean(), flooded: true),
             LearningRateSchedule.FromFunction("linear", progress => progress), OnnxInput.ImageNet,
@@ -61,7 +65,7 @@ public sealed class RecordTextTests
         Assert.AreEqual(
             "0, 0.02, 0.05; by Accuracy, with pruning",
             (FloodLevels.Create(0.02f, 0.05f) with { Metric = ValidationMetric.Accuracy, Pruning = true }).ToString());
-        Assert.AreEqual("Adaptive; by LogLoss", FloodLevels.Adaptive.ToString());
+        Assert.AreEqual("Adaptive; by Accuracy", FloodLevels.Adaptive.ToString());
         Assert.AreEqual(
             "0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
     }

@@ -5,7 +5,7 @@ namespace FashionMnist;
 
 /// <summary>The images of Fashion-MNIST in this repository: 2,000 of the training set and 1,000 of the test set.</summary>
 /// <param name="Train">1,800 images for training.</param>
-/// <param name="Validation">200 images of the training set that no run trains on. Early stopping uses them.</param>
+/// <param name="Validation">200 images of the training set that no run trains on. They choose the best epoch.</param>
 /// <param name="Test">1,000 images for the reported figures. No choice depends on them.</param>
 internal sealed record Images(IDataView Train, IDataView Validation, IDataView Test)
 {

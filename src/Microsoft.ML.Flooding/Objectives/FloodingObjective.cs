@@ -9,7 +9,7 @@ namespace Microsoft.ML.Flooding;
 /// network is then underconfident by design; <see cref="FloodedImageClassificationTrainer.Options.FitTemperature"/> calibrates its
 /// probabilities.
 /// </remarks>
-public abstract record FloodingObjective
+public abstract partial record FloodingObjective
 {
     private protected FloodingObjective() { }
 
@@ -43,31 +43,6 @@ public abstract record FloodingObjective
     }
 
     /// <summary>
-    /// As <see cref="IndividualFlood"/>, with a level for each sample (Bae et al., TMLR 2024): -ln((1 - gamma) p + gamma), where p is the
-    /// probability that an auxiliary network, trained without the sample, gives to its label. <see cref="TrainingOptions.FloodLevel"/> is
-    /// not used.
-    /// </summary>
-    /// <param name="gamma">
-    /// Correction of the auxiliary predictions toward the labels, in [0, 1]. Default: 0.5. At 0, the level of a sample is its held-out
-    /// loss; at 1, every level is 0. No level is above -ln(gamma), so the network learns to give a label, even a wrong one, a probability
-    /// of about gamma or more: the limit is 0.69 at 0.5 and 3.0 at 0.05. Choose a small gamma for noisy labels. The authors try values from
-    /// 0.05 to 0.95 for each task; try several and compare <see cref="TrainingHistory.ValidationAccuracy"/>.
-    /// </param>
-    /// <param name="folds">
-    /// The number of auxiliary networks, at least 2. Default: 5. Each one is trained without a flood on the training images outside its
-    /// fold. With validation data, the weights of the epoch with the highest validation accuracy make the predictions; without, those of
-    /// the last epoch. Fit takes up to <paramref name="folds"/> + 1 times as long.
-    /// </param>
-    /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
-    public static FloodingObjective AdaFlood(double gamma = 0.5, int folds = 5)
-    {
-        if (gamma is not (>= 0 and <= 1))
-            throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "Gamma must be from 0 to 1.");
-        ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
-        return new AdaFloodObjective(gamma, folds);
-    }
-
-    /// <summary>
     /// A flood on the mean loss of each class present in a mini-batch, weighted by its share of the batch (Aizawa et al., 2025). The level
     /// of a class with n_c training images is b n_c / n_max, where n_max is the number of images of the largest class and b is
     /// <see cref="TrainingOptions.FloodLevel"/>. Rare classes are trained to a lower loss than frequent ones.
@@ -89,6 +64,19 @@ public abstract record FloodingObjective
         if (levels.Count == 0 || levels.Any(l => !float.IsFinite(l) || l < 0))
             throw new ArgumentException("There must be a level for each class, finite and at least 0.", nameof(levels));
         return new ClassWiseObjective([.. levels]);
+    }
+
+    /// <summary>
+    /// Trains on targets between the label y and the uniform distribution u over the K classes: q = (1 - s) y + s u (Szegedy et al., CVPR
+    /// 2016). The loss of each sample has the entropy of q as its floor. <see cref="TrainingOptions.FloodLevel"/> is not used.
+    /// </summary>
+    /// <param name="smoothing">The share s of the uniform distribution, in [0, 1). Default: 0.1.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="smoothing"/> is out of its range.</exception>
+    public static FloodingObjective LabelSmoothing(double smoothing = 0.1)
+    {
+        if (smoothing is not (>= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(smoothing), smoothing, "The smoothing must be at least 0 and below 1.");
+        return new LabelSmoothingObjective(smoothing);
     }
 
     /// <summary>An objective of your own: a function of the losses of a mini-batch's samples.</summary>
@@ -119,6 +107,12 @@ public abstract record FloodingObjective
 
     /// <summary>Whether <see cref="TrainingOptions.FloodLevel"/> has an effect. If not, there is no level to search for.</summary>
     internal virtual bool UsesFloodLevel => true;
+
+    /// <summary>The number of networks that predict the training images before the run starts; 0: none.</summary>
+    internal virtual int AuxiliaryNetworks => 0;
+
+    /// <summary>The objectives that validation data chooses among, one run for each; the objective itself if there is no choice.</summary>
+    internal virtual IReadOnlyList<FloodingObjective> Candidates => [this];
 
     /// <summary>
     /// Whether the objective is defined for mixed samples. A mixed sample has a loss, but neither a single class nor a held-out loss.
@@ -161,18 +155,17 @@ public abstract record FloodingObjective
         private protected override string Describe() => FormattableString.Invariant($"{nameof(SoftAscentDescent)}(sigma: {Sigma})");
     }
 
-    private sealed record AdaFloodObjective(double Gamma, int Folds) : FloodingObjective
+    private sealed record LabelSmoothingObjective(double Smoothing) : FloodingObjective
     {
-        internal override bool IsPlainAt(float floodLevel) => false;
+        internal override bool IsPlainAt(float floodLevel) => Smoothing == 0;
 
         internal override bool UsesFloodLevel => false;
 
         internal override bool AllowsMixup => false;
 
-        internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
-            new Objectives.AdaFlood(Objectives.AdaFlood.Levels(facts.HeldOutProbabilities(Folds), Gamma).to(facts.Device));
+        internal override Objective At(float floodLevel, ObjectiveFacts facts) => new SmoothedLabels(Smoothing);
 
-        private protected override string Describe() => FormattableString.Invariant($"{nameof(AdaFlood)}(gamma: {Gamma}, folds: {Folds})");
+        private protected override string Describe() => FormattableString.Invariant($"{nameof(LabelSmoothing)}({Smoothing})");
     }
 
     private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded)

@@ -39,7 +39,9 @@ internal readonly record struct Descent(Tensor Minimised, Tensor? Balance = null
 /// <param name="labels">int64 [N].</param>
 /// <param name="rows">int64 [N].</param>
 /// <param name="weights">float32 [N], above 0. Null means that all are 1.</param>
-internal sealed class BatchLoss(Func<Reduction, Tensor> losses, Tensor labels, Tensor rows, Tensor? weights = null)
+/// <param name="logits">float32 [N, K]. Null if the objective needs only losses.</param>
+internal sealed class BatchLoss(
+    Func<Reduction, Tensor> losses, Tensor labels, Tensor rows, Tensor? weights = null, Tensor? logits = null)
 {
     private Tensor? _perSample;
     private Tensor? _mean;
@@ -60,6 +62,10 @@ internal sealed class BatchLoss(Func<Reduction, Tensor> losses, Tensor labels, T
     /// <summary>int64 [N]: the row of each sample in the training set.</summary>
     public Tensor Rows { get; } = rows;
 
+    /// <summary>float32 [N, K]: the logarithms of the predicted probabilities.</summary>
+    public Tensor LogProbabilities =>
+        (logits ?? throw new InvalidOperationException("This loss was created without logits.")).log_softmax(1);
+
     /// <summary>Multiplies values of the samples, [N], by their weights.</summary>
     public Tensor Weigh(Tensor values) => weights is null ? values : values.mul(weights);
 
@@ -72,9 +78,12 @@ internal sealed class BatchLoss(Func<Reduction, Tensor> losses, Tensor labels, T
 
 /// <summary>The facts about a training run that an objective can compute its levels from.</summary>
 /// <param name="ClassCounts">The number of training images of each class.</param>
+/// <param name="Labels">int64 [rows of the set] on the CPU: the class of each row.</param>
+/// <param name="TrainingRows">int64 [N] on the CPU: the rows that are trained on.</param>
 /// <param name="HeldOutProbabilities">
-/// Given a number of folds, trains one network for each fold, without the fold's rows, and returns float32 [rows of the set]: the
-/// probability that the network trained without a row gives to the row's label.
+/// Given a number of folds, returns float32 [rows of the set, K] on the CPU: the probabilities that a network trained without a row gives
+/// to the classes. They are 0 for rows that are not trained on. The tensor stays the run's.
 /// </param>
 /// <param name="Device">The device of the levels.</param>
-internal sealed record ObjectiveFacts(IReadOnlyList<long> ClassCounts, Func<int, Tensor> HeldOutProbabilities, Device Device);
+internal sealed record ObjectiveFacts(
+    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<int, Tensor> HeldOutProbabilities, Device Device);

@@ -173,9 +173,9 @@ internal static class Charts
         }));
         foreach (var (trial, i) in history.Trials.Select((t, i) => (t, i)))
         {
-            var chosen = trial.FloodLevel == history.FloodLevel;
+            var chosen = trial.IsOf(history);
             var line = Line(
-                string.Create(CultureInfo.InvariantCulture, $"b = {trial.FloodLevel}{(chosen ? ", chosen" : "")}"),
+                string.Create(CultureInfo.InvariantCulture, $"{trial.Describe(history)}{(chosen ? ", chosen" : "")}"),
                 chosen ? Palette.Training : Shade(i, history.Trials.Count),
                 trial.History.Epochs, e => trial.History.AveragedWeights ? e.AveragedValidationLoss : e.ValidationLoss);
             line.StrokeThickness = chosen ? 3 : 1.2;

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Flooding.Reports;
 internal static partial class HtmlReport
 {
     // The policy forbids loading anything, so that even a value that is not encoded correctly cannot reach the network.
-    private const string Policy = "default-src 'none'; style-src 'unsafe-inline'";
+    private const string Policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
     private const string Style = """
         body{margin:0 auto;max-width:920px;padding:24px;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
@@ -21,6 +21,8 @@ internal static partial class HtmlReport
         th,td{padding:.25em .7em;border-bottom:1px solid var(--line);text-align:left}
         td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
         td.setting{overflow-wrap:anywhere}tr.chosen{font-weight:600}
+        img.thumbnail{width:72px;image-rendering:auto;display:block}figure.thumbnail{display:inline-block;margin:.3em .8em .3em 0}
+        figcaption{font-size:.8rem}
         """;
 
     private static string Colors =>
@@ -32,23 +34,27 @@ internal static partial class HtmlReport
         var plots = Plot.Of(history, options).Select(p =>
             $"<h2>{Encode(p.Title)}</h2>\n<p>{Encode(p.Caption)}</p>\n<figure>{Drawing(p, width, height)}</figure>\n"
             + (p.Name == "trials" ? TrialTable(history) : ""));
-        return $"""
-            <!DOCTYPE html>
-            <html lang="en"><head><meta charset="utf-8">
-            <meta http-equiv="Content-Security-Policy" content="{Policy}">
-            <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-            <title>{Encode(options.Title)}</title>
-            <style>{Colors}{Style}</style></head>
-            <body>
+        return Page(options.Title, $"""
             <h1>{Encode(options.Title)}</h1>
             <p>{Encode(history.ToString())}</p>
             <p class="advice">{Encode(history.Stages.Advice)}</p>
             {string.Concat(plots)}
             {(options.ConfusionMatrix is { } matrix ? ConfusionTable(matrix, options.Labels) : "")}
             {(history.Settings.Count > 0 ? SettingsTable(history.Settings) : "")}
-            </body></html>
-            """;
+            """);
     }
+
+    private static string Page(string title, string body) => $"""
+        <!DOCTYPE html>
+        <html lang="en"><head><meta charset="utf-8">
+        <meta http-equiv="Content-Security-Policy" content="{Policy}">
+        <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+        <title>{Encode(title)}</title>
+        <style>{Colors}{Style}</style></head>
+        <body>
+        {body}
+        </body></html>
+        """;
 
     private static string Drawing(Plot plot, int width, int height)
     {
@@ -71,13 +77,13 @@ internal static partial class HtmlReport
 
     private static string TrialTable(TrainingHistory history)
     {
-        string[] heads = ["b", "Validation loss", "Accuracy", "Epochs", "Shared with plain"];
+        string[] heads = ["Run", "Validation loss", "Accuracy", "Epochs", "Shared with plain"];
         return Table(string.Concat(heads.Select(NumberHead)) + "<th></th>", history.Trials.Select(trial =>
         {
-            var isChosen = trial.FloodLevel == history.FloodLevel;
+            var isChosen = trial.IsOf(history);
             var remark = trial.Failure is not null ? "diverged" : trial.Pruned ? "pruned" : isChosen ? "chosen" : "";
             return $"<tr{(isChosen ? " class=\"chosen\"" : "")}>"
-                + Number($"{trial.FloodLevel}") + Number($"{trial.ValidationLoss:0.0000}") + Number($"{trial.ValidationAccuracy:P1}")
+                + $"<td class=\"number\">{Encode(trial.Describe(history))}</td>" + Number($"{trial.ValidationLoss:0.0000}") + Number($"{trial.ValidationAccuracy:P1}")
                 + Number($"{trial.History.Epochs.Count}") + Number($"{trial.SharedEpochs}") + $"<td>{remark}</td></tr>";
         }));
     }

@@ -27,6 +27,9 @@ internal static class HostSettings
     public static IHostEnvironment Of(TransformsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
 
     /// <inheritdoc cref="Of(TransformsCatalog)"/>
+    public static IHostEnvironment Of(MulticlassClassificationCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
+
+    /// <inheritdoc cref="Of(TransformsCatalog)"/>
     public static IHostEnvironment Of(MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog) =>
         CatalogUtils.GetEnvironment(catalog);
 

@@ -14,8 +14,7 @@ internal sealed class LevelSearch : IDisposable
     private readonly TrainingOptions _options;
     private readonly FloodLevels _levels;
     private readonly Func<float, Action<EpochMetrics>> _watch;
-    private readonly List<FloodTrial> _trials = [];
-    private FloodTrial? _best;
+    private readonly Trials _trials;
     private bool _stopped;
 
     /// <param name="runs">Creates the runs.</param>
@@ -27,11 +26,12 @@ internal sealed class LevelSearch : IDisposable
         _runs = runs;
         _options = options;
         _levels = levels;
+        _trials = new Trials(levels.Metric, runs.Data.ValidationRows?.shape[0] ?? 0);
         _watch = watch;
     }
 
-    /// <summary>The weights and buffers of the best run, by name. They belong to the search.</summary>
-    public IReadOnlyDictionary<string, Tensor> BestState { get; private set; } = new Dictionary<string, Tensor>();
+    /// <inheritdoc cref="Trials.BestState"/>
+    public IReadOnlyDictionary<string, Tensor> BestState => _trials.BestState;
 
     /// <summary>The folder of the plain run in a checkpoint directory.</summary>
     public static string PlainFolder(string checkpointDirectory) => Folder(checkpointDirectory, 0);
@@ -45,22 +45,16 @@ internal sealed class LevelSearch : IDisposable
             TrainAll(levels);
         else
             Adapt();
-        if (_best is null)
-            throw new InvalidOperationException($"Every run of the search over flood levels diverged. {_trials[0].Failure}");
-        return _best.History with { Trials = [.. _trials.OrderBy(t => t.FloodLevel)], Stopped = _stopped };
+        return _trials.Finish(_stopped);
     }
 
-    public void Dispose()
-    {
-        foreach (var tensor in BestState.Values)
-            tensor.Dispose();
-    }
+    public void Dispose() => _trials.Dispose();
 
     /// <summary>Trains the plain run, then the levels that suit it.</summary>
     private void Adapt()
     {
         Train(0, start: null, sharedEpochs: 0);
-        var plain = _trials[0].History;
+        var plain = _trials.All[0].History;
         if (!_stopped && plain.Epochs.Count > 0)
             TrainAll(FloodLevels.For(plain));
     }
@@ -76,9 +70,9 @@ internal sealed class LevelSearch : IDisposable
 
     private void TrainSeparately(IReadOnlyList<float> levels)
     {
-        foreach (var level in levels.Except(_trials.Select(t => t.FloodLevel)).ToArray())
+        foreach (var level in levels.Except(_trials.All.Select(t => t.FloodLevel)).ToArray())
         {
-            if (_trials.Count > 0 && IsStopped())
+            if (_trials.All.Count > 0 && IsStopped())
                 return;
             Train(level, start: null, sharedEpochs: 0);
         }
@@ -89,7 +83,7 @@ internal sealed class LevelSearch : IDisposable
     /// </summary>
     private void TrainBranches(IReadOnlyList<float> levels)
     {
-        var repeats = _trials.Count > 0;
+        var repeats = _trials.All.Count > 0;
         var waiting = levels.Where(l => l > 0).ToList();
         using var plain = _runs.Create(
             repeats ? OptionsAt(0).With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, [])) : OptionsAt(0));
@@ -111,7 +105,7 @@ internal sealed class LevelSearch : IDisposable
         }
         _stopped |= run.Stopped;
         if (!repeats)
-            AddTrial(plain, level: 0, pruned: false, sharedEpochs: 0);
+            _trials.Add(plain, level: 0, pruned: false, sharedEpochs: 0);
         if (!_stopped)
             AddUntouched(waiting);
 
@@ -139,38 +133,15 @@ internal sealed class LevelSearch : IDisposable
             run.Restore(start);
         run.Train(_watch(level), prepared.Checkpoints, prune: () => _levels.Pruning && IsHopeless(run.Epochs));
         _stopped |= run.Stopped;
-        AddTrial(prepared, level, pruned: !run.Ended, sharedEpochs);
-    }
-
-    /// <summary>Adds the trial of a run, and keeps its weights if it is the best so far.</summary>
-    private void AddTrial(PreparedRun prepared, float level, bool pruned, int sharedEpochs)
-    {
-        var run = prepared.Run;
-        var history = run.Divergence is null
-            ? run.SelectWeights()
-            : new TrainingHistory(run.Epochs, selectedEpoch: 0, averagedWeights: false);
-        var trial = new FloodTrial
-        {
-            History = history with { FloodLevel = level, Settings = prepared.Identity },
-            Pruned = pruned,
-            SharedEpochs = sharedEpochs,
-            Failure = run.Divergence?.Message,
-        };
-        _trials.Add(trial);
-        if (trial.Failure is not null
-            || (_best is not null && (Cost(trial.History), level).CompareTo((Cost(_best.History), _best.FloodLevel)) >= 0))
-            return;
-        Dispose();
-        _best = trial;
-        BestState = run.State().ToDictionary(s => s.Key, s => s.Value.detach().clone().DetachFromDisposeScope());
+        _trials.Add(prepared, level, pruned: !run.Ended, sharedEpochs);
     }
 
     /// <summary>Adds trials for levels that the plain run never touches: their runs are the plain run.</summary>
     private void AddUntouched(IEnumerable<float> levels)
     {
-        var plain = _trials.Single(t => t.FloodLevel == 0);
-        _trials.AddRange(levels.Select(
-            l => plain with { History = plain.History with { FloodLevel = l }, SharedEpochs = plain.History.Epochs.Count }));
+        var plain = _trials.All.Single(t => t.FloodLevel == 0);
+        foreach (var level in levels)
+            _trials.Add(plain with { History = plain.History with { FloodLevel = level }, SharedEpochs = plain.History.Epochs.Count });
     }
 
     /// <summary>Whether no further run begins.</summary>
@@ -186,25 +157,23 @@ internal sealed class LevelSearch : IDisposable
     private static string Folder(string checkpointDirectory, float level) =>
         Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
 
-    /// <summary>What the search compares: the lower cost wins.</summary>
-    private double Cost(TrainingHistory history) =>
-        _levels.Metric.CostOf(new Evaluation(history.ValidationLoss!.Value, history.ValidationAccuracy!.Value, history.ValidationMetric));
-
-    private double Cost(EpochMetrics epoch)
+    /// <summary>What pruning compares: the lower cost wins.</summary>
+    private Cost CostOf(EpochMetrics epoch)
     {
         var raw = _levels.Metric.CostOf(
             new Evaluation(epoch.ValidationLoss!.Value, epoch.ValidationAccuracy!.Value, epoch.ValidationMetric));
         return epoch is { AveragedValidationLoss: { } loss, AveragedValidationAccuracy: { } accuracy }
-            ? Math.Min(raw, _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)))
+            && _levels.Metric.CostOf(new Evaluation(loss, accuracy, epoch.AveragedValidationMetric)) is var averaged && averaged < raw
+            ? averaged
             : raw;
     }
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
-        if (epochs.Count < _options.Epochs - _options.Epochs / 2)
+        if (epochs.Count < _options.EffectiveEpochs - _options.EffectiveEpochs / 2)
             return false;
-        var others = _trials.Where(t => !t.Pruned && t.Failure is null)
-            .Select(t => t.History.Epochs.Take(epochs.Count).Min(Cost)).Order().ToArray();
-        return others.Length >= 2 && epochs.Min(Cost) > others[others.Length / 2];
+        var others = _trials.All.Where(t => !t.Pruned && t.Failure is null)
+            .Select(t => t.History.Epochs.Take(epochs.Count).Min(CostOf)).Order().ToArray();
+        return others.Length >= 2 && epochs.Min(CostOf) > others[others.Length / 2];
     }
 }

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>The weights of the epoch with the best validation figure, and the patience of early stopping.</summary>
 internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
 {
-    private double _best = double.PositiveInfinity;
+    private Choice _choice = Choice.None;
     private double _reference = double.PositiveInfinity;
     private int _lastImprovement;
 
@@ -19,24 +19,24 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     public bool Averaged { get; private set; }
 
     /// <summary>What a checkpoint stores besides <see cref="Values"/>.</summary>
-    public BestWeightsState State => new(_best, _reference, _lastImprovement, Epoch, Averaged);
+    public BestWeightsState State => new(_choice, _reference, _lastImprovement, Epoch, Averaged);
 
     /// <summary>Compares the weights after an epoch with the best so far. The lower cost wins.</summary>
     public void Offer(int epoch, Evaluation raw, Evaluation? averaged, WorkingWeights weights, WeightAverage? average)
     {
         var rawFigure = stopping.Metric.CostOf(raw);
-        var averagedFigure = averaged is { } a ? stopping.Metric.CostOf(a) : double.PositiveInfinity;
+        var averagedFigure = averaged is { } a ? stopping.Metric.CostOf(a) : Cost.Highest;
         var useAverage = averagedFigure <= rawFigure;
-        var figure = Math.Min(rawFigure, averagedFigure);
-        if (figure < _reference - stopping.MinimumChange || double.IsPositiveInfinity(_reference))
+        var figure = useAverage ? averagedFigure : rawFigure;
+        if (figure.Value < _reference - stopping.MinimumChange || double.IsPositiveInfinity(_reference))
         {
-            _reference = figure;
+            _reference = figure.Value;
             _lastImprovement = epoch;
         }
         // An improvement that is too small to extend the patience still gives a better model.
-        if (figure < _best || Values.Length == 0)
+        (_choice, var isChosen) = _choice.Offer(figure);
+        if (isChosen || Values.Length == 0)
         {
-            _best = figure;
             Epoch = epoch;
             Averaged = useAverage;
             Dispose();
@@ -50,7 +50,7 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
     /// <summary>Restores what a checkpoint stores. The values then belong to this object.</summary>
     public void Restore(BestWeightsState state, Tensor[] values)
     {
-        (_best, _reference, _lastImprovement, Epoch, Averaged) = state;
+        (_choice, _reference, _lastImprovement, Epoch, Averaged) = state;
         Dispose();
         Values = values;
     }
@@ -63,4 +63,4 @@ internal sealed class BestWeights(EarlyStopping stopping) : IDisposable
 }
 
 /// <summary>The scalars of <see cref="BestWeights"/>.</summary>
-internal readonly record struct BestWeightsState(double Best, double Reference, int LastImprovement, int Epoch, bool Averaged);
+internal readonly record struct BestWeightsState(Choice Choice, double Reference, int LastImprovement, int Epoch, bool Averaged);

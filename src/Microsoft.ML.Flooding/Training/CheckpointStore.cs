@@ -36,7 +36,7 @@ internal sealed class CheckpointStore
         // A process that was killed while writing leaves a temporary file.
         foreach (var unfinished in Directory.EnumerateFiles(_folder, Pattern + ".tmp"))
             File.Delete(unfinished);
-        // A run without a seed must find its own again, and AdaFlood can train auxiliary networks long before the first epoch ends.
+        // A run without a seed must find its own again, and auxiliary networks can train long before its first epoch ends.
         if (NewestOfAnEpoch() is null)
             Save(new TrainingSnapshot(new TrainingProgress(0, [], null), []));
     }

@@ -1,14 +1,20 @@
 namespace Microsoft.ML.Flooding;
 
 /// <summary>
-/// Ends training when the validation set has seen no improvement for a while, and returns the weights of the best epoch.
-/// It needs a validation set (<see cref="FloodedImageClassificationTrainer.Options.ValidationSet"/> or
+/// Ends training when the validation set has seen no improvement for a while, and gives the model the weights of the best epoch. It needs a
+/// validation set (<see cref="FloodedImageClassificationTrainer.Options.ValidationSet"/> or
 /// <see cref="FloodedImageClassificationTrainer.Options.ValidationSetFraction"/>).
 /// </summary>
 public sealed record EarlyStopping
 {
-    /// <summary>What is watched. Default: <see cref="ValidationMetric.LogLoss"/>.</summary>
-    public ValidationMetric Metric { get; init; } = ValidationMetric.LogLoss;
+    /// <summary>The default of <see cref="TrainingOptions.EarlyStopping"/>, which has no effect without validation data.</summary>
+    internal static EarlyStopping Default { get; } = new();
+
+    /// <summary>
+    /// What is watched. Default: <see cref="ValidationMetric.Accuracy"/>. Where validation labels may be wrong, the accuracy is the safer
+    /// choice: a network that becomes more certain pays in log-loss for each wrong label, even while it classifies better.
+    /// </summary>
+    public ValidationMetric Metric { get; init; } = ValidationMetric.Accuracy;
 
     /// <summary>Epochs without an improvement before training ends, at least 1. Default: 20.</summary>
     public int Patience { get; init; } = 20;

@@ -8,7 +8,8 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="Loss">The mean cross-entropy; a weighted mean if the images have weights.</param>
 /// <param name="Accuracy">The share of images that are classified correctly, weighted in the same way.</param>
 /// <param name="OwnMetric">The value of the user's metric; null without one, or if the loss is not finite.</param>
-internal readonly record struct Evaluation(double Loss, double Accuracy, double? OwnMetric = null)
+/// <param name="Count">The number of images; 0 if it is not known.</param>
+internal readonly record struct Evaluation(double Loss, double Accuracy, double? OwnMetric = null, long Count = 0)
 {
     /// <summary>Runs the network in evaluation mode on the rows. Reads from the device once.</summary>
     public static Evaluation Measure(
@@ -46,6 +47,6 @@ internal readonly record struct Evaluation(double Loss, double Accuracy, double?
         var loss = losses.item<double>() / total;
         // The metric of a network that diverged means nothing.
         var own = double.IsFinite(loss) ? ownMetric?.Compute(cat(probabilities).to(CPU), cat(labels).to(CPU)) : null;
-        return new Evaluation(loss, correct.to(ScalarType.Float64).item<double>() / total, own);
+        return new Evaluation(loss, correct.to(ScalarType.Float64).item<double>() / total, own, rows.shape[0]);
     }
 }

@@ -32,6 +32,19 @@ public sealed record FloodTrial
     /// </summary>
     public int SharedEpochs { get; init; }
 
+    /// <summary>The objective of the run.</summary>
+    [JsonIgnore]
+    internal string? Objective => History.Settings.GetValueOrDefault(nameof(TrainingOptions.Objective));
+
+    /// <summary>Whether the search with this history chose the trial.</summary>
+    internal bool IsOf(TrainingHistory search) =>
+        FloodLevel == search.FloodLevel && Objective == search.Settings.GetValueOrDefault(nameof(TrainingOptions.Objective));
+
+    /// <summary>What distinguishes the trial from the others of the search.</summary>
+    internal string Describe(TrainingHistory search) => search.Trials.Select(trial => trial.Objective).Distinct().Count() > 1
+        ? Objective ?? ""
+        : FormattableString.Invariant($"b = {FloodLevel}");
+
     /// <summary>The history of the run in words, and whether it was pruned.</summary>
     public override string ToString() => Pruned ? $"{History} Pruned." : History.ToString();
 }

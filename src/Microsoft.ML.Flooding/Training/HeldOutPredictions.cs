@@ -1,68 +1,134 @@
+using Microsoft.ML.Flooding.Objectives;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>Predictions for training images by networks that were not trained on them (cross-fitting).</summary>
-internal static class HeldOutPredictions
+/// <summary>
+/// The class probabilities of training images by networks that were not trained on them (cross-fitting). They are computed on first use and
+/// kept, so runs that need the same predictions share them. With checkpoints, each network continues from its own.
+/// </summary>
+/// <param name="runs">Creates the networks' runs.</param>
+/// <param name="options">
+/// The options of the run that needs the predictions. The networks use them too, but without a flood, with averaged weights, and with the
+/// best of all epochs by validation. Without validation data, each network sets a part of its own images aside for that choice.
+/// </param>
+/// <param name="watch">Gives what is called after each epoch of a network, by the network's name.</param>
+/// <param name="log">Called with a description of the predictions.</param>
+internal sealed class HeldOutPredictions(
+    RunFactory runs, TrainingOptions options, Func<string, Action<EpochMetrics>> watch, Action<string> log) : IDisposable
 {
-    /// <summary>Trains a network for each fold of the training rows, on the other folds.</summary>
-    /// <param name="runs">The factory of the run that needs the predictions.</param>
-    /// <param name="options">
-    /// The options of that run. The auxiliary networks use them too, but without a flood. As in the code of AdaFlood's authors, each has
-    /// the weights of the epoch with the highest validation accuracy; without validation data, of the last epoch.
-    /// </param>
+    private const double SetAside = 0.1;
+
+    private readonly Dictionary<int, Tensor> _probabilities = [];
+
+    /// <summary>The probabilities by a number of networks.</summary>
     /// <param name="folds">
-    /// The number of folds, at least 2. They have similar sizes and all classes. There are at most as many as groups of rows.
+    /// The number of folds of the training rows, stratified by class; images with the same sampling key are in one fold. A network is
+    /// trained for each fold, on the other folds. There are at most as many as groups of rows. With 1, one network is trained on all rows
+    /// and predicts them itself.
     /// </param>
     /// <returns>
-    /// The probability of each training row's label, float32 [rows of the set] on the CPU; 1 for rows that are not trained on.
+    /// float32 [rows of the set, K] on the CPU; 0 for rows that are not trained on. The tensor stays this object's.
     /// </returns>
-    public static Tensor Predict(RunFactory runs, TrainingOptions options, int folds)
+    /// <exception cref="InvalidOperationException">The rows cannot be divided, or a network diverged.</exception>
+    public Tensor Probabilities(int folds)
     {
-        using var scope = NewDisposeScope();
-        using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0);
-        var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
-        if (parts.Length < 2)
-            throw new InvalidOperationException(
-                "All training images have the same sampling key, so none can be held out. "
-                + "AdaFlood needs at least two values of the sampling key.");
-        var probabilities = ones([runs.Data.Training.Count]);
-        for (var fold = 0; fold < parts.Length; fold++)
-        {
-            var others = cat([.. parts.Where((_, i) => i != fold)]);
-            var auxiliary = runs with
-            {
-                Data = runs.Data with { TrainingRows = others },
-                Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, fold + 1),
-            };
-            probabilities.index_copy_(0, parts[fold], PredictFold(auxiliary, CreateOptions(options, runs, fold), parts[fold]));
-        }
-        return probabilities.MoveToOuterDisposeScope();
+        if (!_probabilities.TryGetValue(folds, out var probabilities))
+            _probabilities[folds] = probabilities = Predict(folds);
+        return probabilities;
     }
 
-    private static TrainingOptions CreateOptions(TrainingOptions options, RunFactory runs, int fold) => options.With(o =>
+    public void Dispose()
     {
-        o.FloodLevel = 0;
-        o.Objective = FloodingObjective.Flood;
-        o.WeightAveraging = WeightAveraging.None;
-        o.EarlyStopping = runs.Data.Validation is null
-            ? null
-            : new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue };
-        o.MetricsCallback = null;
-        o.Callbacks = [];
-        o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold + 1}") : null;
-    });
+        foreach (var probabilities in _probabilities.Values)
+            probabilities.Dispose();
+    }
 
-    private static Tensor PredictFold(RunFactory runs, TrainingOptions options, Tensor heldOut)
+    private Tensor Predict(int folds)
+    {
+        using var scope = NewDisposeScope();
+        using var gradients = enable_grad();
+        var parts = Divide(folds);
+        var probabilities = zeros([runs.Data.Training.Count, runs.Classes]);
+        for (var fold = 0; fold < parts.Length; fold++)
+        {
+            var others = parts.Length == 1 ? parts[0] : cat([.. parts.Where((_, i) => i != fold)]);
+            var auxiliary = runs with
+            {
+                Data = DataOf(others, fold),
+                Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, fold + 1),
+            };
+            probabilities.index_copy_(0, parts[fold], PredictFold(auxiliary, parts[fold], fold + 1, parts.Length));
+        }
+        Describe(probabilities, parts.Length);
+        return probabilities.DetachFromDisposeScope();
+    }
+
+    private Tensor[] Divide(int folds)
+    {
+        if (folds == 1)
+            return [runs.Data.TrainingRows];
+        using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0);
+        var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
+        return parts.Length > 1
+            ? parts
+            : throw new InvalidOperationException(
+                "All training images have the same sampling key, so none can be held out. "
+                + "Held-out predictions need at least two values of the sampling key.");
+    }
+
+    /// <summary>The data of a network: what it is trained on, and what chooses its epoch.</summary>
+    private TrainingData DataOf(Tensor rows, int fold)
+    {
+        if (runs.Data.Validation is not null)
+            return runs.Data with { TrainingRows = rows };
+        using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryValidation, fold);
+        var (kept, held) = new StratifiedSplit(runs.Data.Training, rows, generator).Hold(SetAside);
+        return held.shape[0] == 0
+            ? runs.Data with { TrainingRows = rows }
+            : runs.Data with
+            {
+                TrainingRows = kept,
+                Validation = runs.Data.Training,
+                ValidationRows = held,
+                ValidationWeights = runs.Data.Weights,
+            };
+    }
+
+    private Tensor PredictFold(RunFactory auxiliary, Tensor heldOut, int fold, int folds)
     {
         using var scope = NewDisposeScope();
         using var normalizer = runs.Normalization.On(runs.Device);
-        using var prepared = runs.Create(options);
-        prepared.Run.Fit(_ => { }, prepared.Checkpoints);
+        using var prepared = auxiliary.Create(OptionsOf(auxiliary.Data, fold));
+        prepared.Run.Fit(watch($"Fold {fold} of {folds}"), prepared.Checkpoints);
         // The run itself has not started: it has nothing to keep.
         options.StopToken.ThrowIfCancellationRequested();
-        var (logits, labels) = Inference.ComputeLogits(
+        var (logits, _) = Inference.ComputeLogits(
             prepared.Network, runs.Precision, runs.Data.Training, heldOut, normalizer, runs.Device, runs.CheckAlive);
-        return logits.softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1).to(CPU).MoveToOuterDisposeScope();
+        return logits.softmax(1).to(CPU).MoveToOuterDisposeScope();
+    }
+
+    private TrainingOptions OptionsOf(TrainingData data, int fold) => options.With(o =>
+    {
+        o.FloodLevel = 0;
+        o.Objective = FloodingObjective.Flood;
+        o.WeightAveraging = o.WeightAveraging is { Enabled: true } averaging ? averaging : WeightAveraging.Exponential;
+        o.EarlyStopping = data.Validation is null
+            ? null
+            : (o.EarlyStopping ?? EarlyStopping.Default) with { Patience = int.MaxValue };
+        o.MetricsCallback = null;
+        o.Callbacks = [];
+        o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold}") : null;
+    });
+
+    private void Describe(Tensor probabilities, int networks)
+    {
+        var predicted = probabilities.index_select(0, runs.Data.TrainingRows);
+        var labels = runs.Data.Training.Labels.index_select(0, runs.Data.TrainingRows);
+        var agreement = predicted.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>();
+        var suspected = ConfidentLearning.Of(predicted, labels).Suspected.Count(s => s);
+        log(FormattableString.Invariant(
+            $"Held-out predictions by {networks} network{(networks == 1 ? "" : "s")}: {agreement:0.0000} of {labels.shape[0]} images have ")
+            + FormattableString.Invariant($"the predicted label. {suspected} labels are suspected to be wrong."));
     }
 }

@@ -7,7 +7,8 @@ internal sealed class ProgressReporter
 {
     private readonly IChannel _channel;
     private readonly IProgressChannel _progress;
-    private readonly int _epochs;
+    private int _epochs;
+    private double _total;
     private int _done;
 
     /// <param name="channel">The log.</param>
@@ -19,18 +20,29 @@ internal sealed class ProgressReporter
         _channel = channel;
         _progress = progress;
         _epochs = epochs;
+        _total = total;
         progress.SetHeader(
             new ProgressHeader(
                 ["Training loss", "Flooded share", "Validation loss", "Validation accuracy", "Learning rate", "Images/s"], ["epochs"]),
-            entry => entry.SetProgress(0, _done, total));
+            entry => entry.SetProgress(0, _done, _total));
     }
 
-    public void Report(EpochMetrics metrics)
+    /// <summary>Sets the number of epochs of the only run, when it is known.</summary>
+    public void Expect(int epochs) => (_epochs, _total) = (epochs, epochs);
+
+    /// <summary>Reports an epoch of the only run.</summary>
+    public void Report(EpochMetrics metrics) => Report("", metrics);
+
+    /// <summary>Gives what reports the epochs of one of several runs.</summary>
+    /// <param name="run">The name of the run in the log.</param>
+    public Action<EpochMetrics> ReportAs(string run) => metrics => Report(run + ": ", metrics);
+
+    private void Report(string run, EpochMetrics metrics)
     {
         _done++;
         _progress.Checkpoint(
             metrics.TrainingLoss, metrics.FloodedShare, metrics.ValidationLoss, metrics.ValidationAccuracy, metrics.LearningRate,
             metrics.ImagesPerSecond, metrics.Epoch);
-        _channel.Info(MessageSensitivity.None, $"Epoch {metrics.Epoch} of {_epochs}: {metrics.Describe()}");
+        _channel.Info(MessageSensitivity.None, $"{run}Epoch {metrics.Epoch} of {_epochs}: {metrics.Describe()}");
     }
 }

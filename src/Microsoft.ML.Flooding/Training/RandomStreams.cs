@@ -31,5 +31,7 @@ internal static class RandomStreams
         Dropout = 4,
         ValidationSplit = 5,
         AuxiliaryFolds = 6,
+        AuxiliaryValidation = 7,
+        HeadFolds = 8,
     }
 }

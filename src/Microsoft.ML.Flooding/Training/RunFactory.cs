@@ -18,9 +18,13 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="Start">
 /// Replaces the random weights of a new network by those that training starts from; null: it starts from the random weights.
 /// </param>
+/// <param name="HeldOut">
+/// The predictions that objectives such as <see cref="FloodingObjective.CrossFitted(double, int, bool)"/> train on; null if the runs have
+/// no such objective.
+/// </param>
 internal sealed record RunFactory(
     Architecture Architecture, int Classes, TrainingData Data, Normalization Normalization, Device Device, ScalarType Precision, long Seed,
-    Action CheckAlive, Action<Network>? Start = null)
+    Action CheckAlive, Action<Network>? Start = null, HeldOutPredictions? HeldOut = null)
 {
     /// <summary>Creates a run that has not started.</summary>
     /// <param name="options">Valid options.</param>
@@ -32,7 +36,7 @@ internal sealed record RunFactory(
             Check(network, options);
             var identity = RunIdentity.Compute(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
             var checkpoints = options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null;
-            var objective = options.Objective.At(options.FloodLevel, Facts(options));
+            var objective = options.Objective.At(options.FloodLevel, Facts());
             var run = new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive);
             return new PreparedRun(network, run, identity, checkpoints);
         }
@@ -71,11 +75,14 @@ internal sealed record RunFactory(
                 + $"Those of {Architecture.Name} are not known: it was made by a factory or loaded from TorchScript.");
     }
 
-    private ObjectiveFacts Facts(TrainingOptions options)
+    private ObjectiveFacts Facts()
     {
         using var scope = NewDisposeScope();
         var counts = bincount(Data.Training.Labels.index_select(0, Data.TrainingRows), minlength: Classes);
-        return new ObjectiveFacts(counts.data<long>().ToArray(), folds => HeldOutPredictions.Predict(this, options, folds), Device);
+        return new ObjectiveFacts(
+            counts.data<long>().ToArray(), Data.Training.Labels, Data.TrainingRows,
+            folds => HeldOut?.Probabilities(folds) ?? throw new InvalidOperationException("The runs have no held-out predictions."),
+            Device);
     }
 }
 

@@ -34,7 +34,7 @@ internal static class RunIdentity
             [nameof(options.FreezeBackboneEpochs)] = Describe(options.FreezeBackboneEpochs),
             [nameof(options.LayerDecay)] = Describe(options.LayerDecay),
             [nameof(options.FreezeBatchNorm)] = Describe(options.FreezeBatchNorm),
-            [nameof(options.Epochs)] = Describe(options.Epochs),
+            [nameof(options.Epochs)] = Describe(options.EffectiveEpochs),
             [nameof(options.BatchSize)] = Describe(options.BatchSize),
             [nameof(options.Augmentation)] = Describe(options.Augmentation),
             [nameof(options.Optimizer)] = options.Optimizer.ToString(),
@@ -62,7 +62,7 @@ internal static class RunIdentity
             ["training images"] = Digest(data.Training.Digests, data.TrainingRows),
             ["training labels"] = Digest(data.Training.Labels, data.TrainingRows),
             ["weights of the training images"] = Digest(data.Weights, data.TrainingRows),
-            // AdaFlood's folds keep groups together.
+            // The folds of held-out predictions keep groups together.
             ["groups of the training images"] = Digest(data.Training.Groups, data.TrainingRows),
             ["choice of training rows"] = Digest(data.TrainingRows),
             ["order of the training images"] = OrderOf(data.Training),

@@ -13,7 +13,7 @@ namespace Microsoft.ML.Flooding;
 /// <para>
 /// A search over <see cref="FloodLevels"/> calls the methods for the run of each level, and the runs overlap: a level starts in the
 /// middle of the plain run, from an epoch of that run. Tell them apart by their <see cref="TrainingContext"/>, which each run has one of.
-/// The auxiliary networks of <see cref="FloodingObjective.AdaFlood"/> are trained without callbacks.
+/// The auxiliary networks of an <see cref="TrainingOptions.Objective"/> are trained without callbacks.
 /// </para>
 /// </remarks>
 public abstract class TrainingCallback

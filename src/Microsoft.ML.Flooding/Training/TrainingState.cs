@@ -18,13 +18,14 @@ internal sealed class TrainingState : IDisposable
     /// <param name="phases">The phases, whose optimizers belong to the state. They stay the caller's.</param>
     /// <param name="options">Valid options.</param>
     /// <param name="totalSteps">The steps of the whole run.</param>
-    public TrainingState(WorkingWeights weights, TrainingPhases phases, TrainingOptions options, long totalSteps)
+    /// <param name="isValidated">Whether there is validation data.</param>
+    public TrainingState(WorkingWeights weights, TrainingPhases phases, TrainingOptions options, long totalSteps, bool isValidated)
     {
         Weights = weights;
         _phases = phases;
         if (options.EffectiveAveraging is { Enabled: true } averaging)
             Average = new WeightAverage(weights, averaging, totalSteps);
-        if (options.EarlyStopping is { } stopping)
+        if (isValidated && options.EarlyStopping is { } stopping)
             Best = new BestWeights(stopping);
     }
 
@@ -34,7 +35,7 @@ internal sealed class TrainingState : IDisposable
     /// <summary>The running average of the weights; null without averaging.</summary>
     public WeightAverage? Average { get; }
 
-    /// <summary>The best weights so far; null without early stopping.</summary>
+    /// <summary>The best weights so far; null without early stopping or validation data.</summary>
     public BestWeights? Best { get; }
 
     /// <summary>The epochs trained so far.</summary>

@@ -62,7 +62,8 @@ internal sealed class TrainingStep : IDisposable
         var weights = _exampleWeights?.index_select(0, batch.Rows);
         if (weights is not null && mixup is { } mixed)
             (mixup, weights) = mixed.Weigh(weights);
-        var loss = new BatchLoss(reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows, weights);
+        var loss = new BatchLoss(
+            reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows, weights, logits);
         var descent = _objective.Of(loss);
         var gradients = Gradient.Of(descent.Minimised, _trained, descent.Direction);
         using var _ = no_grad();

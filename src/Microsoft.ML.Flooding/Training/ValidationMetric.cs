@@ -9,6 +9,7 @@ namespace Microsoft.ML.Flooding;
 public sealed class ValidationMetric
 {
     private readonly Func<Evaluation, double> _value;
+    private bool _hasTolerance;
 
     private ValidationMetric(string name, bool higherIsBetter, Func<Evaluation, double> value) =>
         (Name, HigherIsBetter, _value) = (name, higherIsBetter, value);
@@ -16,8 +17,18 @@ public sealed class ValidationMetric
     /// <summary>Mean cross-entropy on the validation set, natural logarithm; lower is better.</summary>
     public static ValidationMetric LogLoss { get; } = new(nameof(LogLoss), false, evaluation => evaluation.Loss);
 
-    /// <summary>The share of the validation set that is classified correctly, in [0, 1]; higher is better.</summary>
+    /// <summary>
+    /// The share of the validation set that is classified correctly, in [0, 1]; higher is better. Of two equal shares, the one with the
+    /// lower log-loss is better.
+    /// </summary>
     public static ValidationMetric Accuracy { get; } = new(nameof(Accuracy), true, evaluation => evaluation.Accuracy);
+
+    /// <summary>
+    /// The log-loss among the epochs, or runs, whose accuracy is within one standard error of the best so far: with N validation images
+    /// and accuracy a, sqrt(a (1 - a) / N). On a small validation set, the highest accuracy is mostly luck.
+    /// </summary>
+    public static ValidationMetric AccuracyThenLogLoss { get; } =
+        new(nameof(AccuracyThenLogLoss), true, evaluation => evaluation.Accuracy) { _hasTolerance = true };
 
     /// <summary>
     /// A metric of your own. Its values are in <see cref="EpochMetrics.ValidationMetric"/> and
@@ -66,8 +77,13 @@ public sealed class ValidationMetric
                 FormattableString.Invariant($"The validation metric '{Name}' returned {value}. It must return a finite number."));
     }
 
-    /// <summary>The value in an evaluation, negated if higher is better: the lower cost wins.</summary>
-    internal double CostOf(Evaluation evaluation) => HigherIsBetter ? -_value(evaluation) : _value(evaluation);
+    /// <summary>The value in an evaluation, negated if higher is better, and the log-loss: the lower cost wins.</summary>
+    internal Cost CostOf(Evaluation evaluation)
+    {
+        var value = _value(evaluation);
+        var tolerance = _hasTolerance && evaluation.Count > 0 ? Math.Sqrt(value * (1 - value) / evaluation.Count) : 0;
+        return new Cost(HigherIsBetter ? -value : value, evaluation.Loss, tolerance);
+    }
 
     /// <summary>Its name.</summary>
     public override string ToString() => Name;

@@ -19,7 +19,8 @@ public sealed class LevelSearchTests
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.2,
             Seed = 5,
-            FloodLevels = FloodLevels.Create(Levels),
+            FloodLevels = FloodLevels.Create(Levels) with { Metric = ValidationMetric.LogLoss },
+            EarlyStopping = null,
         };
         change?.Invoke(options);
         return options;
@@ -39,14 +40,14 @@ public sealed class LevelSearchTests
         ["adam, stopped early, no averaging", Options(o =>
         {
             (o.Optimizer, o.LearningRate) = (Optimizer.AdamW, 0.002);
-            o.EarlyStopping = new EarlyStopping { Patience = 2 };
+            o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2 };
             o.WeightAveraging = WeightAveraging.None;
         })],
         ["cosine, averaged, augmented", Options(o =>
         {
             o.Schedule = LearningRateSchedule.Cosine;
             o.Augmentation = new Augmentation { MixupAlpha = 0.2 };
-            o.EarlyStopping = new EarlyStopping { Patience = 3 };
+            o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 3 };
         })],
         ["dropout of the application's own", Options(o =>
         {

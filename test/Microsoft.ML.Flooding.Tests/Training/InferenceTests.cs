@@ -86,7 +86,9 @@ public sealed class InferenceTests
         {
             var data = new TrainingData(set, rows, null, null);
             var runs = new RunFactory(Architecture.Mlp.WithHiddenSizes(), 10, data, Normalization, CPU, ScalarType.Float32, 1, () => { });
-            return HeldOutPredictions.Predict(runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, folds: 3);
+            using var heldOut = new HeldOutPredictions(
+                runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, _ => _ => { }, _ => { });
+            return heldOut.Probabilities(folds: 3).clone();
         }
 
         var expected = Of(memory);

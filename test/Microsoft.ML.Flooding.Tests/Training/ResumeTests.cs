@@ -61,7 +61,50 @@ public sealed class ResumeTests
         }
     }
 
-    private static Process Start(string checkpoints, string output)
+    [TestMethod]
+    [Timeout(300_000)]
+    public void A_run_killed_within_its_folds_ends_with_the_same_bits()
+    {
+        const int FoldEpochs = 12;
+        var folder = Directory.CreateTempSubdirectory("flooding-resume-folds-");
+        try
+        {
+            var undisturbed = Path.Combine(folder.FullName, "undisturbed.zip");
+            Finish(Path.Combine(folder.FullName, "a"), undisturbed);
+
+            var killed = Path.Combine(folder.FullName, "killed.zip");
+            var checkpoints = Path.Combine(folder.FullName, "b");
+            foreach (var (fold, epoch) in new[] { (1, 3), (2, 5) })
+            {
+                using var process = Start(checkpoints, killed, FoldEpochs, "cross-fitted");
+                var reached = Path.Combine(checkpoints, $"fold-{fold}", FormattableString.Invariant($"epoch-{epoch:000000}.safetensors"));
+                while (!File.Exists(reached))
+                {
+                    Assert.IsFalse(process.HasExited, $"Fold {fold} ended before epoch {epoch} was seen.");
+                    Thread.Sleep(1);
+                }
+                process.Kill();
+                process.WaitForExit();
+                Assert.IsFalse(File.Exists(Path.Combine(checkpoints, "epoch-000001.safetensors")), "the run has not begun");
+            }
+            Finish(checkpoints, killed);
+            Assert.AreEqual(WeightsOf(undisturbed), WeightsOf(killed));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+
+        static void Finish(string checkpoints, string output)
+        {
+            using var process = Start(checkpoints, output, FoldEpochs, "cross-fitted");
+            process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            Assert.AreEqual(0, process.ExitCode);
+        }
+    }
+
+    private static Process Start(string checkpoints, string output, int epochs = Epochs, params IEnumerable<string> more)
     {
         var trainer = Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Flooding.Tests.Trainer.dll");
         return Process.Start(new ProcessStartInfo("dotnet",
@@ -69,7 +112,7 @@ public sealed class ResumeTests
             trainer,
             Path.Combine(Fixtures.FashionMnist, "train-images-idx3-ubyte.gz"),
             Path.Combine(Fixtures.FashionMnist, "train-labels-idx1-ubyte.gz"),
-            checkpoints, output, Epochs.ToString(null, null),
+            checkpoints, output, epochs.ToString(null, null), .. more,
         ])
         { RedirectStandardOutput = true })!;
     }

@@ -22,6 +22,8 @@ public sealed class RunIdentityTests
     [
         nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.PretrainedWeights),
         nameof(TrainingOptions.StopToken), nameof(TrainingOptions.Callbacks),
+        // It chooses other options, which the identity contains.
+        nameof(TrainingOptions.FineTuning),
     ];
 
     /// <summary>Values that the identity takes from the run, which has the option in its final form.</summary>
@@ -47,7 +49,7 @@ public sealed class RunIdentityTests
         [nameof(TrainingOptions.DecayBiasAndNorm)] = false,
         [nameof(TrainingOptions.MaxGradientNorm)] = 0.5,
         [nameof(TrainingOptions.WeightAveraging)] = WeightAveraging.None,
-        [nameof(TrainingOptions.EarlyStopping)] = new EarlyStopping(),
+        [nameof(TrainingOptions.EarlyStopping)] = new EarlyStopping { MinimumChange = 0.5 },
     };
 
     private readonly MLContext _context = new(seed: 1);
@@ -104,6 +106,9 @@ public sealed class RunIdentityTests
         [
             o => o.Objective = FloodingObjective.AdaFlood(0.5, 3), o => o.Objective = FloodingObjective.AdaFlood(0.25, 3),
             o => o.Objective = FloodingObjective.AdaFlood(0.5, 4), o => o.Objective = FloodingObjective.SoftAscentDescent(2),
+            o => o.Objective = FloodingObjective.CrossFitted(0.5, 3), o => o.Objective = FloodingObjective.CrossFitted(0.25, 3),
+            o => o.Objective = FloodingObjective.CrossFitted(0.5, 4), o => o.Objective = FloodingObjective.CrossFitted(0.5, 4, true),
+            o => o.Objective = FloodingObjective.LabelSmoothing(0.2),
             o => o.Objective = FloodingObjective.ClassWise(0.1f, 0.2f), o => o.Objective = FloodingObjective.ClassWise(0.1f, 0.3f),
             o => o.Schedule = LearningRateSchedule.Step(0.1, 0.5), o => o.Schedule = LearningRateSchedule.Step(0.1, 0.6),
             o => o.Schedule = LearningRateSchedule.Step(0.2, 0.5), o => o.Schedule = LearningRateSchedule.Cosine with { WarmUpEpochs = 1 },

@@ -61,7 +61,7 @@ public sealed class StoppingTests
         using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 100), o =>
         {
             (o.Epochs, o.LearningRate, o.BatchSize, o.FloodLevel) = (1000, 0.2, 8, 0);
-            o.EarlyStopping = new EarlyStopping { Patience = 1000 };
+            o.EarlyStopping = new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 1000 };
             o.StopToken = stop.Token;
             o.MetricsCallback = m =>
             {

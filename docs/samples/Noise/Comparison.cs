@@ -1,0 +1,110 @@
+using System.Globalization;
+using System.Text;
+using Common;
+using MathNet.Numerics.Distributions;
+
+namespace Noise;
+
+/// <summary>Runs the methods and writes the tables: every method's figures, and the paired differences of docs/protocol.md.</summary>
+internal sealed class Comparison(Results results, int seeds, Action<string> progress)
+{
+    private const double Confidence = 0.95;
+
+    private readonly List<Difference> _differences = [];
+
+    /// <summary>Trains what is missing.</summary>
+    public void Train(NoisySet set)
+    {
+        for (var seed = 1; seed <= seeds; seed++)
+        {
+            foreach (var noise in LabelNoise.All)
+            {
+                var methods = Method.All();
+                Lazy<Draw> draw = new(() => set.Draw(seed, noise));
+                foreach (var method in methods)
+                {
+                    var run = new Run(set.Name, noise.Name, method.Name, seed);
+                    if (results.Find(run) is not null)
+                        continue;
+                    var trained = method.Run(draw.Value);
+                    results.Add(run, new Figures(100 * trained.Accuracy, trained.LogLoss));
+                    progress($"{set.Name}, {noise.Name}, seed {seed}: {method.Name}, {100 * trained.Accuracy:0.0} %");
+                }
+            }
+        }
+    }
+
+    /// <summary>The table of a set: mean ± deviation of the accuracy, and the mean log-loss.</summary>
+    public string Table(NoisySet set)
+    {
+        var methods = Method.All();
+        var table = new StringBuilder();
+        table.Append(CultureInfo.InvariantCulture, $"### {set.Name}\n\n");
+        table.Append("| method | compute |").AppendJoin("|", LabelNoise.All.Select(noise => $" {noise.Name} ")).Append("|\n|---|---|");
+        table.Append(string.Concat(LabelNoise.All.Select(_ => "---|"))).Append('\n');
+        foreach (var method in methods)
+        {
+            var name = method.IsBaseline ? $"*{method.Name}*" : method.Name == Method.Recommended ? $"**{method.Name}**" : method.Name;
+            table.Append(CultureInfo.InvariantCulture, $"| {name} | {method.Cost} |");
+            foreach (var noise in LabelNoise.All)
+            {
+                var figures = results.Of(set.Name, noise.Name, method.Name);
+                double[] accuracies = [.. figures.Select(f => f.Accuracy)];
+                table.Append(CultureInfo.InvariantCulture,
+                    $" {accuracies.Average():0.0} ± {accuracies.StandardDeviation():0.0} ({figures.Average(f => f.LogLoss):0.00}) |");
+            }
+            table.Append('\n');
+        }
+        foreach (var noise in LabelNoise.All)
+            _differences.Add(Compare(set, noise, methods));
+        return table.Append('\n').ToString();
+    }
+
+    /// <summary>The paired differences of all sets so far, with Holm's correction over all of them.</summary>
+    public string Differences()
+    {
+        var table = new StringBuilder();
+        table.Append("### The recommended setting against the best baseline of equal compute\n\n");
+        table.Append("| set | labels | best baseline | difference, points | 95 % interval | p | result |\n|---|---|---|---|---|---|---|\n");
+        var significant = Holm();
+        foreach (var difference in _differences)
+        {
+            var result = difference.Low > 0 ? "won" : difference.High < 0 ? "lost" : "tied";
+            var corrected = result == "tied" ? "" : significant.Contains(difference) ? ", also after Holm" : ", not after Holm";
+            table.Append(CultureInfo.InvariantCulture,
+                $"| {difference.Set} | {difference.Noise} | {difference.Baseline} | {difference.Mean:+0.0;-0.0;0.0} | ");
+            table.Append(CultureInfo.InvariantCulture,
+                $"{difference.Low:+0.0;-0.0;0.0} to {difference.High:+0.0;-0.0;0.0} | {difference.P:0.000} | {result}{corrected} |\n");
+        }
+        var (won, lost) = (_differences.Count(d => d.Low > 0), _differences.Count(d => d.High < 0));
+        return table.Append(CultureInfo.InvariantCulture,
+            $"\nWon {won}, lost {lost}, tied {_differences.Count - won - lost} of {_differences.Count}.\n").ToString();
+    }
+
+    private Difference Compare(NoisySet set, LabelNoise noise, IReadOnlyList<Method> methods)
+    {
+        double[] Accuracies(string method) => [.. results.Of(set.Name, noise.Name, method).Select(f => f.Accuracy)];
+        var baseline = methods.Where(m => m.IsBaseline).MaxBy(m => Accuracies(m.Name).Average())!;
+        double[] differences = [.. Accuracies(Method.Recommended).Zip(Accuracies(baseline.Name), (a, b) => a - b)];
+        var (mean, error) = (differences.Average(), differences.StandardDeviation() / Math.Sqrt(differences.Length));
+        var freedom = Math.Max(1, differences.Length - 1);
+        var margin = StudentT.InvCDF(0, 1, freedom, (1 + Confidence) / 2) * error;
+        var p = error > 0 ? 2 * (1 - StudentT.CDF(0, 1, freedom, Math.Abs(mean) / error)) : 1;
+        return new Difference(set.Name, noise.Name, baseline.Name, mean, mean - margin, mean + margin, p);
+    }
+
+    /// <summary>The differences that pass Holm's correction.</summary>
+    private HashSet<Difference> Holm()
+    {
+        var passed = new HashSet<Difference>();
+        foreach (var (i, difference) in _differences.OrderBy(d => d.P).Index())
+        {
+            if (difference.P > (1 - Confidence) / (_differences.Count - i))
+                break;
+            passed.Add(difference);
+        }
+        return passed;
+    }
+
+    private sealed record Difference(string Set, string Noise, string Baseline, double Mean, double Low, double High, double P);
+}

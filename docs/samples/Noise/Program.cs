@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text;
+using Common;
+using Noise;
+using Spectre.Console;
+
+if (args is ["dev", ..])
+{
+    Dev.Run(NoisySet.Idx(new IdxFolder(args[1]), 3000), [.. args[2].Split(',').Select(int.Parse)], [.. args[3].Split(',').Select(int.Parse)], args[4].Split(','));
+    return 0;
+}
+var fashion = new Option<DirectoryInfo>("--fashion") { Description = "A folder with the four IDX files of Fashion-MNIST." };
+var cifar = new Option<DirectoryInfo>("--cifar") { Description = "A folder with CIFAR-10 as image files in train/CLASS and test/CLASS." };
+var pixels = new Option<bool>("--cifar-pixels") { Description = "Also train a small convolutional network on CIFAR-10." };
+var photos = new Option<DirectoryInfo[]>("--photos")
+{
+    Description = "Folders with photos in train/CLASS and test/CLASS.",
+    AllowMultipleArgumentsPerToken = true,
+};
+var seeds = new Option<int>("--seeds") { Description = "Runs of each method.", DefaultValueFactory = _ => 10 };
+var issues = new Option<int>("--issue-seeds")
+{
+    Description = "Searches for wrong labels, for each kind of noise. 0: none.",
+    DefaultValueFactory = _ => 3,
+};
+var folder = new Option<DirectoryInfo>("--output")
+{
+    Description = "The folder of the results and the tables. Runs whose results are there are not repeated.",
+    DefaultValueFactory = _ => new DirectoryInfo("artifacts/noise"),
+};
+fashion.AcceptExistingOnly();
+cifar.AcceptExistingOnly();
+photos.AcceptExistingOnly();
+seeds.AcceptAtLeast(2);
+
+var command = new RootCommand("Compares training under wrong labels as docs/protocol.md describes and prints the tables.")
+{
+    fashion, cifar, pixels, photos, seeds, issues, folder,
+};
+command.SetAction(arguments =>
+{
+    var output = arguments.GetRequiredValue(folder).FullName;
+    List<NoisySet> sets = [];
+    if (arguments.GetValue(fashion) is { } idx)
+        sets.Add(NoisySet.Idx(new IdxFolder(idx.FullName)));
+    if (arguments.GetValue(cifar) is { } images)
+        sets.Add(Features("CIFAR-10, features", images, 2000, 1000));
+    foreach (var photo in arguments.GetValue(photos) ?? [])
+        sets.Add(Features($"{photo.Name}, features", photo, int.MaxValue, int.MaxValue));
+    if (arguments.GetValue(cifar) is { } small && arguments.GetValue(pixels))
+        sets.Add(NoisySet.Cifar10(small));
+    if (sets.Count == 0)
+    {
+        AnsiConsole.WriteLine("Give at least one data set: --fashion, --cifar or --photos.");
+        return 2;
+    }
+
+    var watch = Stopwatch.StartNew();
+    void Progress(string step) => AnsiConsole.MarkupLineInterpolated($"[grey]{watch.Elapsed:hh\\:mm\\:ss}[/] {step}");
+    var comparison = new Comparison(
+        new Results(Path.Combine(output, "results.csv")), arguments.GetRequiredValue(seeds), Progress);
+    var tables = new StringBuilder();
+    foreach (var set in sets)
+    {
+        comparison.Train(set);
+        tables.Append(comparison.Table(set));
+    }
+    tables.Append(comparison.Differences()).Append('\n');
+    if (arguments.GetRequiredValue(issues) is > 0 and var searches)
+        foreach (var set in sets)
+            tables.Append(WrongLabels.Table(set, searches, Progress));
+    AnsiConsole.WriteLine(tables.ToString());
+    File.WriteAllText(Path.Combine(output, "tables.md"), tables.ToString());
+    return 0;
+
+    NoisySet Features(string name, DirectoryInfo parts, int train, int test) => NoisySet.Features(
+        name, Part(parts, "train", train), Part(parts, "test", test));
+
+    Example[] Part(DirectoryInfo parts, string part, int count) => FrozenFeatures.Of(
+        new DirectoryInfo(Path.Combine(parts.FullName, part)), count, Path.Combine(output, $"{parts.Name}-{part}.features"));
+});
+return command.Parse(args).Invoke();

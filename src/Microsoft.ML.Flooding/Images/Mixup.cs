@@ -38,6 +38,12 @@ internal readonly record struct Mixup(Tensor Partners, Tensor Share)
         return (this with { Share = Share.mul(weights).div(mixed) }, mixed);
     }
 
+    /// <summary>
+    /// The mixup of some samples of the mini-batch in a row. <see cref="Partners"/> stay positions in the whole mini-batch.
+    /// </summary>
+    public Mixup Part(long start, long count) =>
+        new(Partners.narrow(0, start, count), Share.dim() == 0 ? Share : Share.narrow(0, start, count));
+
     /// <summary>Mixes the losses for the labels with the losses for the partners' labels: one for each sample, or their means.</summary>
     public Tensor MixLosses(Tensor losses, Tensor partnerLosses) => lerp(partnerLosses, losses, Share);
 }

@@ -119,6 +119,9 @@ public abstract partial record FloodingObjective
     /// </summary>
     internal virtual bool AllowsMixup => true;
 
+    /// <summary>Whether the objective of a mini-batch is the mean of that of its parts.</summary>
+    internal virtual bool AllowsParts => true;
+
     /// <summary>The objective of a run.</summary>
     /// <param name="floodLevel">The flood level of the run.</param>
     /// <param name="facts">What the objective can compute its levels from.</param>
@@ -175,6 +178,8 @@ public abstract partial record FloodingObjective
 
         internal override bool UsesFloodLevel => Flooded;
 
+        internal override bool AllowsParts => false;
+
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
             new FunctionObjective(Name, Function, IsPlainAt(floodLevel) ? null : floodLevel);
 
@@ -186,6 +191,8 @@ public abstract partial record FloodingObjective
         internal override bool IsPlainAt(float floodLevel) => Levels is null ? floodLevel == 0 : Levels.All(l => l == 0);
 
         internal override bool UsesFloodLevel => Levels is null;
+
+        internal override bool AllowsParts => false;
 
         internal override bool AllowsMixup => false;
 

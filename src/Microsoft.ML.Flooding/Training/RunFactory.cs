@@ -66,9 +66,10 @@ internal sealed record RunFactory(
 
     private void Check(Network network, TrainingOptions options)
     {
-        if (options.BatchSize == 1 && network.modules().OfType<BatchNorm1d>().Any())
+        if ((options.BatchSize == 1 || options.MicroBatchSize == 1) && network.modules().OfType<BatchNorm1d>().Any())
             throw new ArgumentException(
-                $"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} must be at least 2.");
+                $"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} and "
+                + $"{nameof(TrainingOptions.MicroBatchSize)} must be at least 2.");
         if (!network.IsInterpretable && (options.FreezeBackboneEpochs > 0 || options.FreezeBatchNorm))
             throw new ArgumentException(
                 $"{nameof(options.FreezeBackboneEpochs)} and {nameof(options.FreezeBatchNorm)} need to know the layers of a network. "

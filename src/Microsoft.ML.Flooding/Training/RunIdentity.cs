@@ -36,6 +36,7 @@ internal static class RunIdentity
             [nameof(options.FreezeBatchNorm)] = Describe(options.FreezeBatchNorm),
             [nameof(options.Epochs)] = Describe(options.EffectiveEpochs),
             [nameof(options.BatchSize)] = Describe(options.BatchSize),
+            [nameof(options.MicroBatchSize)] = Describe(options.MicroBatchSize),
             [nameof(options.Augmentation)] = Describe(options.Augmentation),
             [nameof(options.Optimizer)] = options.Optimizer.ToString(),
             [nameof(options.LearningRate)] = Describe(options.LearningRate),

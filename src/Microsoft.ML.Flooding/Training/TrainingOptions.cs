@@ -68,6 +68,14 @@ public class TrainingOptions
     /// <summary>The number of images in a mini-batch, at least 1. The last mini-batch of an epoch may be smaller. Default: 64.</summary>
     public int BatchSize { get; set; } = 64;
 
+    /// <summary>
+    /// The number of images of a mini-batch that are computed at a time, at least 1. Smaller parts take less memory and give the same
+    /// gradient: the loss J that is compared with the flood level is that of the whole mini-batch. Batch norm is the exception: it uses the
+    /// statistics of each part, unless <see cref="FreezeBatchNorm"/> is set. Needs an objective that is a mean over samples, so neither
+    /// <see cref="FloodingObjective.ClassWise()"/> nor <see cref="FloodingObjective.FromFunction"/>. Default (null): the whole mini-batch.
+    /// </summary>
+    public int? MicroBatchSize { get; set; }
+
     /// <summary>Random changes to the training images, drawn anew each epoch. Default: <see cref="Augmentation.None"/>.</summary>
     public Augmentation Augmentation { get; set; } = Augmentation.None;
 
@@ -202,6 +210,11 @@ public class TrainingOptions
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
         Require(LayerDecay is > 0 and <= 1, nameof(LayerDecay), LayerDecay, "in (0, 1]");
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
+        Require(MicroBatchSize is null or >= 1, nameof(MicroBatchSize), MicroBatchSize, "at least 1, or null");
+        if (MicroBatchSize < BatchSize && !Objective.AllowsParts)
+            throw new ArgumentException(
+                $"{nameof(MicroBatchSize)} is set, but {Objective} needs all samples of a mini-batch at once. Unset it and lower "
+                + $"{nameof(BatchSize)}, or choose another {nameof(Objective)}.", nameof(MicroBatchSize));
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");
         Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "Float32, BFloat16 or Auto");
         Require(LearningRate is null or > 0 and < double.PositiveInfinity, nameof(LearningRate), LearningRate, "finite and greater than 0");

@@ -14,6 +14,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly Augmentation? _augmentation;
     private readonly double? _maxGradientNorm;
     private readonly Tensor? _exampleWeights;
+    private readonly int? _microBatchSize;
     private readonly Tensor[] _trained;
     private readonly (FusedOptimizer Optimizer, double RateFactor, int[] Gradients)[] _groups;
 
@@ -31,6 +32,7 @@ internal sealed class TrainingStep : IDisposable
         _augmentation = options.Augmentation == Augmentation.None ? null : options.Augmentation;
         _maxGradientNorm = options.MaxGradientNorm;
         _exampleWeights = exampleWeights;
+        _microBatchSize = options.MicroBatchSize;
         _trained = [.. part.Trained.Select(i => weights.Parameters[i])];
         var masters = part.Trained.Select(i => weights.Masters[i]).ToArray();
         var factors = LayerWiseDecay.Factors(weights, options.LayerDecay);
@@ -58,14 +60,13 @@ internal sealed class TrainingStep : IDisposable
     public (BatchLoss Loss, Tensor? Balance, Tensor[] Gradients) Take(ImageBatch batch, double learningRate, Generator generator)
     {
         var (images, mixup) = Prepare(batch.Pixels, generator);
-        var logits = Part.Logits(images);
         var weights = _exampleWeights?.index_select(0, batch.Rows);
         if (weights is not null && mixup is { } mixed)
             (mixup, weights) = mixed.Weigh(weights);
-        var loss = new BatchLoss(
-            reduction => CrossEntropy(logits, batch.Labels, mixup, reduction), batch.Labels, batch.Rows, weights, logits);
-        var descent = _objective.Of(loss);
-        var gradients = Gradient.Of(descent.Minimised, _trained, descent.Direction);
+        var samples = new PreparedBatch(images, batch.Labels, mixup is { } mix ? batch.Labels.index_select(0, mix.Partners) : null, mixup);
+        var (loss, descent, gradients) = _microBatchSize < images.shape[0]
+            ? Descend(samples, batch.Rows, weights, (int)((images.shape[0] + _microBatchSize.Value - 1) / _microBatchSize.Value))
+            : Descend(samples, batch.Rows, weights);
         using var _ = no_grad();
         Update(gradients, learningRate);
         return (loss, descent.Balance, gradients);
@@ -87,13 +88,50 @@ internal sealed class TrainingStep : IDisposable
         return (mixup?.MixImages(images) ?? images, mixup);
     }
 
-    private static Tensor CrossEntropy(Tensor logits, Tensor labels, Mixup? mixup, Reduction reduction)
+    private (BatchLoss Loss, Descent Descent, Tensor[] Gradients) Descend(PreparedBatch batch, Tensor rows, Tensor? weights)
     {
-        var losses = functional.cross_entropy(logits, labels, reduction: reduction);
-        return mixup is { } mix
-            ? mix.MixLosses(losses, functional.cross_entropy(logits, labels.index_select(0, mix.Partners), reduction: reduction))
-            : losses;
+        var loss = LossOf(batch, Part.Logits(batch.Images), rows, weights);
+        var descent = _objective.Of(loss);
+        return (loss, descent, Gradient.Of(descent.Minimised, _trained, descent.Direction));
     }
+
+    /// <summary>
+    /// Computes the same gradient from one part of the mini-batch after another, so that only one part's outputs of the layers are in
+    /// memory. The sign of J - b is that of the whole mini-batch: it is known after the last part and multiplies the sum of the gradients.
+    /// </summary>
+    private (BatchLoss Loss, Descent Descent, Tensor[] Gradients) Descend(PreparedBatch batch, Tensor rows, Tensor? weights, int parts)
+    {
+        var count = batch.Images.shape[0];
+        var logits = new List<Tensor>();
+        var gradients = Gradient.OfSum(Terms(), _trained);
+        using var _ = no_grad();
+        var loss = LossOf(batch, cat(logits), rows, weights);
+        var descent = _objective.Of(loss);
+        if (descent.Direction is { } direction)
+        {
+            foreach (var gradient in gradients)
+                gradient.mul_(direction);
+        }
+        return (loss, descent, gradients);
+
+        IEnumerable<(Tensor, Tensor?)> Terms()
+        {
+            for (var part = 0; part < parts; part++)
+            {
+                using var scope = NewDisposeScope();
+                var start = count * part / parts;
+                var length = (count * (part + 1) / parts) - start;
+                var samples = batch.Part(start, length);
+                var ofPart = Part.Logits(samples.Images);
+                logits.Add(ofPart.detach().MoveToOuterDisposeScope());
+                var loss = LossOf(samples, ofPart, rows.narrow(0, start, length), weights?.narrow(0, start, length));
+                yield return (_objective.Of(loss).Minimised, tensor((float)((double)length / count), device: batch.Images.device));
+            }
+        }
+    }
+
+    private static BatchLoss LossOf(PreparedBatch batch, Tensor logits, Tensor rows, Tensor? weights) =>
+        new(reduction => batch.CrossEntropy(logits, reduction), batch.Labels, rows, weights, logits);
 
     private void Update(Tensor[] gradients, double learningRate)
     {
@@ -102,5 +140,26 @@ internal sealed class TrainingStep : IDisposable
         foreach (var (optimizer, factor, members) in _groups)
             optimizer.Step(members.Length == gradients.Length ? gradients : [.. members.Select(i => gradients[i])], learningRate * factor);
         _weights.Publish();
+    }
+}
+
+/// <summary>A mini-batch as the network takes it.</summary>
+/// <param name="Images">The network's input.</param>
+/// <param name="Labels">int64 [N].</param>
+/// <param name="PartnerLabels">With mixup, the labels of the partners: int64 [N].</param>
+/// <param name="Mixup">How the images were mixed; null if they were not.</param>
+internal sealed record PreparedBatch(Tensor Images, Tensor Labels, Tensor? PartnerLabels, Mixup? Mixup)
+{
+    /// <summary>Some samples in a row.</summary>
+    public PreparedBatch Part(long start, long count) => new(
+        Images.narrow(0, start, count), Labels.narrow(0, start, count), PartnerLabels?.narrow(0, start, count), Mixup?.Part(start, count));
+
+    /// <summary>The losses of the logits.</summary>
+    public Tensor CrossEntropy(Tensor logits, Reduction reduction)
+    {
+        var losses = functional.cross_entropy(logits, Labels, reduction: reduction);
+        return Mixup is { } mixup
+            ? mixup.MixLosses(losses, functional.cross_entropy(logits, PartnerLabels!, reduction: reduction))
+            : losses;
     }
 }

@@ -39,6 +39,7 @@ public sealed class RunIdentityTests
         [nameof(TrainingOptions.FreezeBatchNorm)] = true,
         [nameof(TrainingOptions.Epochs)] = 7,
         [nameof(TrainingOptions.BatchSize)] = 7,
+        [nameof(TrainingOptions.MicroBatchSize)] = 3,
         [nameof(TrainingOptions.Augmentation)] = Augmentation.Small,
         [nameof(TrainingOptions.Optimizer)] = Optimizer.AdamW,
         [nameof(TrainingOptions.LearningRate)] = 0.5,

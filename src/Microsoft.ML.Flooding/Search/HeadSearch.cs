@@ -170,7 +170,10 @@ internal sealed class HeadSearch : IDisposable
                 loss[epoch.Epoch - 1] += weight * (epoch.AveragedValidationLoss ?? epoch.ValidationLoss)!.Value;
             }
         }
-        return [.. accuracy.Zip(loss, (a, l) => (a / total, l / total)).Select((sum, i) => new HeadTrial(rate, i + 1, sum.Item1, sum.Item2))];
+        return
+        [
+            .. accuracy.Zip(loss).Select((sums, i) => new HeadTrial(rate, i + 1, sums.First / total, sums.Second / total)),
+        ];
     }
 
     private TrainingOptions OptionsAt(double rate) => _options.With(o =>

@@ -93,7 +93,7 @@ public sealed class HeadSearchTests
         {
             o => o.FineTuning = FineTuning.None, o => o.Epochs = 60, o => o.FreezeBackboneEpochs = 1, o => o.LayerDecay = 0.5,
             o => o.FreezeBatchNorm = true, o => o.Augmentation = Augmentation.Small, o => o.Schedule = LearningRateSchedule.Cosine,
-            o => o.EarlyStopping = new EarlyStopping(), o => o.FloodLevels = FloodLevels.Adaptive,
+            o => o.EarlyStopping = null, o => o.FloodLevels = FloodLevels.Adaptive, o => o.Objective = FloodingObjective.CrossFitted(),
         })
         {
             var options = new FloodedImageClassificationTrainer.Options();
@@ -106,7 +106,7 @@ public sealed class HeadSearchTests
     public void A_network_without_pretrained_weights_trains_as_before()
     {
         var data = FashionMnistData.Train(_context, 60);
-        using var model = ShortRun.Fit(_context, data, o => o.Epochs = null);
+        using var model = ShortRun.Fit(_context, data, o => (o.Epochs, o.EarlyStopping) = (null, null));
         Assert.HasCount(60, model.History.Epochs);
         Assert.IsNull(model.History.HeadTrial);
     }

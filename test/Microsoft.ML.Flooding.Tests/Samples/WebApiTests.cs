@@ -64,9 +64,7 @@ public sealed class WebApiTests
             .Concat(HostileImages.Readable.Where(pair => pair.Value.Length < 2000).Select(pair => pair.Value)).ToArray();
         var broken = HostileImages.Unreadable.Values.ToArray();
         var context = new MLContext();
-        using var loaded = (FloodedImageClassificationTransformer)context.Model.LoadSafely(WebApiProcess.Model, out var _);
-        // The service has libtorch only.
-        using var model = loaded.WithScoringEngine(ScoringEngine.LibTorch);
+        using var model = (FloodedImageClassificationTransformer)context.Model.LoadSafely(WebApiProcess.Model, out var _);
         using var engine = context.Model.CreatePredictionEngine<HostileImageTests.FileRow, ImagePrediction>(
             model, new PredictionEngineOptions { OwnsTransformer = false });
         var expected = files.Select(file => engine.Predict(new HostileImageTests.FileRow { Features = file }).Score

@@ -23,14 +23,20 @@ dotnet --version >nul || goto nosdk
 rem Threads that spin while they wait take CPU time from threads that work.
 if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
 
+if /i "%verb%"=="photos" goto photos
 if /i "%verb%"=="demo" goto demo
 if /i "%verb%"=="test" goto test
 if /i "%verb%"=="bench" goto bench
 if /i "%verb%"=="pack" goto pack
+if /i "%verb%"=="docs" goto docs
 if /i "%verb%"=="format" goto format
 call :usage 1>&2
 echo There is no verb '%verb%'. Use one of the verbs above. 1>&2
 exit /b 1
+
+:photos
+dotnet run -c Release --project docs/samples/Photos -- %arguments%
+exit /b %errorlevel%
 
 :demo
 dotnet run -c Release --project docs/samples/FashionMnist -- %arguments%
@@ -46,6 +52,14 @@ exit /b %errorlevel%
 
 :pack
 dotnet pack -c Release %arguments%
+exit /b %errorlevel%
+
+:docs
+rem The API reference is made from the built library, its XML documentation and the assemblies that it references. A broken link is an error.
+for %%f in (library api site) do if exist artifacts\%%f rmdir /s /q artifacts\%%f
+dotnet tool restore || exit /b 1
+dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding || exit /b 1
+dotnet docfx docfx.json --warningsAsErrors %arguments%
 exit /b %errorlevel%
 
 :format
@@ -64,9 +78,11 @@ exit /b 0
 :usage
 echo Usage: build VERB [ARGUMENTS]
 echo(
+echo   photos   train on a folder of photos, test, save and predict (ARGUMENTS: FOLDER [PHOTO])
 echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
 echo   test     run the tests (ARGUMENTS are passed to dotnet test)
-echo   bench    run the benchmarks (ARGUMENTS: rows to run; --help: list them)
+echo   bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
 echo   pack     write the NuGet packages to packages/
+echo   docs     write the documentation site to artifacts/site (--serve: also serve it on this machine)
 echo   format   format the source code (--verify-no-changes: only check it)
 exit /b 0

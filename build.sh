@@ -7,10 +7,12 @@ usage() {
   cat <<'HELP'
 Usage: ./build.sh VERB [ARGUMENTS]
 
+  photos   train on a folder of photos, test, save and predict (ARGUMENTS: FOLDER [PHOTO])
   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
   test     run the tests (ARGUMENTS are passed to dotnet test)
-  bench    run the benchmarks (ARGUMENTS: rows to run; --help: list them)
+  bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
   pack     write the NuGet packages to packages/
+  docs     write the documentation site to artifacts/site (--serve: also serve it on this machine)
   format   format the source code (--verify-no-changes: only check it)
 HELP
 }
@@ -100,22 +102,32 @@ newer_sources() {
     fail "There is no apt source of '$from' with the component main from which to install '$to'. Install libstdc++6 of '$to' manually."
 }
 
+# The API reference is made from the built library, its XML documentation and the assemblies that it references. A broken link is an error.
+docs() {
+  rm -rf artifacts/library artifacts/api artifacts/site
+  dotnet tool restore
+  dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding
+  dotnet docfx docfx.json --warningsAsErrors "$@"
+}
+
 verb=${1:-help}
 [ $# = 0 ] || shift
 case $verb in
-  demo | test | bench)
+  photos | demo | test | bench)
     require_sdk
     require_cxx_runtime
     # Threads that spin while they wait take CPU time from threads that work.
     export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
     ;;
-  pack | format) require_sdk ;;
+  pack | docs | format) require_sdk ;;
 esac
 case $verb in
+  photos) exec dotnet run -c Release --project docs/samples/Photos -- "$@" ;;
   demo) exec dotnet run -c Release --project docs/samples/FashionMnist -- "$@" ;;
   test) exec dotnet test -c Release --solution Microsoft.ML.Flooding.sln "$@" ;;
   bench) exec dotnet run -c Release --project test/Microsoft.ML.Flooding.Benchmarks -- "$@" ;;
   pack) exec dotnet pack -c Release "$@" ;;
+  docs) docs "$@" ;;
   format) exec dotnet format "$@" ;;
   help | -h | --help) usage ;;
   *)

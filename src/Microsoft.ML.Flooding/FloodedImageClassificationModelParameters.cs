@@ -1,6 +1,4 @@
-using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Scoring;
-using TorchSharp;
 
 namespace Microsoft.ML.Flooding;
 
@@ -9,14 +7,10 @@ public sealed class FloodedImageClassificationModelParameters
 {
     private readonly ImageClassifier _classifier;
 
-    internal FloodedImageClassificationModelParameters(ImageClassifier classifier, Architecture architecture)
-    {
-        _classifier = classifier;
-        Architecture = architecture;
-    }
+    internal FloodedImageClassificationModelParameters(ImageClassifier classifier) => _classifier = classifier;
 
     /// <summary>The network, never <see cref="Architecture.Auto"/>.</summary>
-    public Architecture Architecture { get; }
+    public Architecture Architecture => _classifier.Architecture;
 
     /// <summary>
     /// The shape of each weight and buffer of the network, such as [64, 3, 7, 7], by its name in torchvision, such as conv1.weight, in the
@@ -24,27 +18,14 @@ public sealed class FloodedImageClassificationModelParameters
     /// </summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<long>>> Shapes =>
-        Read(network => network.State()
-            .Select(entry => KeyValuePair.Create<string, IReadOnlyList<long>>(entry.Name, entry.Tensor.shape)).ToArray());
+        _classifier.Read(network => network.Shapes()
+            .Select(entry => KeyValuePair.Create<string, IReadOnlyList<long>>(entry.Name, entry.Shape)).ToArray());
 
     /// <summary>A copy of the values of a weight or buffer, as float32, the last dimension of its shape varying fastest.</summary>
     /// <param name="name">A name of <see cref="Shapes"/>.</param>
     /// <exception cref="ArgumentException">The network has no weight or buffer of this name.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
-    public float[] GetValues(string name) => Read(network =>
-    {
-        using var scope = torch.NewDisposeScope();
-        foreach (var (found, tensor) in network.State())
-            if (found == name)
-                return tensor.detach().to(torch.ScalarType.Float32).contiguous().data<float>().ToArray();
-        throw new ArgumentException(
-            $"The network {Architecture} has no weight or buffer '{name}'. {nameof(Shapes)} lists their names.", nameof(name));
-    });
-
-    private T Read<T>(Func<Network, T> read)
-    {
-        T? result = default;
-        _classifier.Read(network => result = read(network));
-        return result!;
-    }
+    public float[] GetValues(string name) => _classifier.Read(network => network.Values(name)
+        ?? throw new ArgumentException(
+            $"The network {Architecture} has no weight or buffer '{name}'. {nameof(Shapes)} lists their names.", nameof(name)));
 }

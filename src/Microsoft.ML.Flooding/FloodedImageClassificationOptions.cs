@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Scoring;
 
 namespace Microsoft.ML.Flooding;
 
@@ -102,7 +103,10 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         public int? ImageWidth { get; set; }
 
-        /// <summary>Height in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageWidth"/>.</summary>
+        /// <summary>
+        /// Height in pixels that images are resized to, from 1 to 65,535; set with <see cref="ImageWidth"/>. Default (null): as for
+        /// <see cref="ImageWidth"/>.
+        /// </summary>
         public int? ImageHeight { get; set; }
 
         /// <summary>
@@ -162,6 +166,12 @@ public sealed partial class FloodedImageClassificationTrainer
         /// </summary>
         public Precision ScoringPrecision { get; set; } = Precision.Float32;
 
+        /// <summary>
+        /// The engine for scoring. Saved with the model; to change it for a trained model, use
+        /// <see cref="FloodedImageClassificationTransformer.WithScoringEngine"/>. Default: <see cref="ScoringEngine.Auto"/>.
+        /// </summary>
+        public ScoringEngine ScoringEngine { get; set; }
+
         /// <inheritdoc/>
         internal override void Validate()
         {
@@ -195,12 +205,18 @@ public sealed partial class FloodedImageClassificationTrainer
             Require(Enum.IsDefined(OnInvalidImage), nameof(OnInvalidImage), OnInvalidImage, "Throw or Skip");
             Require(MaxPixels >= 1, nameof(MaxPixels), MaxPixels, "at least 1");
             Require(Enum.IsDefined(ScoringPrecision), nameof(ScoringPrecision), ScoringPrecision, "Float32, BFloat16 or Auto");
+            Require(Enum.IsDefined(ScoringEngine), nameof(ScoringEngine), ScoringEngine, "Auto, OnnxRuntime or LibTorch");
+            if (ScoringEngine == ScoringEngine.OnnxRuntime && ScoringPrecision == Precision.BFloat16)
+                throw new ArgumentException(EngineSelection.OnlyFloat32, nameof(ScoringEngine));
             Require(ImageWidth is null == ImageHeight is null, nameof(ImageHeight), ImageHeight, $"set together with {nameof(ImageWidth)}");
             Require((long?)ImageWidth * ImageHeight is null or <= ImageShape.MostValues, nameof(ImageHeight), ImageHeight,
                 $"at most {ImageShape.MostValues} / {nameof(ImageWidth)}, which is {ImageWidth}");
             if (TensorBoardDirectory is not null)
                 ArgumentException.ThrowIfNullOrWhiteSpace(TensorBoardDirectory);
         }
+
+        /// <inheritdoc/>
+        internal override bool IsPlanned => base.IsPlanned && FloodLevels is null;
 
         /// <inheritdoc/>
         internal override ValidationMetric? OwnMetric =>

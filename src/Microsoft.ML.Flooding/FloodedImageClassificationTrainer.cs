@@ -126,10 +126,14 @@ public sealed partial class FloodedImageClassificationTrainer
         var column = CreateColumn(feature, start, input, channel);
         using var images = new LoadedImages(host, input, column, labels, _options);
         var seed = ChooseSeed();
-        var data = images.Split(seed, channel);
+        var isFineTuned = start.IsPretrained && _options.IsPlanned;
+        // Cross-validation needs no images of its own: all are trained on.
+        var data = images.Split(seed, holdsOut: !isFineTuned || _options.FitTemperature, channel);
         WarnOfHighLevel(labels, channel);
 
         var architecture = start.Architecture.Resolve(column.Shape);
+        if (_options.ScoringEngine == ScoringEngine.OnnxRuntime)
+            EngineSelection.RequireOnnxRuntime(architecture);
         var normalization = start.NormalizationFor(column.Shape.Channels) ?? MeasureNormalization(data);
         channel.Info(
             MessageSensitivity.None,
@@ -138,33 +142,34 @@ public sealed partial class FloodedImageClassificationTrainer
         var runs = new RunFactory(
             architecture, start.Labels.Count, data, normalization, device, _options.Precision.On(device), seed,
             CheckAlive: () => HostSettings.ThrowIfCanceled(host), start.Load);
-        var reporter = new ProgressReporter(channel, progress, _options.Epochs, (double)_options.Epochs * CountRuns());
+        var reporter = new ProgressReporter(channel, progress, _options.EffectiveEpochs, (double)_options.EffectiveEpochs * CountRuns());
         using var heldOut = new HeldOutPredictions(
             runs, _options, reporter.ReportAs, text => channel.Info(MessageSensitivity.None, text));
         runs = runs with { HeldOut = heldOut };
         _options.StopToken.ThrowIfCancellationRequested();
 
         using var heap = HeapRetention.ForTraining();
-        return use(new Preparation(channel, reporter, start, column, feature, images, normalization, runs));
+        return use(new Preparation(channel, reporter, start, isFineTuned, column, feature, images, normalization, runs));
     }
 
     /// <summary>Trains a network.</summary>
     private FloodedImageClassificationTransformer Train(Preparation preparation)
     {
-        var (channel, reporter, start, column, feature, images, normalization, runs) = preparation;
+        var (channel, reporter, start, isFineTuned, column, feature, images, normalization, runs) = preparation;
         // The weights go into a new network, as in loading, so that a fitted and a loaded model score with the same bits.
         var network = runs.CreateNetwork();
         try
         {
             if (start.Report is { } report)
                 channel.Info(MessageSensitivity.None, $"Weights of '{_options.PretrainedWeights}': {report}");
-            var history = _options.FloodLevels is { } levels ? SearchLevel(levels, network, runs, channel, reporter)
+            var history = isFineTuned ? FineTune(network, runs, channel, reporter)
+                : _options.FloodLevels is { } levels ? SearchLevel(levels, network, runs, channel, reporter)
                 : _options.Objective.Candidates.Count > 1 ? SearchObjective(network, runs, channel, reporter)
                 : Train(network, runs, reporter);
             if (history.Stopped)
                 channel.Info(
                     MessageSensitivity.None,
-                    $"Training was stopped: the model has the weights of epoch {history.SelectedEpoch} of {_options.Epochs}.");
+                    $"Training was stopped: the model has the weights of epoch {history.SelectedEpoch}.");
             var description = new ModelDescription
             {
                 Architecture = runs.Architecture.Name,
@@ -179,6 +184,7 @@ public sealed partial class FloodedImageClassificationTrainer
                 PredictedLabelColumn = _options.PredictedLabelColumnName,
                 OnInvalidImage = _options.OnInvalidImage,
                 ScoringPrecision = _options.ScoringPrecision,
+                ScoringEngine = _options.ScoringEngine,
                 FloodLevel = history.FloodLevel,
                 Temperature = _options.FitTemperature ? FitTemperature(network, runs, channel) : 1,
                 PretrainedWeights = start.Report,
@@ -276,6 +282,22 @@ public sealed partial class FloodedImageClassificationTrainer
         return history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity };
     }
 
+    /// <summary>Trains what <see cref="FineTuning"/> chooses.</summary>
+    private TrainingHistory FineTune(Network network, RunFactory runs, IChannel channel, ProgressReporter reporter)
+    {
+        channel.Info(MessageSensitivity.None, "Computing the features of the images. Only the last layer is trained.");
+        using var search = new HeadSearch(runs, _options);
+        var trial = search.Choose(tried => channel.Info(MessageSensitivity.None, $"Tried {tried}."));
+        channel.Info(
+            MessageSensitivity.None,
+            trial is null ? "There are too few images to cross-validate the last layer." : $"Chose {trial}. Training on all images.");
+        return search.Train(trial, network, epochs =>
+        {
+            reporter.Expect(epochs);
+            return Watch(reporter.Report, run: null);
+        });
+    }
+
     /// <param name="report">Reports an epoch.</param>
     /// <param name="run">The folder of the run's TensorBoard log; null if there is one run only.</param>
     private Action<EpochMetrics> Watch(Action<EpochMetrics> report, string? run)
@@ -306,6 +328,6 @@ public sealed partial class FloodedImageClassificationTrainer
 
     /// <summary>What is read and decided before a network is trained.</summary>
     private sealed record Preparation(
-        IChannel Channel, ProgressReporter Reporter, StartingPoint Start, ImageColumn Column, DataViewSchema.Column Feature,
+        IChannel Channel, ProgressReporter Reporter, StartingPoint Start, bool IsFineTuned, ImageColumn Column, DataViewSchema.Column Feature,
         LoadedImages Images, Normalization Normalization, RunFactory Runs);
 }

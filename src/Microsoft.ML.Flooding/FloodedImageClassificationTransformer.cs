@@ -4,7 +4,6 @@ using Microsoft.ML.Flooding;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Persistence;
-using Microsoft.ML.Flooding.Persistence.Onnx;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Runtime;
@@ -31,24 +30,25 @@ public sealed class FloodedImageClassificationTransformer
     private readonly ImageClassifier _classifier;
 
     internal FloodedImageClassificationTransformer(IHostEnvironment environment, Network network, ModelDescription description)
+        : this(environment, new TrainedNetwork(network, description), description)
+    {
+    }
+
+    private FloodedImageClassificationTransformer(IHostEnvironment environment, TrainedNetwork network, ModelDescription description)
     {
         _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
-        Architecture = Architecture.Load(description.Architecture, network.Content);
-        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
-        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
+        _classifier = Classify(channel, network, description);
+        Model = new FloodedImageClassificationModelParameters(_classifier);
     }
 
     // Called by ML.NET's Model.Load.
     private FloodedImageClassificationTransformer(IHostEnvironment environment, ModelLoadContext context)
     {
-        LibTorch.EnsureLoaded();
         _environment = environment;
         using var channel = environment.Start(nameof(FloodedImageClassificationTransformer));
-        var (description, network) = ModelFile.Load(channel, context);
-        Architecture = Architecture.Load(description.Architecture, network.Content);
-        _classifier = new ImageClassifier(network, description, DeviceSelection.Choose(environment, channel), GetType());
-        Model = new FloodedImageClassificationModelParameters(_classifier, Architecture);
+        _classifier = ModelFile.Load(channel, context, (network, description) => Classify(channel, network, description));
+        Model = new FloodedImageClassificationModelParameters(_classifier);
     }
 
     /// <summary>The flood level that the model was trained with; 0 for plain training.</summary>
@@ -72,13 +72,16 @@ public sealed class FloodedImageClassificationTransformer
     public PretrainedWeightsReport? PretrainedWeights => Description.PretrainedWeights;
 
     /// <summary>The network that was trained, never <see cref="Architecture.Auto"/>.</summary>
-    public Architecture Architecture { get; }
+    public Architecture Architecture => _classifier.Architecture;
 
     /// <summary>The values of the label, in the order of Score's slots; numbers from 1 if the label column had no key values.</summary>
     public IReadOnlyList<string> Labels => Description.Labels.Names;
 
     /// <summary>The number format of scoring.</summary>
     public Precision ScoringPrecision => Description.ScoringPrecision;
+
+    /// <summary>The engine that scores, never <see cref="ScoringEngine.Auto"/>.</summary>
+    public ScoringEngine ScoringEngine => _classifier.Engine;
 
     /// <summary>What happens if an image cannot be read: an error, or NaN scores and a missing predicted label.</summary>
     public OnInvalidImage OnInvalidImage => Description.OnInvalidImage;
@@ -144,16 +147,37 @@ public sealed class FloodedImageClassificationTransformer
         _classifier.Read(network => ModelFile.Save(ctx, Description, network));
     }
 
-    /// <summary>A copy of the model that computes in another number format. It has its own network: dispose of both when done.</summary>
-    /// <param name="precision"><see cref="Precision.Auto"/> is <see cref="Precision.BFloat16"/> if the device computes it natively.</param>
+    /// <summary>A copy of the model that computes in another number format. Dispose of both when done.</summary>
+    /// <param name="precision">
+    /// <see cref="Precision.Auto"/> is <see cref="Precision.BFloat16"/> on a GPU that computes it natively, and
+    /// <see cref="Precision.Float32"/> on a CPU, where it scores a single image more quickly.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="precision"/> is not a defined value.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model was set to <see cref="ScoringEngine.OnnxRuntime"/>, which does not compute in <see cref="Precision.BFloat16"/>.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public FloodedImageClassificationTransformer WithScoringPrecision(Precision precision)
     {
         if (!Enum.IsDefined(precision))
             throw new ArgumentOutOfRangeException(nameof(precision), precision, "This is not a precision. Use Float32, BFloat16 or Auto.");
-        var description = Description with { ScoringPrecision = precision };
-        return new FloodedImageClassificationTransformer(_environment, CopyNetwork(), description);
+        return Copy(Description with { ScoringPrecision = precision });
+    }
+
+    /// <summary>A copy of the model that scores with another engine. Dispose of both when done.</summary>
+    /// <param name="engine">The engine. The scores of the engines differ by rounding.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="engine"/> is not a defined value.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The application lacks the package of the engine, or <paramref name="engine"/> is <see cref="ScoringEngine.OnnxRuntime"/> and the
+    /// model computes in <see cref="Precision.BFloat16"/> or has layers that are not known. The message says what to do.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
+    public FloodedImageClassificationTransformer WithScoringEngine(ScoringEngine engine)
+    {
+        if (!Enum.IsDefined(engine))
+            throw new ArgumentOutOfRangeException(
+                nameof(engine), engine, "This is not a scoring engine. Use Auto, OnnxRuntime or LibTorch.");
+        return Copy(Description with { ScoringEngine = engine });
     }
 
     /// <summary>Finds the transformer in a model: the model itself, or one in a chain of any depth.</summary>
@@ -177,20 +201,7 @@ public sealed class FloodedImageClassificationTransformer
 
     /// <summary>A network with the same weights, on the CPU. It belongs to the caller.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
-    internal Network CopyNetwork()
-    {
-        var copy = Architecture.CreateEmpty(Description.Shape, Description.Labels.Count);
-        try
-        {
-            _classifier.Read(network => copy.LoadState(network.State().ToDictionary(entry => entry.Name, entry => entry.Tensor)));
-            return copy;
-        }
-        catch
-        {
-            copy.Dispose();
-            throw;
-        }
-    }
+    internal Network CopyNetwork() => _classifier.Read(network => network.CopyNetwork());
 
     /// <summary>The most images that are scored in one pass; by default it depends on the device.</summary>
     internal int BatchSize
@@ -252,7 +263,8 @@ public sealed class FloodedImageClassificationTransformer
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public void SaveAsOnnx(string path, bool includeNormalization = true) =>
-        _classifier.Read(network => AtomicFile.Write(path, stream => OnnxModel.Save(stream, network, Description, includeNormalization)));
+        _classifier.Read(network =>
+            AtomicFile.Write(path, stream => OnnxModel.Save(stream, network.Network(), Description, includeNormalization)));
 
     /// <summary>
     /// Saves the weights as a safetensors file with torchvision's names, float32, for Python or as
@@ -263,8 +275,24 @@ public sealed class FloodedImageClassificationTransformer
     /// <exception cref="ObjectDisposedException">The transformer was disposed of.</exception>
     public void SaveAsSafetensors(string path) =>
         _classifier.Read(network =>
-            AtomicFile.Write(path, stream => Safetensors.Write(stream, network.State(), WeightsOrigin.Describe(Description))));
+            AtomicFile.Write(path, stream => Safetensors.Write(stream, network.Network().State(), WeightsOrigin.Describe(Description))));
 
     /// <summary>Disposes of the network when the predictions in progress have finished.</summary>
     public void Dispose() => _classifier.Dispose();
+
+    private ImageClassifier Classify(IChannel channel, TrainedNetwork network, ModelDescription description)
+    {
+        try
+        {
+            return new ImageClassifier(network, description, DeviceSelection.ChooseGpu(_environment, channel), GetType());
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    private FloodedImageClassificationTransformer Copy(ModelDescription description) =>
+        new(_environment, _classifier.Read(network => network.Copy(description)), description);
 }

@@ -53,12 +53,13 @@ internal sealed class LoadedImages : IDisposable
 
     /// <summary>Splits the rows into training and validation rows. The sets stay this object's.</summary>
     /// <param name="seed">The seed of the split.</param>
+    /// <param name="holdsOut">Whether images are set aside for validation if the options have no validation set.</param>
     /// <param name="channel">Warns of classes that are not validated, and of data sorted by class.</param>
     /// <exception cref="InvalidOperationException">There are too few images, or none to validate on where an option needs them.</exception>
-    public TrainingData Split(long seed, IChannel channel)
+    public TrainingData Split(long seed, bool holdsOut, IChannel channel)
     {
         var data = TrainingData.Split(
-            _training, _validation, _options.ValidationSetFraction ?? 0, _options.ClassWeights, _labels.Count, seed);
+            _training, _validation, holdsOut ? _options.ValidationSetFraction ?? 0 : 0, _options.ClassWeights, _labels.Count, seed);
         ThrowIfTooFew(data);
         if (ReferenceEquals(data.Training, data.Validation))
             WarnOfClassesNotValidated(data, channel);

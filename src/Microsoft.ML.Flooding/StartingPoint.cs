@@ -43,6 +43,9 @@ internal sealed class StartingPoint : IDisposable
     /// <summary>What happened to the weights of a file; null before <see cref="Load"/> and without a file.</summary>
     public PretrainedWeightsReport? Report { get; private set; }
 
+    /// <summary>Whether the weights were trained on other images, and the layers of the network are known.</summary>
+    public bool IsPretrained { get; private init; }
+
     /// <summary>The normalization of pixels; null if it is computed from the training images.</summary>
     public Normalization? NormalizationFor(int channels) => _preparation?.NormalizationFor(channels);
 
@@ -61,7 +64,10 @@ internal sealed class StartingPoint : IDisposable
             var scripted = architecture.Content is not null && architecture.Preprocessing is { } known
                 ? ImagePreparation.Of(known)
                 : null;
-            return new StartingPoint(architecture, labels, scripted, keepsSize: options.ImageWidth is null);
+            return new StartingPoint(architecture, labels, scripted, keepsSize: options.ImageWidth is null)
+            {
+                IsPretrained = scripted is not null && architecture.HasKnownLayers,
+            };
         }
         if (architecture.Equals(Architecture.Auto))
             throw new ArgumentException(
@@ -75,7 +81,10 @@ internal sealed class StartingPoint : IDisposable
         }
         var start = new StartingPoint(
             PretrainedWeights.WithStemOf(architecture, path), labels, WeightsOrigin.PreparationOf(path, architecture),
-            keepsSize: resizes && options.ImageWidth is null);
+            keepsSize: resizes && options.ImageWidth is null)
+        {
+            IsPretrained = architecture.HasKnownLayers,
+        };
         start.Load = network => start.Report = PretrainedWeights.Load(network, path, start._preparation?.Shape);
         return start;
     }

@@ -45,16 +45,17 @@ internal static class ArchitectureTable
             network, Flood.At(0.03f), new TrainingOptions { BatchSize = batch, Epochs = 1_000_000 },
             new TrainingData(images, rows, null, null), NormalizationOf(shape), CPU, ScalarType.Float32, 1, () => { });
         using var classifier = CreateClassifier(architecture, shape, classes);
-        using var pixels = randint(0, 256, [batch, shape.Height, shape.Width, shape.Channels], dtype: ScalarType.Byte);
+        using var pixels = new RandomPixels(shape, batch);
         var scores = new float[batch * classes];
-        var times = Alternation.Time(Rounds, () => run.TrainEpoch(), () => classifier.Score(pixels, scores));
+        var times = Alternation.Time(Rounds, () => run.TrainEpoch(), () => classifier.Score(pixels.Batch(batch), scores));
         return string.Create(CultureInfo.InvariantCulture,
             $"| `{architecture}` | {shape.Width} x {shape.Height} x {shape.Channels} | {complexity.Parameters:N0} "
             + $"| {complexity.MultiplyAdds / 1e6:N1} | {batch / times[0].Median():N1} | {batch / times[1].Median():N1} |");
     }
 
-    private static ImageClassifier CreateClassifier(Architecture architecture, ImageShape shape, int classes) =>
-        new(CreateNetwork(architecture, shape, classes), new ModelDescription
+    private static ImageClassifier CreateClassifier(Architecture architecture, ImageShape shape, int classes)
+    {
+        var description = new ModelDescription
         {
             Architecture = architecture.Name,
             Shape = shape,
@@ -65,7 +66,10 @@ internal static class ArchitectureTable
             PredictedLabelColumn = "PredictedLabel",
             FloodLevel = 0,
             History = new TrainingHistory([], 0, false),
-        }, CPU, typeof(ArchitectureTable));
+        };
+        var network = new TrainedNetwork(CreateNetwork(architecture, shape, classes), description);
+        return new ImageClassifier(network, description, gpu: null, typeof(ArchitectureTable));
+    }
 
     private static Network CreateNetwork(Architecture architecture, ImageShape shape, int classes)
     {

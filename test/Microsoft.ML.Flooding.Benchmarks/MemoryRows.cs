@@ -18,12 +18,18 @@ internal static class MemoryRows
     private const int FileSide = 256;
     private const int Side = 64;
 
+    // Photos of a phone, twelve megapixels each, resized to the input size of a network trained on ImageNet.
+    private const int Photos = 32;
+    private const int PhotoSide = 224;
+
     // Half a gigabyte in total, so that the five megabytes of .NET's heap and the decoders are not most of the difference.
     private const int SideInMemory = 128;
 
     public static IEnumerable<Row> All =>
     [
         new Row("read-jpeg", "Reading 10,000 JPEG files, 256 x 256, into the image set / one after another", 1.8, true, ReadJpeg),
+        new Row(
+            "read-photos", "Reading 32 JPEG photos, 4032 x 3024, to 224 x 224 / one after another; peak memory", 4, true, ReadPhotos),
         new Row("set-memory", "Peak memory of the image set, 128 x 128, / its raw bytes", 1.05, false, SetMemory),
         new Row(
             "live-tensors", "Live tensors after 20 Fits minus after one (baseline: what TorchSharp counts for 38 networks)", 0, false,
@@ -32,30 +38,58 @@ internal static class MemoryRows
 
     private static Figure ReadJpeg()
     {
-        using var folder = new JpegFolder(Files, FileSide);
+        using var folder = new JpegFolder(Drawings.Jpeg(Files, FileSide), Files);
         var context = new MLContext();
         var data = folder.Load(context);
         var column = ImageColumn.Create(data.Schema["Image"], Side, Side, data);
-        var times = Alternation.Time(3, ByHand, () => Read(context, data, column).Dispose(), OneAfterAnother);
+        var times = TimeReading(folder, () => Read(context, data, column).Dispose(), column);
         return new Figure(
-            Alternation.MedianRatio(times[0], times[1]), FilesPerSecond(times[1]), FilesPerSecond(times[0]), FilesPerSecond(times[2]));
+            Alternation.MedianRatio(times[0], times[1]), PerSecond(Files, times[1]), PerSecond(Files, times[0]), PerSecond(Files, times[2]));
+    }
 
-        // What a user of SkiaSharp writes.
+    private static Figure ReadPhotos()
+    {
+        using var folder = new JpegFolder(Drawings.Photos(Photos), Photos);
+        var context = new MLContext();
+        var data = folder.Load(context);
+        var column = ImageColumn.Create(data.Schema["Image"], PhotoSide, PhotoSide, data);
+
+        // Loads code and pools into memory.
+        Read(context, context.Data.TakeRows(data, 4), column).Dispose();
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        HeapRetention.ForTraining().Dispose();
+        var before = ResidentMemory.Now();
+        ResidentMemory.ResetPeak();
+        Read(context, data, column).Dispose();
+        var peak = ResidentMemory.Peak() - before;
+
+        var times = TimeReading(folder, () => Read(context, data, column).Dispose(), column);
+        return new Figure(
+            Alternation.MedianRatio(times[0], times[1]), $"{PerSecond(Photos, times[1])}, {Megabytes(peak)}", PerSecond(Photos, times[0]),
+            PerSecond(Photos, times[2]));
+    }
+
+    /// <summary>Times what a user of SkiaSharp writes, the library, and the library's decoder on one core.</summary>
+    private static double[][] TimeReading(JpegFolder folder, Action read, ImageColumn column)
+    {
+        return Alternation.Time(3, ByHand, read, OneAfterAnother);
+
         void ByHand()
         {
-            var pixels = new byte[Files * column.Shape.Length];
+            var pixels = new byte[folder.Paths.Length * column.Shape.Length];
             var next = 0;
             foreach (var path in folder.Paths)
             {
                 using var image = SKBitmap.Decode(path);
-                using var resized = image.Resize(new SKImageInfo(Side, Side, SKColorType.Rgba8888), SKFilterQuality.Medium);
+                var size = new SKImageInfo(column.Shape.Width, column.Shape.Height, SKColorType.Rgba8888);
+                using var resized = image.Resize(size, SKFilterQuality.Medium);
                 var rgba = resized.GetPixelSpan();
                 for (var i = 0; i < rgba.Length; i += 4, next += 3)
                     (pixels[next], pixels[next + 1], pixels[next + 2]) = (rgba[i], rgba[i + 1], rgba[i + 2]);
             }
         }
 
-        // The library's decoder on one core, to show what parallel reading gains.
+        // Shows what parallel reading gains.
         void OneAfterAnother()
         {
             var pixels = new byte[column.Shape.Length];
@@ -70,7 +104,7 @@ internal static class MemoryRows
 
     private static Figure SetMemory()
     {
-        using var folder = new JpegFolder(Files, FileSide);
+        using var folder = new JpegFolder(Drawings.Jpeg(Files, FileSide), Files);
         var context = new MLContext();
         var data = folder.Load(context);
         var column = ImageColumn.Create(data.Schema["Image"], SideInMemory, SideInMemory, data);
@@ -128,8 +162,8 @@ internal static class MemoryRows
     private static ImageSet Read(MLContext context, IDataView data, ImageColumn column) =>
         ImageSet.Load(context, data, "Image", "Label", column, new ImageSetOptions(), () => { });
 
-    private static string FilesPerSecond(double[] seconds) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Files / seconds.Median():n0} files/s");
+    private static string PerSecond(int files, double[] seconds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{files / seconds.Median():n0} files/s");
 
     private static string Megabytes(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:0.0} MB");
 
@@ -146,10 +180,10 @@ internal static class MemoryRows
     {
         private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("flooding-bench-");
 
-        public JpegFolder(int count, int side)
+        public JpegFolder(IEnumerable<byte[]> files, int count)
         {
             Paths = [.. Enumerable.Range(0, count).Select(i => Path.Combine(_folder.FullName, $"{i:00000}.jpg"))];
-            foreach (var (path, file) in Paths.Zip(Drawings.Jpeg(count, side)))
+            foreach (var (path, file) in Paths.Zip(files))
                 File.WriteAllBytes(path, file);
         }
 

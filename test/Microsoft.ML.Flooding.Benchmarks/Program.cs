@@ -1,21 +1,37 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Flooding.Benchmarks;
+using Microsoft.ML.Flooding.Benchmarks.Photos;
 using Microsoft.ML.Flooding.Runtime;
 using Spectre.Console;
 using TorchSharp;
 
+if (args is [FirstPrediction.Verb, var way, var path])
+{
+    FirstPrediction.Run(way, path);
+    return 0;
+}
+if (args is ["serving", .. var networks])
+{
+    ServingTable.Print(Console.Out, networks);
+    return 0;
+}
 if (args is ["architectures"])
 {
     ArchitectureTable.Print(Console.Out);
     return 0;
 }
 
+if (args is ["photos", .. var photos])
+    return PhotosCommand.Create().Parse(photos).Invoke();
+
 IReadOnlyList<Row> rows = [.. TrainingRows.All, .. AccuracyRows.All, .. SearchRows.All, .. MemoryRows.All, .. ScoringRows.All];
 var names = string.Join(", ", rows.Select(r => r.Name));
 if (args.Contains("--help"))
 {
     Console.WriteLine("bench: measure all rows. bench ROW...: measure some rows. bench architectures: measure the cost of each network.");
+    Console.WriteLine("bench serving [NETWORK...|first]: compare scoring with ONNX Runtime alone and with ML.NET's ApplyOnnxModel.");
+    Console.WriteLine("bench photos SET...: train on folders of photos, with ML.NET's featurizer and with this library (--help: options).");
     Console.WriteLine($"The rows: {names}.");
     return 0;
 }

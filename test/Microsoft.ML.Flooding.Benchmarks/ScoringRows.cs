@@ -8,24 +8,16 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Benchmarks;
 
 /// <summary>
-/// Rows that compare scoring with bare forward passes and with a loop of Predict. The weights are random: their values do not affect the
-/// cost.
+/// Rows that compare scoring in libtorch with bare forward passes. `bench serving` compares it with other programs. The weights are random:
+/// their values do not affect the cost.
 /// </summary>
 internal static class ScoringRows
 {
     private const int Rounds = 7;
     private static readonly ImageShape Shape = new(32, 32, 3);
 
-    // The shape of the training rows with a ConvNet.
-    private static readonly ImageShape SmallShape = new(28, 28, 1);
-
     public static IEnumerable<Row> All =>
     [
-        new Row("transform-loop", "ConvNet, 28x28x1, BFloat16: Transform / a loop of Predict, images/s", 4, true, ConvNetAgainstPredict,
-            NeedsBFloat16: true),
-        new Row(
-            "transform-loop-bf16", "ResNet-18, 32x32x3, BFloat16: Transform / a loop of Predict, images/s", 3, true,
-            () => TransformAgainstPredict(Architecture.ResNet18, Shape, Precision.BFloat16, 256), NeedsBFloat16: true),
         new Row(
             "transform-pixels", "ConvNet, pixel vectors: Transform / bare batched forward, images/s", 0.9, true, TransformAgainstForward),
         new Row("transform-jpeg", "ResNet-18, JPEG: Transform / the slower of decoding and forward, images/s", 0.9, true, TransformJpeg),
@@ -33,36 +25,13 @@ internal static class ScoringRows
         new Row("load", "ResNet-18: loading the .zip / reading its entries", 2, false, Load),
     ];
 
-    /// <summary>The bound applies to BFloat16. The table also shows Float32.</summary>
-    private static Figure ConvNetAgainstPredict()
-    {
-        var single = TransformAgainstPredict(Architecture.ConvNet, SmallShape, Precision.Float32, 1024);
-        var half = TransformAgainstPredict(Architecture.ConvNet, SmallShape, Precision.BFloat16, 2048);
-        return half with { LibTorch = string.Create(CultureInfo.InvariantCulture, $"Float32: {single.Value:0.000}") };
-    }
-
-    private static Figure TransformAgainstPredict(Architecture architecture, ImageShape shape, Precision precision, int count)
-    {
-        var context = new MLContext();
-        using var model = Create(context, architecture, precision, shape);
-        var rows = Draw(count, shape);
-        var view = model.Transform(context.Data.LoadFromEnumerable(rows, PixelRow.Of(shape)));
-        using var engine = CreateEngine(context, model, shape);
-        var times = Alternation.Time(Rounds, () => Consume(view), () =>
-        {
-            foreach (var row in rows)
-                engine.Predict(row);
-        });
-        return new Figure(Alternation.MedianRatio(times[1], times[0]), Rate(count, times[0]), Rate(count, times[1]));
-    }
-
     private static Figure TransformAgainstForward()
     {
         var context = new MLContext();
-        using var model = Create(context, Architecture.ConvNet, Precision.Float32, Shape);
+        using var model = Create(context, Architecture.ConvNet, ScoringEngine.LibTorch);
         using var forward = new BareForward(Architecture.ConvNet, 128);
-        var rows = Draw(2048, Shape);
-        var view = model.Transform(context.Data.LoadFromEnumerable(rows, PixelRow.Of(Shape)));
+        var rows = Draw(2048);
+        var view = model.Transform(context.Data.LoadFromEnumerable(rows, PixelRow.Schema));
         var times = Alternation.Time(2 * Rounds, () => Consume(view), () => forward.Run(rows.Length / 128));
         return new Figure(Alternation.MedianRatio(times[1], times[0]), Rate(rows.Length, times[0]), Rate(rows.Length, times[1]));
     }
@@ -70,7 +39,7 @@ internal static class ScoringRows
     private static Figure TransformJpeg()
     {
         var context = new MLContext();
-        using var model = Create(context, Architecture.ResNet18, Precision.Float32, Shape);
+        using var model = Create(context, Architecture.ResNet18, ScoringEngine.LibTorch);
         using var forward = new BareForward(Architecture.ResNet18, 128);
         var files = Drawings.Jpeg(512, Shape.Width).Select(file => new EncodedRow { Features = file }).ToArray();
         var view = model.Transform(context.Data.LoadFromEnumerable(files));
@@ -91,10 +60,10 @@ internal static class ScoringRows
     private static Figure PredictAgainstForward()
     {
         var context = new MLContext();
-        using var model = Create(context, Architecture.ConvNet, Precision.Float32, Shape);
-        using var engine = CreateEngine(context, model, Shape);
+        using var model = Create(context, Architecture.ConvNet, ScoringEngine.LibTorch);
+        using var engine = CreateEngine(context, model);
         using var forward = new BareForward(Architecture.ConvNet, 1);
-        var row = Draw(1, Shape)[0];
+        var row = Draw(1)[0];
         var times = Alternation.Time(500, () => engine.Predict(row), () => forward.Run(1));
         var (ours, bare) = (times[0].Median(), times[1].Median());
         return new Figure(ours / bare, Milliseconds(ours), Milliseconds(bare));
@@ -104,7 +73,7 @@ internal static class ScoringRows
     {
         var context = new MLContext();
         using var stream = new MemoryStream();
-        using (var model = Create(context, Architecture.ResNet18, Precision.Float32, Shape))
+        using (var model = Create(context, Architecture.ResNet18, ScoringEngine.Auto))
             context.Model.Save(model, null, stream);
         var times = Alternation.Time(Rounds, new Contender(LoadModel, Collect), new Contender(ReadEntries, Collect));
         return new Figure(Alternation.MedianRatio(times[0], times[1]), Milliseconds(times[0].Median()), Milliseconds(times[1].Median()));
@@ -134,28 +103,12 @@ internal static class ScoringRows
         }
     }
 
-    private static FloodedImageClassificationTransformer Create(
-        MLContext context, Architecture architecture, Precision precision, ImageShape shape)
-    {
-        using var generator = new Generator(1);
-        return new(context, architecture.Create(shape, 10, generator), new ModelDescription
-        {
-            Architecture = architecture.Name,
-            Shape = shape,
-            ScoringPrecision = precision,
-            Normalization = new Normalization([.. Enumerable.Repeat(120f, shape.Channels)], [.. Enumerable.Repeat(60f, shape.Channels)]),
-            Labels = new LabelKeys(nameof(UInt32), 10, null, null),
-            FeatureColumn = nameof(PixelRow.Features),
-            ScoreColumn = nameof(Scores.Score),
-            PredictedLabelColumn = "PredictedLabel",
-            FloodLevel = 0,
-            History = new TrainingHistory([], 0, false),
-        });
-    }
+    private static FloodedImageClassificationTransformer Create(MLContext context, Architecture architecture, ScoringEngine engine) =>
+        ServingTable.CreateModel(context, architecture, Shape, 10, engine);
 
-    private static PredictionEngine<PixelRow, Scores> CreateEngine(MLContext context, ITransformer model, ImageShape shape) =>
+    private static PredictionEngine<PixelRow, Scores> CreateEngine(MLContext context, ITransformer model) =>
         context.Model.CreatePredictionEngine<PixelRow, Scores>(
-            model, new PredictionEngineOptions { OwnsTransformer = false, InputSchemaDefinition = PixelRow.Of(shape) });
+            model, new PredictionEngineOptions { OwnsTransformer = false, InputSchemaDefinition = PixelRow.Schema });
 
     private static void Consume(IDataView view)
     {
@@ -164,12 +117,12 @@ internal static class ScoringRows
         }
     }
 
-    private static PixelRow[] Draw(int count, ImageShape shape)
+    private static PixelRow[] Draw(int count)
     {
         var random = new Random(1);
         return [.. Enumerable.Range(0, count).Select(_ =>
         {
-            var row = new PixelRow { Features = new byte[shape.Length] };
+            var row = new PixelRow { Features = new byte[Shape.Length] };
             random.NextBytes(row.Features);
             return row;
         })];
@@ -215,12 +168,15 @@ internal static class ScoringRows
     {
         public byte[] Features { get; set; } = [];
 
-        public static SchemaDefinition Of(ImageShape shape)
+        public static SchemaDefinition Schema
         {
-            var schema = SchemaDefinition.Create(typeof(PixelRow));
-            schema[nameof(Features)].ColumnType =
-                new VectorDataViewType(NumberDataViewType.Byte, shape.Height, shape.Width, shape.Channels);
-            return schema;
+            get
+            {
+                var schema = SchemaDefinition.Create(typeof(PixelRow));
+                schema[nameof(Features)].ColumnType =
+                    new VectorDataViewType(NumberDataViewType.Byte, Shape.Height, Shape.Width, Shape.Channels);
+                return schema;
+            }
         }
     }
 

@@ -1,10 +1,29 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
 
 // Or: script model.pt, which needs a libtorch.
 if (args is ["script", var script])
 {
     Console.WriteLine(Architecture.FromTorchScript(script, inputSize: 2));
+    return;
+}
+
+// Or: waiting, which prints the wait policy that OpenMP read when libtorch was loaded.
+if (args is ["waiting", .. var policy])
+{
+    if (policy is [var own])
+        Environment.SetEnvironmentVariable("OMP_WAIT_POLICY", own);
+    var rows = Enumerable.Range(0, 4).Select(i => new Row { Label = $"{i % 2}" });
+    var view = new MLContext(seed: 1) is var ml ? ml.Transforms.Conversion.MapValueToKey("Label")
+        .Fit(ml.Data.LoadFromEnumerable(rows)).Transform(ml.Data.LoadFromEnumerable(rows)) : null!;
+    using var trained = ml.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
+    {
+        Architecture = Architecture.Mlp.WithHiddenSizes(),
+        Epochs = 1,
+        ValidationSetFraction = null,
+    }).Fit(view);
+    Console.WriteLine(Native.Variable("OMP_WAIT_POLICY"));
     return;
 }
 
@@ -24,3 +43,11 @@ using var model = context.Transforms.FloodedImageClassification(new FloodedImage
     MetricsCallback = m => Console.WriteLine($"epoch {m.Epoch}"),
 }).Fit(data);
 context.Model.Save(model, data.Schema, output);
+
+internal sealed class Row
+{
+    public string Label { get; set; } = "";
+
+    [VectorType(2, 2, 1)]
+    public byte[] Features { get; set; } = new byte[4];
+}

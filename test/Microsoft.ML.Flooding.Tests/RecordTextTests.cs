@@ -22,7 +22,7 @@ public sealed class RecordTextTests
             LearningRateSchedule.Constant, LearningRateSchedule.Cosine with { WarmUpEpochs = 2.5 }, LearningRateSchedule.Paper,
             FloodLevels.Adaptive, FloodLevels.Create(0.02f, 0.05f) with { Pruning = true },
             model.Trials[1], model.Trials[1] with { Pruned = true },
-            model.History, model.History.Epochs[0], new PretrainedWeightsReport(["a"], [], []), calibration, calibration.Bins[^1],
+            model.History, model.History.Epochs[0], new HeadTrial(0.01, 7, 0.9, 0.3), new PretrainedWeightsReport(["a"], [], []), calibration, calibration.Bins[^1],
             model.LossLandscape(data), model.LossLandscape(data, options: new LossLandscapeOptions { Dimensions = 2, Points = 3 }),
             new LossLandscapeOptions(),
             new ReportOptions(),

@@ -41,10 +41,11 @@ public static class DataSetCatalog
     public static IDataView LoadFromFashionMnist(
         this DataOperationsCatalog catalog, string folder, DataSetPart part = DataSetPart.Train) => LoadIdx(catalog, folder, part, Clothes);
 
-    /// <summary>Loads Kuzushiji-MNIST: characters of old Japanese books, gray, 28 x 28 pixels. The classes have their romanized names.</summary>
+    /// <summary>Loads Kuzushiji-MNIST: characters of old Japanese books, gray, 28 x 28 pixels. The classes have romanized names.</summary>
     /// <inheritdoc cref="LoadFromMnist"/>
     public static IDataView LoadFromKuzushijiMnist(
-        this DataOperationsCatalog catalog, string folder, DataSetPart part = DataSetPart.Train) => LoadIdx(catalog, folder, part, Hiragana);
+        this DataOperationsCatalog catalog, string folder, DataSetPart part = DataSetPart.Train) =>
+        LoadIdx(catalog, folder, part, Hiragana);
 
     /// <summary>Loads CIFAR-10: photos of 10 classes, color, 32 x 32 pixels.</summary>
     /// <param name="catalog">The data catalog.</param>

@@ -31,7 +31,8 @@ public static class IdxCatalog
         var labels = IdxFile.Read(labelsPath, 1).Values;
         if (images.Dimensions[0] != labels.Length)
             throw new InvalidDataException(
-                $"'{imagesPath}' has {images.Dimensions[0]} images (the count at offset 4), but '{labelsPath}' has {labels.Length} labels.");
+                $"'{imagesPath}' has {images.Dimensions[0]} images (the count at offset 4), but '{labelsPath}' has {labels.Length} "
+                + "labels.");
 
         var largest = labels.Max();
         if (largest >= labelNames?.Count)

@@ -5,7 +5,9 @@ namespace Microsoft.ML.Flooding;
 /// <summary>
 /// The six data sets of the flooding paper (Ishida et al., ICML 2020). Only <see cref="ImageDataSet.Download"/> downloads files.
 /// </summary>
-/// <remarks>Addresses are those of the publishers or of torchvision's mirrors. Lengths and digests were taken from TensorFlow Datasets.</remarks>
+/// <remarks>
+/// Addresses are those of the publishers or of public mirrors. Lengths and digests were taken from TensorFlow Datasets.
+/// </remarks>
 public static class ImageDataSets
 {
     /// <summary>Handwritten digits (LeCun et al., 1998).</summary>

@@ -25,7 +25,7 @@ internal static class MatFile
     /// <summary>Reads arrays of real numbers by name; other variables of the file are skipped.</summary>
     /// <param name="path">The path of the file.</param>
     /// <param name="names">The variables to read.</param>
-    /// <exception cref="InvalidDataException">The file is malformed or lacks a variable; the message names the file and the offset.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed or lacks a variable; the message names file and offset.</exception>
     public static Dictionary<string, MatArray> Read(string path, params IReadOnlyCollection<string> names)
     {
         using var file = DataFile.Open(path);

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Microsoft.ML.Flooding.DataSets;
 
-/// <summary>A file of SVHN's cropped digits: the array X, bytes [32, 32, 3, N], and the array y with N labels, 1 to 10 (10 is the digit 0).</summary>
+/// <summary>
+/// A file of SVHN's cropped digits: the array X, bytes [32, 32, 3, N], and the array y with N labels, 1 to 10 (10 is the digit 0).
+/// </summary>
 internal static class SvhnFile
 {
     private const int Side = 32;

@@ -18,12 +18,15 @@ internal static unsafe class EncodedImage
         fixed (byte* start = file)
         {
             using var data = SKData.Create((nint)start, file.Length);
-            if (!TryOpen(data, file.Length, maxPixels, out var codec, out var stored, out problem))
-                return false;
+            using var codec = file.IsEmpty ? null : SKCodec.Create(data);
+            if (codec is null)
+                return ForeignImage.TryReadSize(file, maxPixels, out size, out problem);
 
-            using var closing = codec;
-            size = Orientation.IsSwapped(codec.EncodedOrigin) ? (stored.Height, stored.Width) : (stored.Width, stored.Height);
-            return true;
+            // Read SKCodec.Info once: each call looks up the color space in a table that all threads share.
+            var stored = codec.Info;
+            size = Orientation.IsSwapped(Orientation.Of(codec, file)) ? (stored.Height, stored.Width) : (stored.Width, stored.Height);
+            problem = Excess(stored.Width, stored.Height, maxPixels);
+            return problem is null;
         }
     }
 
@@ -35,12 +38,17 @@ internal static unsafe class EncodedImage
         fixed (byte* start = file)
         {
             using var data = SKData.Create((nint)start, file.Length);
-            if (!TryOpen(data, file.Length, maxPixels, out var codec, out var stored, out problem))
+            using var codec = file.IsEmpty ? null : SKCodec.Create(data);
+            if (codec is null)
+                return ForeignImage.TryDecode(file, shape, centerCrop, maxPixels, rgb, out problem);
+
+            var stored = codec.Info;
+            problem = Excess(stored.Width, stored.Height, maxPixels);
+            if (problem is not null)
                 return false;
 
-            using var closing = codec;
             // An image stored on its side has the target's width and height swapped.
-            var origin = codec.EncodedOrigin;
+            var origin = Orientation.Of(codec, file);
             var (width, height) = Orientation.IsSwapped(origin) ? (shape.Height, shape.Width) : (shape.Width, shape.Height);
             var size = DecodedSize(codec, stored, centerCrop, width, height);
             var info = new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888,
@@ -68,25 +76,10 @@ internal static unsafe class EncodedImage
         }
     }
 
-    private static bool TryOpen(
-        SKData data, int length, long maxPixels, [NotNullWhen(true)] out SKCodec? codec, out SKImageInfo stored,
-        [NotNullWhen(false)] out string? problem)
-    {
-        // Read SKCodec.Info once: each call looks up the color space in a table that all threads share.
-        codec = length == 0 ? null : SKCodec.Create(data);
-        stored = codec?.Info ?? default;
-        problem = length == 0 ? "it is empty (there is no file, or the file is empty)"
-            : codec is null ? ForeignImage.Describe(data.AsSpan())
-            : (long)stored.Width * stored.Height > maxPixels
-                ? $"it has {stored.Width} x {stored.Height} pixels, more than MaxPixels = {maxPixels}"
-            : null;
-        if (problem is not null)
-        {
-            codec?.Dispose();
-            codec = null;
-        }
-        return problem is null;
-    }
+    /// <summary>The problem of an image with more pixels than the limit; null if it has no more.</summary>
+    internal static string? Excess(int width, int height, long maxPixels) => (long)width * height > maxPixels
+        ? $"it has {width} x {height} pixels, more than MaxPixels = {maxPixels}"
+        : null;
 
     private static SKSizeI DecodedSize(SKCodec codec, SKImageInfo stored, double? centerCrop, int width, int height)
     {

@@ -4,7 +4,6 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transforms.Image;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Images;
 
@@ -105,9 +104,9 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
                 + "cache keeps.");
     }
 
-    /// <summary>The type of the pixels in a column of this type: float32 if it holds floats, uint8 otherwise.</summary>
-    public static ScalarType PixelTypeOf(DataViewType type) =>
-        type is VectorDataViewType { ItemType: var item } && item == NumberDataViewType.Single ? ScalarType.Float32 : ScalarType.Byte;
+    /// <summary>Whether the pixels of a column of this type are float32; otherwise they are uint8.</summary>
+    public static bool HoldsFloats(DataViewType type) =>
+        type is VectorDataViewType { ItemType: var item } && item == NumberDataViewType.Single;
 
     /// <summary>
     /// Creates a function that reads the current row of the cursor. Call it on the cursor's thread. It returns null, or the problem if the
@@ -144,7 +143,7 @@ internal sealed record ImageColumn(string Name, ImageShape Shape)
     }
 
     /// <summary>
-    /// Writes the pixels of one image, in the type that <see cref="PixelTypeOf"/> gives; returns false and the problem if it cannot.
+    /// Writes the pixels of one image, float32 or uint8 as <see cref="HoldsFloats"/> says; returns false and the problem if it cannot.
     /// </summary>
     /// <remarks>Thread-safe. The result depends on the value only.</remarks>
     public bool TryDecode(RawImage raw, Span<byte> pixels, [NotNullWhen(false)] out string? problem)

@@ -12,7 +12,7 @@ internal sealed record ImageFolder(string Path, IReadOnlyList<LabeledImage> Imag
         [
             ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp",
             // Microsoft.ML.Flooding.Magick reads these; without it, the error names the package.
-            ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc",
+            ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc", ".jxl",
         ],
         StringComparer.OrdinalIgnoreCase);
 

@@ -24,7 +24,7 @@ public static class ImageFolderCatalog
     /// <remarks>
     /// <para>
     /// An image is a file with the extension .jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif or .bmp, or one of those that need the package
-    /// Microsoft.ML.Flooding.Magick: .heic, .heif, .hif, .avif, .tif, .tiff, .jp2, .j2k, .jpf, .jpx and .jpc. Other files, hidden files and
+    /// Microsoft.ML.Flooding.Magick: .heic, .heif, .hif, .avif, .tif, .tiff, .jp2, .j2k, .jpf, .jpx, .jpc and .jxl. Other files, hidden files and
     /// hidden folders are left out. A subfolder without images is no class; it is named in a warning in the log.
     /// </para>
     /// <para>

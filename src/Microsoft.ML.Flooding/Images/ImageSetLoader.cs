@@ -63,7 +63,7 @@ internal sealed class ImageSetLoader : IDisposable
     private static PixelStore CreateStore(IDataView data, ImageColumn column, long count, ImageSetOptions options)
     {
         var maxBytes = options.MaxCacheBytes ?? (options.UseDisk ? FreeMemory.Bytes() / 2 : DefaultStreamBytes);
-        var isByte = ImageColumn.PixelTypeOf(data.Schema[column.Name].Type) == ScalarType.Byte;
+        var isByte = !ImageColumn.HoldsFloats(data.Schema[column.Name].Type);
         return count * column.Shape.Length * (isByte ? 1 : sizeof(float)) <= maxBytes ? new MemoryStore(column.Shape, count)
             : options.UseDisk ? new FileStore(column.Shape, count, options.CacheFolder)
             : new StreamStore(data, column, count, maxBytes);
@@ -78,11 +78,11 @@ internal sealed class ImageSetLoader : IDisposable
             var others = new Task[Math.Max(Environment.ProcessorCount, sources.Length) - 1];
             for (var i = 0; i < others.Length; i++)
             {
-                var source = sources[(i + 1) % sources.Length];
+                var start = i + 1;
                 others[i] = Task.Factory.StartNew(
-                    () => Read(source, checkAlive), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                    () => Read(sources, start, checkAlive), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             }
-            Read(sources[0], checkAlive);
+            Read(sources, 0, checkAlive);
             Task.WaitAll(others);
         }
         finally
@@ -98,17 +98,24 @@ internal sealed class ImageSetLoader : IDisposable
             throw DifferentRows();
     }
 
-    private void Read(RowSource source, Action checkAlive)
+    /// <summary>
+    /// Reads a source and then helps with the others: ML.NET gives a cursor up to 64 rows at a time, so a small set is in few of them.
+    /// </summary>
+    private void Read(RowSource[] sources, int first, Action checkAlive)
     {
         try
         {
             var worker = new Worker(_store.Shape);
-            for (var rows = 0; TryTake(source, worker.Raw, out var place, out var problem); rows++)
+            var rows = 0;
+            for (var i = 0; i < sources.Length; i++)
             {
-                if (problem is not null || !TryWrite(place, worker, out problem))
-                    AddInvalid(place, problem);
-                if (rows % 64 == 0)
-                    checkAlive();
+                for (var source = sources[(first + i) % sources.Length]; TryTake(source, worker.Raw, out var place, out var problem); rows++)
+                {
+                    if (problem is not null || !TryWrite(place, worker, out problem))
+                        AddInvalid(place, problem);
+                    if (rows % 64 == 0)
+                        checkAlive();
+                }
             }
         }
         catch (Exception e)

@@ -8,6 +8,12 @@ internal static unsafe class Orientation
     /// <summary>Whether the upright image has the width and height of the stored image swapped.</summary>
     public static bool IsSwapped(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
 
+    /// <summary>The orientation of the stored pixels of a file.</summary>
+    /// <param name="codec">The file's codec.</param>
+    /// <param name="file">The same file.</param>
+    public static SKEncodedOrigin Of(SKCodec codec, ReadOnlySpan<byte> file) =>
+        codec.EncodedFormat == SKEncodedImageFormat.Png ? PngOrientation.Of(file) : codec.EncodedOrigin;
+
     /// <summary>
     /// Reads the orientation of a file's stored pixels; returns <see cref="SKEncodedOrigin.TopLeft"/> if the file has no image of this
     /// size.
@@ -17,9 +23,10 @@ internal static unsafe class Orientation
     /// <param name="height">The height of the stored pixels.</param>
     public static SKEncodedOrigin Of(string? path, int width, int height)
     {
-        using var codec = File.Exists(path) ? SKCodec.Create(path) : null;
+        using var data = File.Exists(path) ? SKData.Create(path) : null;
+        using var codec = data is null ? null : SKCodec.Create(data);
         return codec?.Info is { } stored && (stored.Width, stored.Height) == (width, height)
-            ? codec.EncodedOrigin
+            ? Of(codec, data!.AsSpan())
             : SKEncodedOrigin.TopLeft;
     }
 

@@ -102,6 +102,11 @@ public sealed partial class Architecture : IEquatable<Architecture>
     /// <summary>The content that a model file needs in addition to the name; null for most architectures.</summary>
     internal byte[]? Content => Family.Content;
 
+    /// <summary>Whether the layers of the network are known: it was neither made by a factory nor loaded from TorchScript.</summary>
+    internal bool HasKnownLayers =>
+        !Name.StartsWith(CustomArchitectures.FactoryPrefix, StringComparison.Ordinal)
+        && !Name.StartsWith(CustomArchitectures.ScriptPrefix, StringComparison.Ordinal);
+
     internal int BaseWidth { get; private init; }
 
     internal double WidthMultiplier { get; private init; } = 1;

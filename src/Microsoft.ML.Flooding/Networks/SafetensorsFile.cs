@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Text.Json;
+using Microsoft.ML.Flooding.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Networks;
@@ -15,13 +16,16 @@ internal sealed class SafetensorsFile : TensorFile
     private const long LongestHeader = 100_000_000;
 
     private readonly Stream _stream;
+    private readonly NativeBytes? _content;
     private readonly long _dataStart;
     private readonly Dictionary<string, SafetensorsEntry> _byName;
 
     private SafetensorsFile(
-        Stream stream, long dataStart, ImmutableArray<SafetensorsEntry> entries, IReadOnlyDictionary<string, string> metadata)
+        Stream stream, NativeBytes? content, long dataStart, ImmutableArray<SafetensorsEntry> entries,
+        IReadOnlyDictionary<string, string> metadata)
     {
         _stream = stream;
+        _content = content;
         _dataStart = dataStart;
         Entries = entries;
         Metadata = metadata;
@@ -57,7 +61,39 @@ internal sealed class SafetensorsFile : TensorFile
     /// <summary>Reads a seekable stream from its start.</summary>
     /// <param name="stream">The stream. It must not change while the file is open, and is closed together with the file.</param>
     /// <exception cref="InvalidDataException">The stream is not a valid safetensors file.</exception>
-    public static SafetensorsFile Read(Stream stream)
+    public static SafetensorsFile Read(Stream stream) => Read(stream, content: null);
+
+    /// <summary>Reads the bytes of a file, which this object then shares: it is disposed of to release them.</summary>
+    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file.</exception>
+    public static SafetensorsFile Read(NativeBytes content)
+    {
+        var file = Read(content.OpenRead(), content);
+        content.Share();
+        return file;
+    }
+
+    /// <summary>Another reader of the same bytes, with a lifetime of its own.</summary>
+    public SafetensorsFile Share() => new(_content!.OpenRead(), _content.Share(), _dataStart, [.. Entries], Metadata);
+
+    /// <summary>The description of a tensor; null if the file has none of this name.</summary>
+    public SafetensorsEntry? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>The bytes of a tensor in a file that was read from memory, without a copy.</summary>
+    /// <exception cref="KeyNotFoundException">The file has no tensor with this name.</exception>
+    public ReadOnlyMemory<byte> Bytes(string name)
+    {
+        var entry = _byName[name];
+        return _content!.Slice(_dataStart + entry.Offset, checked((int)entry.Length));
+    }
+
+    /// <summary>Copies the whole file to a stream.</summary>
+    public void CopyTo(Stream stream)
+    {
+        _stream.Position = 0;
+        _stream.CopyTo(stream);
+    }
+
+    private static SafetensorsFile Read(Stream stream, NativeBytes? content)
     {
         ArgumentNullException.ThrowIfNull(stream);
         stream.Position = 0;
@@ -77,7 +113,7 @@ internal sealed class SafetensorsFile : TensorFile
         var header = new byte[headerLength];
         stream.ReadExactly(header);
         var (entries, metadata) = Parse(header, stream.Length - dataStart);
-        return new SafetensorsFile(stream, dataStart, entries, metadata);
+        return new SafetensorsFile(stream, content, dataStart, entries, metadata);
     }
 
     public override Tensor Load(string name)
@@ -98,7 +134,11 @@ internal sealed class SafetensorsFile : TensorFile
         }
     }
 
-    public override void Dispose() => _stream.Dispose();
+    public override void Dispose()
+    {
+        _stream.Dispose();
+        _content?.Dispose();
+    }
 
     private static (ImmutableArray<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata) Parse(
         byte[] json, long dataLength)

@@ -1,18 +1,21 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Google.Protobuf;
 using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Networks.Onnx;
+using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Runtime;
-using TorchSharp;
 
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
 /// The entries of a trained model in ML.NET's .zip: a header by which Model.Load finds this assembly, with the length and the SHA-256 of
-/// the first two of the following entries; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights under torchvision's
-/// names; for a TorchScript network its script, <c>Network.pt</c>; for a network from an ONNX file its graph without weights,
-/// <c>Network.onnx</c>. The name of the architecture contains the SHA-256 of the script or the graph.
+/// the first three of the following entries; <c>Model.json</c>, the description; <c>Weights.safetensors</c>, the weights under
+/// torchvision's names; <c>Scoring.onnx</c>, the graph that ONNX Runtime scores, which names these weights, if the layers are known; for a
+/// TorchScript network its script, <c>Network.pt</c>; for a network from an ONNX file its graph without weights, <c>Network.onnx</c>. The
+/// name of the architecture contains the SHA-256 of the script or the graph.
 /// </summary>
 internal static class ModelFile
 {
@@ -21,17 +24,21 @@ internal static class ModelFile
 
     private const string DescriptionEntry = "Model.json";
     private const string WeightsEntry = "Weights.safetensors";
+    private const string ScoringEntry = "Scoring.onnx";
     private const string ScriptEntry = "Network.pt";
     private const string GraphEntry = "Network.onnx";
 
     // Raise `written` with each change of the format, and `readable` if older libraries cannot read the new format.
     private static readonly VersionInfo Version = new(
         modelSignature: "FLOODIMG",
-        verWrittenCur: 0x00010001,
+        verWrittenCur: 0x00010002,
         verReadableCur: 0x00010001,
         verWeCanReadBack: 0x00010001,
         loaderAssemblyName: typeof(ModelFile).Assembly.FullName,
         loaderSignature: LoaderSignature);
+
+    // The first version with an entry for ONNX Runtime.
+    private const uint FirstWithScoring = 0x00010002;
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -43,61 +50,89 @@ internal static class ModelFile
     };
 
     /// <summary>Writes a model.</summary>
-    public static void Save(ModelSaveContext context, ModelDescription description, Network network)
+    public static void Save(ModelSaveContext context, ModelDescription description, TrainedNetwork network)
     {
         context.CheckAtModel();
         context.SetVersionInfo(Version);
         var metadata = new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture };
         WriteEntry(context, DescriptionEntry, stream => stream.Write(JsonSerializer.SerializeToUtf8Bytes(description, Json)));
-        WriteEntry(context, WeightsEntry, stream => Safetensors.Write(stream, network.State(), metadata));
-        if (network.Content is { } content)
+        WriteEntry(context, WeightsEntry, stream => network.WriteWeights(stream, metadata));
+        context.Writer.Write(network.HasGraph);
+        if (network.HasGraph)
+            WriteEntry(context, ScoringEntry, stream => network.Graph().WriteTo(stream));
+        if (network.Architecture.Content is { } content)
             context.SaveBinaryStream(ContentEntryOf(description), writer => writer.Write(content));
     }
 
     /// <summary>Reads a model.</summary>
+    /// <param name="host">Reports errors.</param>
+    /// <param name="context">The place in the file.</param>
+    /// <param name="open">Creates the result from the network, which it owns.</param>
     /// <exception cref="FormatException">The file is damaged, or a newer version wrote it; the message says which.</exception>
-    public static (ModelDescription Description, Network Network) Load(IExceptionContext host, ModelLoadContext context)
+    public static T Load<T>(IExceptionContext host, ModelLoadContext context, Func<TrainedNetwork, ModelDescription, T> open)
     {
         context.CheckAtModel(Version);
         try
         {
             var descriptionSeal = ReadSeal(context.Reader);
             var weightsSeal = ReadSeal(context.Reader);
+            var scoringSeal = context.Header.ModelVerWritten >= FirstWithScoring && context.Reader.ReadBoolean()
+                ? ReadSeal(context.Reader)
+                : (Seal?)null;
             var description = ReadEntry(
                 context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
                 ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
             description.Validate();
             var content = ReadContent(context, ContentEntryOf(description));
-            return (description, ReadEntry(context, WeightsEntry, weightsSeal, stream => LoadNetwork(description, content, stream)));
+            var architecture = Architecture.Load(description.Architecture, content);
+            var network = scoringSeal is { } seal
+                ? ReadNetwork(context, weightsSeal, seal, architecture, description)
+                : ReadEntry(context, WeightsEntry, weightsSeal, stream => LoadNetwork(architecture, description, stream));
+            return open(network, description);
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or EndOfStreamException or FormatException
-            or ArgumentException or OverflowException)
+            or ArgumentException or OverflowException or InvalidProtocolBufferException)
         {
             throw host.ExceptDecode(e, "The model of the flooded image classifier cannot be read: {0}", e.Message);
         }
     }
 
-    private static Network LoadNetwork(ModelDescription description, byte[]? content, Stream weights)
+    /// <summary>Reads a network that ONNX Runtime can score. It stays bytes, and libtorch is not needed.</summary>
+    private static TrainedNetwork ReadNetwork(
+        ModelLoadContext context, Seal weightsSeal, Seal graphSeal, Architecture architecture, ModelDescription description)
     {
-        using var scope = torch.NewDisposeScope();
-        using var file = SafetensorsFile.Read(weights);
-        var architecture = Architecture.Load(description.Architecture, content);
-        var held = file.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
-        // Check before allocating memory for a network that the file cannot fill.
-        if (held < architecture.LeastParameters(description.Shape, description.Labels.Count))
-            throw new InvalidDataException(
-                $"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
-        var network = architecture.CreateEmpty(description.Shape, description.Labels.Count);
+        var graph = ReadEntry(context, ScoringEntry, graphSeal, ModelProto.Parser.ParseFrom);
+        using var bytes = ReadBytes(context, WeightsEntry, weightsSeal);
+        var weights = SafetensorsFile.Read(bytes);
         try
         {
-            network.AdoptState(file.LoadAll());
-            return network;
+            RequireEnough(weights, architecture, description);
+            OnnxModel.Check(graph, description, weights);
+            return new TrainedNetwork(architecture, description, weights, graph);
         }
         catch
         {
-            network.Dispose();
+            weights.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Reads a network as libtorch has it.</summary>
+    private static TrainedNetwork LoadNetwork(Architecture architecture, ModelDescription description, Stream stream)
+    {
+        LibTorch.EnsureLoaded();
+        using var weights = SafetensorsFile.Read(stream);
+        RequireEnough(weights, architecture, description);
+        return new TrainedNetwork(TrainedNetwork.Load(architecture, description, weights), description);
+    }
+
+    /// <summary>Throws before memory is allocated for a network that the file cannot fill.</summary>
+    private static void RequireEnough(SafetensorsFile weights, Architecture architecture, ModelDescription description)
+    {
+        var held = weights.Entries.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
+        if (held < architecture.LeastParameters(description.Shape, description.Labels.Count))
+            throw new InvalidDataException(
+                $"{held:N0} weights are too few for {architecture.Name} with {description.Labels.Count:N0} classes.");
     }
 
     private static string ContentEntryOf(ModelDescription description) =>
@@ -135,7 +170,32 @@ internal static class ModelFile
     }
 
     /// <summary>Reads an entry after checking it against its seal.</summary>
-    private static T ReadEntry<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read)
+    private static T ReadEntry<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read) =>
+        ReadSealed(context, name, seal, stream =>
+        {
+            RequireHash(name, seal, SHA256.HashData(stream));
+            stream.Position = 0;
+            return read(stream);
+        });
+
+    /// <summary>Reads the bytes of an entry and checks them against its seal.</summary>
+    private static NativeBytes ReadBytes(ModelLoadContext context, string name, Seal seal) =>
+        ReadSealed(context, name, seal, stream =>
+        {
+            var content = NativeBytes.Read(stream, stream.Length);
+            try
+            {
+                RequireHash(name, seal, SHA256.HashData(content.OpenRead()));
+                return content;
+            }
+            catch
+            {
+                content.Dispose();
+                throw;
+            }
+        });
+
+    private static T ReadSealed<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read)
     {
         T content = default!;
         var found = context.TryLoadBinaryStream(name, reader =>
@@ -145,12 +205,15 @@ internal static class ModelFile
             // Check the entry's length first, so that a damaged header cannot make this method allocate memory.
             if (stream.Length != seal.Length)
                 throw new InvalidDataException($"Entry {name} has {stream.Length:N0} bytes instead of {seal.Length:N0}.");
-            if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(stream), seal.Hash))
-                throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 does not match the header.");
-            stream.Position = 0;
             content = read(stream);
         });
         return found ? content : throw new InvalidDataException($"Entry {name} is missing.");
+    }
+
+    private static void RequireHash(string name, Seal seal, ReadOnlySpan<byte> hash)
+    {
+        if (!CryptographicOperations.FixedTimeEquals(hash, seal.Hash))
+            throw new InvalidDataException($"Entry {name} is damaged: its SHA-256 does not match the header.");
     }
 
     private readonly record struct Seal(long Length, byte[] Hash);

@@ -47,11 +47,15 @@ public static class SafeSaving
         return catalog.LoadSafely(file, out inputSchema);
     }
 
-    /// <inheritdoc cref="LoadSafely(ModelOperationsCatalog, string, out DataViewSchema?)"/>
+    /// <summary>
+    /// Loads a model from a stream like <see cref="ModelOperationsCatalog.Load(Stream, out DataViewSchema)"/>, but first checks each
+    /// entry of the file for damage.
+    /// </summary>
     /// <param name="catalog">The catalog: mlContext.Model.</param>
     /// <param name="stream">The stream of the file. A stream that cannot seek is read into memory.</param>
     /// <param name="inputSchema">The schema that the model was saved with, or null.</param>
     /// <exception cref="ArgumentException">The stream cannot be read.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static ITransformer LoadSafely(this ModelOperationsCatalog catalog, Stream stream, out DataViewSchema? inputSchema)
     {
         ArgumentNullException.ThrowIfNull(catalog);

@@ -8,12 +8,27 @@ namespace Microsoft.ML.Flooding.Runtime;
 /// </summary>
 internal static class DeviceSelection
 {
-    /// <summary>Chooses the device and reports it to the channel.</summary>
-    /// <exception cref="InvalidOperationException">The GPU that the MLContext names does not exist, and FallbackToCpu is false.</exception>
+    /// <summary>Loads libtorch, chooses the device and reports it to the channel.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// The GPU that the MLContext names does not exist, and FallbackToCpu is false; or libtorch cannot be loaded.
+    /// </exception>
     public static torch.Device Choose(IHostEnvironment environment, IChannel channel)
     {
         LibTorch.EnsureLoaded();
-        var count = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+        return DeviceOf(ChooseGpu(environment, channel));
+    }
+
+    /// <summary>The device with the number of a GPU; the CPU if it is null.</summary>
+    public static torch.Device DeviceOf(int? gpu) => gpu is { } number ? torch.device(DeviceType.CUDA, number) : torch.CPU;
+
+    /// <summary>
+    /// Chooses the GPU and reports the choice to the channel; null is the CPU. It does not load libtorch on a machine without NVIDIA's
+    /// driver.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The GPU that the MLContext names does not exist, and FallbackToCpu is false.</exception>
+    public static int? ChooseGpu(IHostEnvironment environment, IChannel channel)
+    {
+        var count = CudaDriver.IsInstalled && LibTorch.IsAvailable ? CountGpus() : 0;
         var wanted = HostSettings.GpuDeviceIdOf(environment);
         if (wanted is { } id && (id < 0 || id >= count))
         {
@@ -23,13 +38,14 @@ internal static class DeviceSelection
                     $"{message} Add TorchSharp-cuda-windows or TorchSharp-cuda-linux to the application, set GpuDeviceId to an available "
                     + "GPU, or set MLContext.FallbackToCpu to true.");
             channel.Warning(MessageSensitivity.None, $"{message} Using the CPU.");
-            return torch.CPU;
+            return null;
         }
-        var device = count > 0 ? torch.device(DeviceType.CUDA, wanted ?? 0) : torch.CPU;
-        channel.Info(
-            MessageSensitivity.None, device.type == DeviceType.CUDA ? $"Computing on GPU {device.index}." : "Computing on the CPU.");
-        return device;
+        int? gpu = count > 0 ? wanted ?? 0 : null;
+        channel.Info(MessageSensitivity.None, gpu is { } number ? $"Computing on GPU {number}." : "Computing on the CPU.");
+        return gpu;
     }
+
+    private static int CountGpus() => torch.cuda.is_available() ? torch.cuda.device_count() : 0;
 
     private static string Available(int count) => count switch
     {

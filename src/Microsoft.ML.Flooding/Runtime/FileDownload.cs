@@ -120,8 +120,8 @@ internal sealed class FileDownload(RemoteFile remote, string folder)
     {
         var kind = response.Content.Headers.ContentType?.MediaType is { } type ? $" of {type}" : "";
         return new(
-            $"'{remote.Address}' sends a different file: {length:N0} bytes or more{kind} instead of {remote.Bytes:N0}. The response may come "
-            + $"from a proxy or a login page. {ByHand}");
+            $"'{remote.Address}' sends a different file: {length:N0} bytes or more{kind} instead of {remote.Bytes:N0}. The response may "
+            + $"come from a proxy or a login page. {ByHand}");
     }
 
     private async Task<bool> IsRightAsync(string path, CancellationToken cancellationToken)

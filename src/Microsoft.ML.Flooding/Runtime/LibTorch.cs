@@ -19,10 +19,14 @@ internal static class LibTorch
             throw new InvalidOperationException(problem);
     }
 
+    /// <summary>Whether libtorch can be used. The first call loads it.</summary>
+    public static bool IsAvailable => Problem.Value is null;
+
     private static string? Load()
     {
         try
         {
+            OpenMp.WaitPassively();
             torch.empty(0).Dispose();
             return null;
         }

@@ -39,11 +39,14 @@ internal static unsafe class CudaDriver
     private const int CapabilityMajor = 75;
     private const int CapabilityMinor = 76;
 
+    /// <summary>Whether the driver is installed.</summary>
+    public static bool IsInstalled => TryLoad(out _);
+
     /// <summary>The compute capability of a GPU; null if the driver does not report it.</summary>
     /// <param name="index">The number of the GPU, from 0. libtorch and the driver number GPUs in the same order.</param>
     public static Version? ComputeCapability(int index)
     {
-        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var driver))
+        if (!TryLoad(out var driver))
             return null;
         if (!NativeLibrary.TryGetExport(driver, "cuInit", out var init)
             || !NativeLibrary.TryGetExport(driver, "cuDeviceGet", out var get)
@@ -57,4 +60,7 @@ internal static unsafe class CudaDriver
             ? new Version(major, minor)
             : null;
     }
+
+    private static bool TryLoad(out nint driver) =>
+        NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out driver);
 }

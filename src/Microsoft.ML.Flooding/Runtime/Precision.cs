@@ -22,7 +22,7 @@ public enum Precision
 
     /// <summary>
     /// <see cref="BFloat16"/> on devices with native bfloat16 arithmetic (AVX512-BF16 or AMX; CUDA with compute capability 8.0, Ampere, or
-    /// later), otherwise <see cref="Float32"/>.
+    /// later), otherwise <see cref="Float32"/>. Scoring on a CPU uses <see cref="Float32"/>, which is quicker for a single image.
     /// </summary>
     Auto,
 }
@@ -37,4 +37,8 @@ internal static class PrecisionOnDevice
         Precision.Auto when NativeBFloat16.IsSupportedOn(device) => ScalarType.BFloat16,
         _ => ScalarType.Float32,
     };
+
+    /// <summary>The type that a trained network computes in: on a CPU, Auto is float32, which is quicker for a single image.</summary>
+    public static ScalarType ForScoringOn(this Precision precision, Device device) =>
+        precision == Precision.Auto && device.type == TorchSharp.DeviceType.CPU ? ScalarType.Float32 : precision.On(device);
 }

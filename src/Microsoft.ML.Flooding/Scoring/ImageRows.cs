@@ -1,14 +1,14 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>A batch of rows from a cursor, with their images and probabilities. Reuse an instance for many batches.</summary>
 internal sealed unsafe class ImageRows : IDisposable
 {
+    private const int Alignment = 64;
+
     private readonly ImageColumn _column;
     private readonly bool _isDecoded;
     private readonly int _classes;
@@ -16,9 +16,9 @@ internal sealed unsafe class ImageRows : IDisposable
     private readonly DataViewRowId[] _ids;
     private readonly string?[] _problems;
     private readonly float[] _probabilities;
-    private readonly Tensor _pixels;
-    private readonly byte* _start;
+    private readonly bool _areFloats;
     private readonly int _stride;
+    private byte* _start;
 
     /// <param name="column">How to read an image.</param>
     /// <param name="type">The type of the column.</param>
@@ -35,13 +35,13 @@ internal sealed unsafe class ImageRows : IDisposable
         _problems = new string?[capacity];
         _probabilities = new float[checked(capacity * classes)];
         var shape = column.Shape;
-        _pixels = empty([capacity, shape.Height, shape.Width, shape.Channels], ImageColumn.PixelTypeOf(type), CPU).DetachFromDisposeScope();
-        _stride = checked(shape.Length * (int)_pixels.ElementSize);
-
-        // The length of Tensor.bytes is a 32-bit integer; the pointer to the first row has no such limit.
-        using var first = _pixels.narrow(0, 0, 1);
-        _start = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+        _areFloats = ImageColumn.HoldsFloats(type);
+        _stride = checked(shape.Length * (_areFloats ? sizeof(float) : sizeof(byte)));
+        _start = (byte*)NativeMemory.AlignedAlloc(checked((nuint)capacity * (nuint)_stride), Alignment);
     }
+
+    // Engines that own their model are often not disposed of.
+    ~ImageRows() => Free();
 
     /// <summary>The number of rows.</summary>
     public int Count { get; private set; }
@@ -96,14 +96,25 @@ internal sealed unsafe class ImageRows : IDisposable
 
     public void Score(ImageClassifier classifier)
     {
-        using var rows = _pixels.narrow(0, 0, Count);
-        classifier.Score(rows, _probabilities.AsSpan(0, Count * _classes));
+        classifier.Score(
+            new PixelBatch((nint)_start, Count, _column.Shape, _areFloats), _probabilities.AsSpan(0, Count * _classes));
+        GC.KeepAlive(this);
         for (var i = 0; i < Count; i++)
             if (_problems[i] is not null)
                 _probabilities.AsSpan(i * _classes, _classes).Fill(float.NaN);
     }
 
-    public void Dispose() => _pixels.Dispose();
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        NativeMemory.AlignedFree(_start);
+        _start = null;
+    }
 
     private void Decode(int index, RawImage raw)
     {

@@ -23,6 +23,9 @@ internal sealed record ModelDescription
     /// <summary>The precision in which the network scores.</summary>
     public Precision ScoringPrecision { get; init; }
 
+    /// <summary>The engine that scores. In files that lack this value it is <see cref="ScoringEngine.Auto"/>.</summary>
+    public ScoringEngine ScoringEngine { get; init; }
+
     /// <summary>The mean and deviation that turn pixels into the network's input.</summary>
     public required Normalization Normalization { get; init; }
 

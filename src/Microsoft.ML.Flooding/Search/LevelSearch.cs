@@ -170,7 +170,7 @@ internal sealed class LevelSearch : IDisposable
 
     private bool IsHopeless(IReadOnlyList<EpochMetrics> epochs)
     {
-        if (epochs.Count < _options.Epochs - _options.Epochs / 2)
+        if (epochs.Count < _options.EffectiveEpochs - _options.EffectiveEpochs / 2)
             return false;
         var others = _trials.All.Where(t => !t.Pruned && t.Failure is null)
             .Select(t => t.History.Epochs.Take(epochs.Count).Min(CostOf)).Order().ToArray();

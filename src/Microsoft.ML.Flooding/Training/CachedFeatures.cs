@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
 
-/// <summary>The features of every image under frozen layers, computed once and used instead of the images.</summary>
+/// <summary>The features of every image under frozen layers, computed once and used instead of the images: float32 [N, 1, 1, F].</summary>
 internal sealed class CachedFeatures : IDisposable
 {
     private CachedFeatures(TrainingData data) => Data = data;
@@ -34,8 +34,13 @@ internal sealed class CachedFeatures : IDisposable
         var rows = arange(set.Count);
         var features = Inference.Compute(
             head.Network, pixels => head.Features(head.Normalizer.Apply(pixels)), set, rows, device, checkAlive);
+        var shape = new ImageShape(1, 1, (int)features.shape[1]);
+        var pixels = features.to(ScalarType.Float32).reshape(-1, shape.Height, shape.Width, shape.Channels);
         return new MemoryImageSet(
-            new ImageShape(1, 1, (int)features.shape[1]), features.DetachFromDisposeScope(), set.Labels.clone().DetachFromDisposeScope(),
-            rows.DetachFromDisposeScope(), set.Digests.clone().DetachFromDisposeScope());
+            shape, pixels.DetachFromDisposeScope(), set.Labels.clone().DetachFromDisposeScope(),
+            rows.DetachFromDisposeScope(), set.Digests.clone().DetachFromDisposeScope())
+        {
+            Groups = set.Groups?.clone().DetachFromDisposeScope(),
+        };
     }
 }

@@ -6,7 +6,10 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>Runs a network in evaluation mode on rows of a set, without gradients. The network stays in evaluation mode.</summary>
 internal static class Inference
 {
-    private const int BatchSize = 256;
+    private const int MostImages = 256;
+
+    // Of a batch. 32 photos of 224 x 224 pixels: the layers' outputs stay below a gigabyte, and more images are not faster.
+    private const int MostPixels = 32 * 224 * 224;
 
     /// <summary>Calls a function with the results of each batch. Does not wait for the device.</summary>
     /// <param name="network">A network on <paramref name="device"/>.</param>
@@ -25,7 +28,7 @@ internal static class Inference
     {
         using var _ = no_grad();
         network.eval();
-        using var batches = set.Read(rows, BatchSize, device);
+        using var batches = set.Read(rows, Math.Clamp(MostPixels / (set.Shape.Height * set.Shape.Width), 1, MostImages), device);
         while (true)
         {
             using var step = NewDisposeScope();

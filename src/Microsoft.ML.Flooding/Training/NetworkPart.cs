@@ -88,7 +88,7 @@ internal sealed class HeadOnly(WorkingWeights weights, Network network, Normaliz
 
     public override void Train() => network.eval();
 
-    public override Tensor Prepare(Tensor pixels) => TakesFeatures ? pixels : base.Prepare(pixels);
+    public override Tensor Prepare(Tensor pixels) => TakesFeatures ? pixels.flatten(1).to(Weights.Precision) : base.Prepare(pixels);
 
     public override Tensor Logits(Tensor images) =>
         network.Head.forward(takesFeatures ? images : Features(images)).to(ScalarType.Float32);

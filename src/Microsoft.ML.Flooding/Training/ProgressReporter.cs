@@ -7,7 +7,8 @@ internal sealed class ProgressReporter
 {
     private readonly IChannel _channel;
     private readonly IProgressChannel _progress;
-    private readonly int _epochs;
+    private int _epochs;
+    private double _total;
     private int _done;
 
     /// <param name="channel">The log.</param>
@@ -19,11 +20,15 @@ internal sealed class ProgressReporter
         _channel = channel;
         _progress = progress;
         _epochs = epochs;
+        _total = total;
         progress.SetHeader(
             new ProgressHeader(
                 ["Training loss", "Flooded share", "Validation loss", "Validation accuracy", "Learning rate", "Images/s"], ["epochs"]),
-            entry => entry.SetProgress(0, _done, total));
+            entry => entry.SetProgress(0, _done, _total));
     }
+
+    /// <summary>Sets the number of epochs of the only run, when it is known.</summary>
+    public void Expect(int epochs) => (_epochs, _total) = (epochs, epochs);
 
     /// <summary>Reports an epoch of the only run.</summary>
     public void Report(EpochMetrics metrics) => Report("", metrics);

@@ -32,5 +32,6 @@ internal static class RandomStreams
         ValidationSplit = 5,
         AuxiliaryFolds = 6,
         AuxiliaryValidation = 7,
+        HeadFolds = 8,
     }
 }

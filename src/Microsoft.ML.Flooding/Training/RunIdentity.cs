@@ -34,7 +34,7 @@ internal static class RunIdentity
             [nameof(options.FreezeBackboneEpochs)] = Describe(options.FreezeBackboneEpochs),
             [nameof(options.LayerDecay)] = Describe(options.LayerDecay),
             [nameof(options.FreezeBatchNorm)] = Describe(options.FreezeBatchNorm),
-            [nameof(options.Epochs)] = Describe(options.Epochs),
+            [nameof(options.Epochs)] = Describe(options.EffectiveEpochs),
             [nameof(options.BatchSize)] = Describe(options.BatchSize),
             [nameof(options.Augmentation)] = Describe(options.Augmentation),
             [nameof(options.Optimizer)] = options.Optimizer.ToString(),

@@ -16,6 +16,7 @@ public sealed class TrainingContext
         Network = network;
         FloodLevel = options.FloodLevel;
         StepsPerEpoch = stepsPerEpoch;
+        Epochs = options.EffectiveEpochs;
     }
 
     /// <summary>The flood level b of the run; 0 for plain training.</summary>
@@ -29,6 +30,9 @@ public sealed class TrainingContext
 
     /// <summary>The steps of a whole epoch.</summary>
     public int StepsPerEpoch { get; }
+
+    /// <summary>The epochs of the run if nothing ends it early.</summary>
+    public int Epochs { get; }
 
     /// <summary>The number of the current epoch, from 1; at the start of a run, the number of epochs already trained.</summary>
     public int Epoch { get; internal set; }

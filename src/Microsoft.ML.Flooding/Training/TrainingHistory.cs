@@ -46,6 +46,13 @@ public sealed record TrainingHistory
     public IReadOnlyList<FloodTrial> Trials { get; internal init; } = [];
 
     /// <summary>
+    /// The setting that cross-validation chose for the last layer of a pretrained network (<see cref="FineTuning"/>), with its accuracy and
+    /// log-loss on images that were held out; null without this choice.
+    /// </summary>
+    [JsonInclude]
+    public HeadTrial? HeadTrial { get; internal init; }
+
+    /// <summary>
     /// The images that <see cref="OnInvalidImage.Skip"/> left out, those of the training data first. They are not saved with the model,
     /// because their texts can be confidential.
     /// </summary>

@@ -5,6 +5,8 @@ public class TrainingOptions
 {
     internal const float DefaultFloodLevel = 0.03f;
 
+    private const int DefaultEpochs = 60;
+
     /// <summary>
     /// The flood level b of Ishida et al. (ICML 2020): training minimizes |J - b| + b instead of the mini-batch loss J. Finite, at least
     /// 0; 0 is plain training. Levels from 0 to 0.10 suit clean labels, much higher levels suit noisy labels. Default: 0.03.
@@ -47,8 +49,21 @@ public class TrainingOptions
     /// </summary>
     public bool FreezeBatchNorm { get; set; }
 
-    /// <summary>The number of passes over the training set, at least 1. Default: 60.</summary>
-    public int Epochs { get; set; } = 60;
+    /// <summary>
+    /// The number of passes over the training set, at least 1. Default (null): 60, or as many as <see cref="FineTuning"/> chooses.
+    /// </summary>
+    public int? Epochs { get; set; }
+
+    /// <summary>
+    /// How a network with pretrained weights (<see cref="PretrainedWeights"/>, <see cref="Architecture.FromOnnx"/>) is trained. It applies
+    /// if you set none of <see cref="Epochs"/>, <see cref="FreezeBackboneEpochs"/>, <see cref="LayerDecay"/>,
+    /// <see cref="FreezeBatchNorm"/>, <see cref="Augmentation"/>, <see cref="Schedule"/>, <see cref="EarlyStopping"/> and
+    /// <see cref="FloodedImageClassificationTrainer.Options.FloodLevels"/>, which plan the training by hand, and if the
+    /// <see cref="Objective"/> needs no auxiliary networks. All other options keep their
+    /// effect; a <see cref="LearningRate"/> then is that of the last layer, for features of mean 0 and mean square 1. Default:
+    /// <see cref="FineTuning.Automatic"/>.
+    /// </summary>
+    public FineTuning FineTuning { get; set; }
 
     /// <summary>The number of images in a mini-batch, at least 1. The last mini-batch of an epoch may be smaller. Default: 64.</summary>
     public int BatchSize { get; set; } = 64;
@@ -144,6 +159,15 @@ public class TrainingOptions
     /// <summary>The learning rate after defaults are applied.</summary>
     internal double EffectiveLearningRate => LearningRate ?? (Optimizer == Optimizer.Sgd ? 0.02 : 0.001);
 
+    /// <summary>The number of epochs after defaults are applied.</summary>
+    internal int EffectiveEpochs => Epochs ?? DefaultEpochs;
+
+    /// <summary>Whether the training of pretrained weights is left to <see cref="FineTuning"/>.</summary>
+    internal virtual bool IsPlanned =>
+        FineTuning != FineTuning.None && Epochs is null && FreezeBackboneEpochs == 0 && LayerDecay == 1 && !FreezeBatchNorm
+        && Augmentation == Augmentation.None && Schedule == LearningRateSchedule.Constant && EarlyStopping == EarlyStopping.Default
+        && Objective.AuxiliaryNetworks == 0;
+
     /// <summary>The metric of the user's own that epochs are measured by; null without one.</summary>
     internal virtual ValidationMetric? OwnMetric => EarlyStopping?.Metric is { Function: not null } metric ? metric : null;
 
@@ -173,7 +197,8 @@ public class TrainingOptions
                 $"Mixup works with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and "
                 + $"{nameof(FloodingObjective.SoftAscentDescent)}. It does not work with {Objective}, whose levels belong to a class or a "
                 + "sample: a mixed image has two.", nameof(Objective));
-        Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
+        Require(Enum.IsDefined(FineTuning), nameof(FineTuning), FineTuning, "Automatic or None");
+        Require(Epochs is null or >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
         Require(LayerDecay is > 0 and <= 1, nameof(LayerDecay), LayerDecay, "in (0, 1]");
         Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");

@@ -50,7 +50,7 @@ internal sealed class TrainingRun : IDisposable
         _normalizer = normalization.On(device);
         _weights = new WorkingWeights(network, device, precision);
         _phases = new TrainingPhases(_weights, _normalizer, objective, options, data, device, checkAlive);
-        _state = new TrainingState(_weights, _phases, options, (long)_stepsPerEpoch * options.Epochs, data.Validation is not null);
+        _state = new TrainingState(_weights, _phases, options, (long)_stepsPerEpoch * options.EffectiveEpochs, data.Validation is not null);
         _context = new TrainingContext(network, options, _stepsPerEpoch);
     }
 
@@ -69,7 +69,7 @@ internal sealed class TrainingRun : IDisposable
     public bool Ended => Finished || Stopped || Divergence is not null;
 
     /// <summary>Whether all epochs are trained or early stopping has run out of patience.</summary>
-    private bool Finished => Epochs.Count >= _options.Epochs || _state.Best?.Exhausted(Epochs.Count) == true;
+    private bool Finished => Epochs.Count >= _options.EffectiveEpochs || _state.Best?.Exhausted(Epochs.Count) == true;
 
     /// <summary>Trains to the end and gives the network the selected weights. Continues from the newest checkpoint.</summary>
     /// <param name="report">Called after each epoch.</param>
@@ -242,7 +242,7 @@ internal sealed class TrainingRun : IDisposable
             for (var i = 0; i < _stepsPerEpoch; i++)
             {
                 _checkAlive();
-                rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_state.Step, _stepsPerEpoch, _options.Epochs);
+                rate = _options.EffectiveLearningRate * _options.Schedule.FactorAt(_state.Step, _stepsPerEpoch, _options.EffectiveEpochs);
                 _context.LearningRate = rate;
                 _context.Notify(static (callback, context) => callback.OnStepStart(context));
                 using var scope = NewDisposeScope();

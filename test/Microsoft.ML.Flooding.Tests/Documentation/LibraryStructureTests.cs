@@ -23,7 +23,7 @@ public sealed partial class LibraryStructureTests
 
             internal static class Upwards
             {
-                public static int Epochs(TrainingOptions options) => options.Epochs;
+                public static int? Epochs(TrainingOptions options) => options.Epochs;
             }
             """;
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => LibraryStructure.Reduce(LibraryStructure.FindArrows(source)));

@@ -13,18 +13,16 @@ public sealed class BitmapTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    public static IEnumerable<object[]> Turned =>
+        from format in new[] { SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Png, SKEncodedImageFormat.Webp }
+        from orientation in Enumerable.Range(1, 8)
+        select new object[] { format, orientation };
+
     [TestMethod]
-    [DataRow(1)]
-    [DataRow(2)]
-    [DataRow(3)]
-    [DataRow(4)]
-    [DataRow(5)]
-    [DataRow(6)]
-    [DataRow(7)]
-    [DataRow(8)]
-    public void LoadImages_and_bytes_of_a_turned_photo_give_one_image(int orientation)
+    [DynamicData(nameof(Turned))]
+    public void LoadImages_and_bytes_of_a_turned_photo_give_one_image(SKEncodedImageFormat format, int orientation)
     {
-        var photo = WithOrientation(Encode(Gradient(48, 32), 48, 32, SKEncodedImageFormat.Jpeg), (byte)orientation);
+        var photo = WithOrientation(Encode(Gradient(48, 32), 48, 32, format, quality: 90), (byte)orientation);
         var data = Loaded(photo);
         var column = ImageColumn.Create(data.Schema["Image"], null, null, data);
         var ofBytes = ImageColumn.Create(data.Schema["Features"], null, null, data);

@@ -82,24 +82,70 @@ public class EncodedImageTests
         Assert.AreEqual(string.Concat(rows), string.Concat(upright.Chunk(3).Select(pixel => (char)('a' + pixel[0] - 1))));
     }
 
+    public static IEnumerable<object[]> Turned =>
+        from format in new[] { SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Png, SKEncodedImageFormat.Webp }
+        from orientation in Enumerable.Range(1, 8)
+        select new object[] { format, orientation };
+
     [TestMethod]
-    public void The_orientation_of_a_photograph_counts_for_its_size_and_its_pixels()
+    [DynamicData(nameof(Turned))]
+    public void The_orientation_of_a_photograph_counts_for_its_size_and_its_pixels(SKEncodedImageFormat format, int orientation)
     {
         var rgb = Gradient(48, 32);
-        var lying = WithOrientation(Encode(rgb, 48, 32, SKEncodedImageFormat.Jpeg), 6);
+        var lying = WithOrientation(Encode(rgb, 48, 32, format, quality: 90), (byte)orientation);
+        var (width, height) = orientation > 4 ? (32, 48) : (48, 32);
         Assert.IsTrue(EncodedImage.TryReadSize(lying, long.MaxValue, out var size, out _));
-        Assert.AreEqual((32, 48), size);
+        Assert.AreEqual((width, height), size);
 
-        // Rotated clockwise: the stored left column, read upwards, is the first row.
-        var upright = Decode(lying, 32, 48);
         var expected = new byte[rgb.Length];
-        for (var y = 0; y < 48; y++)
+        Orientation.Upright(rgb, (SKEncodedOrigin)orientation, expected, width, height);
+        AssertClose(expected, Decode(lying, width, height), 24);
+    }
+
+    /// <summary>A phone's photo has twelve megapixels; the decoder reduces it before it is turned.</summary>
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(3)]
+    [DataRow(6)]
+    [DataRow(8)]
+    public void Large_photographs_are_turned_too(int orientation)
+    {
+        var file = WithOrientation(Encode(Gradient(1600, 1200), 1600, 1200, SKEncodedImageFormat.Jpeg, quality: 90), (byte)orientation);
+        var (width, height) = orientation > 4 ? (48, 64) : (64, 48);
+        var expected = new byte[64 * 48 * 3];
+        Orientation.Upright(Gradient(64, 48), (SKEncodedOrigin)orientation, expected, width, height);
+        AssertClose(expected, Decode(file, width, height), 6);
+    }
+
+    [TestMethod]
+    public void A_damaged_orientation_of_a_png_is_none()
+    {
+        var rgb = Rgb(9, 7);
+        var png = Png(rgb, 9, 7);
+        var turned = WithOrientation(png, 6);
+        const int Exif = 41;
+        AssertSize((7, 9), turned);
+        AssertSize((9, 7), [.. turned[..Exif], .. "XX"u8, .. turned[(Exif + 2)..]]);
+        AssertSize((9, 7), [.. turned[..(Exif + 4)], 255, 255, 255, 255, .. turned[(Exif + 8)..]]);
+        AssertSize((9, 7), WithOrientation(png, 9));
+        AssertSize((9, 7), WithOrientation(png, 0));
+        // One entry of a thousand is there.
+        AssertSize((7, 9), [.. turned[..(Exif + 8)], 3, 232, .. turned[(Exif + 10)..]]);
+
+        var random = new Random(1);
+        for (var i = 0; i < 2000; i++)
         {
-            for (var x = 0; x < 32; x++)
-                rgb.AsSpan((((31 - x) * 48) + y) * 3, 3).CopyTo(expected.AsSpan(((y * 32) + x) * 3));
+            var garbled = turned.ToArray();
+            for (var j = random.Next(1, 8); j > 0; j--)
+                garbled[random.Next(8, 80)] = (byte)random.Next(256);
+            PngOrientation.Of(garbled.AsSpan(0, random.Next(8, garbled.Length)));
         }
 
-        AssertClose(expected, upright, 12);
+        static void AssertSize((int, int) expected, byte[] file)
+        {
+            Assert.IsTrue(EncodedImage.TryReadSize(file, long.MaxValue, out var size, out var problem), problem);
+            Assert.AreEqual(expected, size);
+        }
     }
 
     [TestMethod]

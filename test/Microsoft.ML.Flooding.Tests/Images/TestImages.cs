@@ -46,15 +46,24 @@ internal static class TestImages
 
     public static byte[] Png(byte[] rgb, int width, int height) => Encode(rgb, width, height, SKEncodedImageFormat.Png);
 
-    /// <summary>The JPEG with an EXIF orientation, 1 to 8.</summary>
-    public static byte[] WithOrientation(byte[] jpeg, byte orientation)
+    /// <summary>The JPEG, PNG or lossy WebP file with an EXIF orientation, 1 to 8.</summary>
+    public static byte[] WithOrientation(byte[] file, byte orientation)
     {
-        byte[] exif =
+        byte[] exif = [.. "MM"u8, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+        if (file is [0xff, 0xd8, ..])
+            return [.. file[..2], 0xff, 0xe1, 0, 34, .. "Exif\0\0"u8, .. exif, .. file[2..]];
+
+        // No reader looks at the checksum of the chunk. The first chunk of a PNG takes 25 bytes.
+        if (file is [0x89, ..])
+            return [.. file[..33], 0, 0, 0, (byte)exif.Length, .. "eXIf"u8, .. exif, 0, 0, 0, 0, .. file[33..]];
+
+        // A simple WebP file has one chunk, whose content gives the width at place 6 and the height at place 8.
+        byte[] extended =
         [
-            0xff, 0xe1, 0, 34, .. "Exif\0\0"u8, .. "MM"u8, 0, 42, 0, 0, 0, 8,
-            0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0,
+            .. "WEBP"u8, .. "VP8X"u8, 10, 0, 0, 0, 0x08, 0, 0, 0, (byte)(file[26] - 1), 0, 0, (byte)(file[28] - 1), 0, 0, .. file[12..],
+            .. "EXIF"u8, (byte)exif.Length, 0, 0, 0, .. exif,
         ];
-        return [.. jpeg[..2], .. exif, .. jpeg[2..]];
+        return [.. "RIFF"u8, .. BitConverter.GetBytes(extended.Length), .. extended];
     }
 
     /// <summary>A view with the columns Path, Features (variable-length bytes) and Label (a key).</summary>

@@ -1,7 +1,6 @@
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Networks.Onnx;
-using Microsoft.ML.Flooding.Persistence.Onnx;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Scoring;
 using Microsoft.ML.OnnxRuntime;

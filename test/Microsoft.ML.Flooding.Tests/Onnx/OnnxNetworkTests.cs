@@ -1,5 +1,5 @@
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Persistence.Onnx;
+using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Networks;
 using Microsoft.ML.Flooding.Tests.Scoring;
 using static TorchSharp.torch;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Persistence.Onnx;
 using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Flooding.Tests.Networks;
 using Microsoft.ML.Flooding.Tests.Scoring;

@@ -9,6 +9,7 @@ namespace Microsoft.ML.Flooding.Tests.Pipeline;
 public sealed class OtherProcessTests
 {
     private const string Program = "Microsoft.ML.Flooding.Tests.Consumer";
+    private const string OnnxProgram = "Microsoft.ML.Flooding.Tests.OnnxConsumer";
     private const string Trainer = "Microsoft.ML.Flooding.Tests.Trainer";
     private const int Count = 12;
     private readonly MLContext _context = new(seed: 1);
@@ -63,6 +64,20 @@ public sealed class OtherProcessTests
         AssertTold(Run(folder.FullName, Trainer, ["script", script], ("NUGET_PACKAGES", packages.FullName)));
     }
 
+    [TestMethod]
+    [DataRow(null, null, "PASSIVE")]
+    [DataRow("ACTIVE", null, "ACTIVE")]
+    [DataRow(null, "ACTIVE", "ACTIVE")]
+    public void Threads_of_libtorch_do_not_spin_unless_the_application_wants_it(string? user, string? application, string expected)
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Inconclusive("The test reads the variable from the C library of Linux or macOS.");
+        var (exitCode, output, errors) = Run(
+            ProgramFolder(Trainer), Trainer, application is null ? ["waiting"] : ["waiting", application], ("OMP_WAIT_POLICY", user));
+        Assert.AreEqual(0, exitCode, errors);
+        Assert.AreEqual(expected, output.Trim());
+    }
+
     private static void AssertTold((int ExitCode, string Output, string Errors) run)
     {
         Assert.AreNotEqual(0, run.ExitCode);
@@ -80,7 +95,60 @@ public sealed class OtherProcessTests
         return Path.Combine(own.Parent!.Parent!.Parent!.Parent!.FullName, program, "bin", own.Parent.Name, own.Name);
     }
 
-    private static void Columns(FloodedImageClassificationTrainer.Options options) => options.FeatureColumnName = "Image";
+    [TestMethod]
+    public void Without_libtorch_a_process_scores_the_same_bits_with_ONNX_Runtime()
+    {
+        using var files = new ImageFiles(Count, isTinted: true);
+        var data = Encoded(files);
+        using var model = ShortRun.Fit(
+            _context, data, o => (o.FeatureColumnName, o.ScoringEngine) = ("Image", ScoringEngine.OnnxRuntime));
+        var folder = ProgramFolder(OnnxProgram);
+        var packages = Directory.CreateDirectory(Path.Combine(files.Folder, "packages"));
+
+        var (exitCode, output, errors) = Run(
+            folder, OnnxProgram, Arguments(files, model, data), ("NUGET_PACKAGES", packages.FullName));
+
+        Assert.AreEqual(0, exitCode, errors);
+        Assert.AreEqual("", errors);
+        var found = Directory.EnumerateFiles(folder, "*torch*", SearchOption.AllDirectories).Select(Path.GetFileName);
+        CollectionAssert.DoesNotContain(found.ToArray(), "libtorch_cpu.so", "The program must not have libtorch.");
+        var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        string[] Lines(string start) =>
+            [.. lines.Where(line => line.StartsWith(start + ' ', StringComparison.Ordinal)).Select(line => line[(start.Length + 1)..])];
+
+        var batched = model.Transform(data).GetColumn<float[]>("Score").Select(Bits).ToArray();
+        using var engine = _context.Model.CreatePredictionEngine<Input, Scored>(model);
+        var single = files.Rows.Select(row => Bits(engine.Predict(new Input { Image = File.ReadAllBytes(files.PathOf(row)) }).Score))
+            .ToArray();
+        CollectionAssert.AreEqual(batched, Lines("cursor"));
+        CollectionAssert.AreEqual(single, Lines("engine"));
+        CollectionAssert.AreEqual(Enumerable.Repeat(single, 4).SelectMany(bits => bits).ToArray(), Lines("thread"));
+        CollectionAssert.AreEqual(single, Lines("copy"));
+        Assert.IsTrue(double.IsFinite(double.Parse(Lines("log-loss").Single(), System.Globalization.CultureInfo.InvariantCulture)));
+        Assert.AreEqual($"{model.Model.Shapes.Count} {model.Model.GetValues(model.Model.Shapes[0].Key).Length}", Lines("weights").Single());
+        Assert.AreEqual("engine OnnxRuntime", Lines("scoring").Single());
+        StringAssert.Contains(Lines("refused").Single(), "libtorch, TorchSharp's native library, cannot be loaded");
+        CollectionAssert.AreEqual(Array.Empty<string>(), Lines("loaded"));
+
+        var usual = ProgramFolder(Program);
+        Console.WriteLine($"Program without libtorch: {SizeOf(folder):0} MB on disk, {Lines("memory").Single()} in memory.");
+        Console.WriteLine($"Program with libtorch: {SizeOf(usual):0} MB on disk.");
+        Assert.IsLessThan(SizeOf(usual) / 3, SizeOf(folder));
+    }
+
+    /// <summary>The megabytes of a program for this platform.</summary>
+    private static double SizeOf(string folder)
+    {
+        var runtimes = Path.Combine(folder, "runtimes") + Path.DirectorySeparatorChar;
+        var own = Path.Combine(runtimes, System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier) + Path.DirectorySeparatorChar;
+        return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(file => !file.StartsWith(runtimes, StringComparison.Ordinal) || file.StartsWith(own, StringComparison.Ordinal))
+            .Sum(file => new FileInfo(file).Length) / 1e6;
+    }
+
+    // The program has no ONNX Runtime.
+    private static void Columns(FloodedImageClassificationTrainer.Options options) =>
+        (options.FeatureColumnName, options.ScoringEngine) = ("Image", ScoringEngine.LibTorch);
 
     private IDataView Encoded(ImageFiles files)
     {
@@ -108,9 +176,10 @@ public sealed class OtherProcessTests
             row => engine.Predict(new Input { ImagePath = row.ImagePath, Image = File.ReadAllBytes(files.PathOf(row)) }));
         CollectionAssert.AreEqual(single.Select(s => Bits(s.Score)).ToArray(), lines[Count..].Select(BitsOf).ToArray());
 
-        static string Bits(float[] score) => string.Join(' ', score.Select(BitConverter.SingleToUInt32Bits));
         static string BitsOf(string line) => line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..];
     }
+
+    private static string Bits(float[] score) => string.Join(' ', score.Select(BitConverter.SingleToUInt32Bits));
 
     private string[] Arguments(ImageFiles files, ITransformer model, IDataView data)
     {
@@ -120,7 +189,7 @@ public sealed class OtherProcessTests
     }
 
     private static (int ExitCode, string Output, string Errors) Run(
-        string folder, string program, string[] arguments, params (string Name, string Value)[] environment)
+        string folder, string program, string[] arguments, params (string Name, string? Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(Path.Combine(folder, program + ".dll"));

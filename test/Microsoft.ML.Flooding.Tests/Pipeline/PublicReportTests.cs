@@ -413,10 +413,11 @@ public sealed class PublicReportTests : IDisposable
     /// dotnet/machinelearning#4152, dotnet/machinelearning-modelbuilder#328: formats that cannot be read were left out silently.
     /// </summary>
     [TestMethod]
-    [DataRow("AAAAGGZ0eXBoZWljAAAAAG1pZjE=", "HEIC", "JPEG or PNG")]
-    [DataRow("AAAAIGZ0eXBtaWYxAAAAAG1pZjE=", "HEIC", "JPEG or PNG")]
-    [DataRow("AAAAIGZ0eXBhdmlmAAAAAGF2aWY=", "AVIF", "JPEG or PNG")]
-    [DataRow("SUkqAAgAAAAAAA==", "TIFF", "JPEG or PNG")]
+    [DataRow("AAAAGGZ0eXBoZWljAAAAAG1pZjE=", "HEIC", "dotnet add package Microsoft.ML.Flooding.Magick")]
+    [DataRow("AAAAIGZ0eXBtaWYxAAAAAG1pZjE=", "HEIC", "dotnet add package Microsoft.ML.Flooding.Magick")]
+    [DataRow("AAAAIGZ0eXBhdmlmAAAAAGF2aWY=", "AVIF", "dotnet add package Microsoft.ML.Flooding.Magick")]
+    [DataRow("SUkqAAgAAAAAAA==", "TIFF", "dotnet add package Microsoft.ML.Flooding.Magick")]
+    [DataRow("AAAADGpQICANCocK", "JPEG 2000", "dotnet add package Microsoft.ML.Flooding.Magick")]
     [DataRow("PHN2ZyB4bWxucz0iIi8+", "SVG", "JPEG or PNG")]
     [DataRow("dmVyc2lvbiBodHRwczovL2dpdC1sZnMuZ2l0aHViLmNvbS9zcGVjL3Yx", "Git LFS", "git lfs pull")]
     [DataRow("PCFET0NUWVBFIGh0bWw+", "web page", "download")]

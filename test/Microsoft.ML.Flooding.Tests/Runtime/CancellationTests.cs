@@ -88,15 +88,18 @@ public sealed class CancellationTests
     }
 
     [TestMethod]
-    public void Loading_and_scoring_leave_no_tensor_once_the_model_is_disposed_of()
+    [DataRow(ScoringEngine.LibTorch, 1)]
+    [DataRow(ScoringEngine.OnnxRuntime, 0)]
+    public void Loading_and_scoring_leave_no_tensor_once_the_model_is_disposed_of(ScoringEngine engine, int networks)
     {
         var data = FashionMnistData.Train(_context, 50);
         using var model = ShortRun.Fit(_context, data);
         var zip = SavedModel.Save(_context, model, data.Schema);
-        AssertLeavesNoTensor(networks: 1, context =>
+        AssertLeavesNoTensor(networks, context =>
         {
-            using var loaded = (IDisposable)SavedModel.Load(zip, context);
-            Assert.HasCount(50, ((ITransformer)loaded).Transform(data).GetColumn<float[]>("Score").ToArray());
+            using var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(zip, context);
+            using var scorer = loaded.WithScoringEngine(engine);
+            Assert.HasCount(50, scorer.Transform(data).GetColumn<float[]>("Score").ToArray());
         });
     }
 

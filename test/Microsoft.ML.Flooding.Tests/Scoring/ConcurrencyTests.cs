@@ -12,10 +12,13 @@ public sealed class ConcurrencyTests
     private static readonly ImageShape Shape = new(8, 8, 3);
 
     [TestMethod]
-    public void Eight_threads_of_engines_and_cursors_get_the_bits_that_one_gets()
+    [DataRow(ScoringEngine.OnnxRuntime)]
+    [DataRow(ScoringEngine.LibTorch)]
+    public void Eight_threads_of_engines_and_cursors_get_the_bits_that_one_gets(ScoringEngine scoringEngine)
     {
         var context = new MLContext();
-        using var model = RandomModel.Create(context, Architecture.ConvNet.WithBaseWidth(4), Shape);
+        using var model = RandomModel.Create(
+            context, Architecture.ConvNet.WithBaseWidth(4), Shape, d => d with { ScoringEngine = scoringEngine });
         var rows = PixelRow.Draw(200);
         var view = model.Transform(context.Data.LoadFromEnumerable(rows));
         using var alone = CreateEngine(context, model);
@@ -44,13 +47,16 @@ public sealed class ConcurrencyTests
     }
 
     [TestMethod]
-    public void Disposal_lets_early_callers_finish_and_refuses_late_ones()
+    [DataRow(ScoringEngine.OnnxRuntime)]
+    [DataRow(ScoringEngine.LibTorch)]
+    public void Disposal_lets_early_callers_finish_and_refuses_late_ones(ScoringEngine scoringEngine)
     {
         var context = new MLContext();
         var rows = PixelRow.Draw(2000);
         for (var round = 0; round < 10; round++)
         {
-            var model = RandomModel.Create(context, Architecture.ConvNet.WithBaseWidth(4), Shape);
+            var model = RandomModel.Create(
+                context, Architecture.ConvNet.WithBaseWidth(4), Shape, d => d with { ScoringEngine = scoringEngine });
             var view = model.Transform(context.Data.LoadFromEnumerable(rows));
             using var started = new CountdownEvent(Threads);
             var refused = 0;
@@ -112,6 +118,7 @@ public sealed class ConcurrencyTests
         Assert.ThrowsExactly<ObjectDisposedException>(() => view.GetRowCursor(view.Schema));
         Assert.ThrowsExactly<ObjectDisposedException>(() => context.Model.Save(model, data.Schema, Stream.Null));
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.WithScoringPrecision(Precision.BFloat16));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => model.WithScoringEngine(ScoringEngine.LibTorch));
         Assert.ThrowsExactly<ObjectDisposedException>(() => CreateEngine(context, model));
         Assert.HasCount(2000, view.GetColumn<int>("Id").ToArray(), "Columns that need no network are still there.");
     }

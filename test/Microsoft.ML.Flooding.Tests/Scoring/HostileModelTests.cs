@@ -36,12 +36,14 @@ public sealed class HostileModelTests
     }
 
     [TestMethod]
-    [DataRow(Precision.Float32)]
-    [DataRow(Precision.BFloat16)]
-    public void A_loaded_model_scores_the_same_bits(Precision precision)
+    [DataRow(Precision.Float32, ScoringEngine.OnnxRuntime)]
+    [DataRow(Precision.Float32, ScoringEngine.LibTorch)]
+    [DataRow(Precision.BFloat16, ScoringEngine.LibTorch)]
+    public void A_loaded_model_scores_the_same_bits(Precision precision, ScoringEngine engine)
     {
         using var model = RandomModel.Create(
-            _context, Architecture.ResNet18.WithBaseWidth(4), new ImageShape(8, 8, 3), d => d with { ScoringPrecision = precision });
+            _context, Architecture.ResNet18.WithBaseWidth(4), new ImageShape(8, 8, 3),
+            d => d with { ScoringPrecision = precision, ScoringEngine = engine });
         var rows = PixelRow.Draw(100);
 
         var loaded = Load(Save(model));
@@ -107,6 +109,7 @@ public sealed class HostileModelTests
     [TestMethod]
     [DataRow("Model.json")]
     [DataRow("Weights.safetensors")]
+    [DataRow("Scoring.onnx")]
     [DataRow("Model.key")]
     public void Missing_swapped_doubled_and_foreign_entries_are_refused(string name)
     {

@@ -87,8 +87,8 @@ public sealed class InferencePlanTests
     {
         var shape = new ImageShape(8, 8, 3);
         var network = new FailingOnce();
-        using var classifier = new ImageClassifier(
-            network, RandomModel.Describe(Architecture.Mlp, shape), CPU, typeof(FloodedImageClassificationTransformer));
+        using var classifier = RandomModel.Classify(
+            network, RandomModel.Describe(Architecture.Mlp, shape) with { ScoringEngine = ScoringEngine.LibTorch });
         using var images = zeros([2, 8, 8, 3], ScalarType.Byte);
         var scores = new float[2 * RandomModel.Classes];
         var live = LiveTensors.Count();

@@ -1,6 +1,5 @@
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
-using Microsoft.ML.Flooding.Scoring;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Tests.Scoring;
@@ -16,8 +15,9 @@ public sealed class OpaqueNetworkTests
         var shape = new ImageShape(8, 8, 3);
         var network = new FactoryNetwork(
             "opaque", (classes, channels) => nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, classes)), shape, 5);
-        using var classifier = new ImageClassifier(
-            network, RandomModel.Describe(Architecture.Mlp, shape) with { ScoringPrecision = precision }, CPU, typeof(OpaqueNetworkTests));
+        using var classifier = RandomModel.Classify(
+            network, RandomModel.Describe(Architecture.Mlp, shape) with { ScoringPrecision = precision });
+        Assert.AreEqual(ScoringEngine.LibTorch, classifier.Engine);
         using var scope = NewDisposeScope();
         using var pixels = randint(0, 255, [3, 8, 8, 3], dtype: ScalarType.Byte);
         var scores = new float[15];

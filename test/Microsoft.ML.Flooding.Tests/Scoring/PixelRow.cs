@@ -14,6 +14,8 @@ public sealed class PixelRow
 
     public string Name { get; set; } = "";
 
+    public static DataViewSchema Schema(MLContext context) => context.Data.LoadFromEnumerable(Draw(1)).Schema;
+
     public static PixelRow[] Draw(int count, int seed = 1)
     {
         var random = new Random(seed);

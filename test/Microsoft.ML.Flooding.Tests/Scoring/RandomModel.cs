@@ -51,6 +51,19 @@ internal static class RandomModel
         History = new TrainingHistory([], 0, false),
     };
 
+    public static ImageClassifier Classify(Network network, ModelDescription description) =>
+        new(new TrainedNetwork(network, description), description, gpu: null, typeof(FloodedImageClassificationTransformer));
+
+    /// <summary>Scores a contiguous tensor of uint8 or float32 pixels, [N, H, W, C].</summary>
+    public static unsafe void Score(this ImageClassifier classifier, Tensor pixels, Span<float> scores)
+    {
+        fixed (byte* start = pixels.bytes)
+        {
+            classifier.Score(
+                new PixelBatch((nint)start, (int)pixels.shape[0], classifier.Description.Shape, pixels.dtype == ScalarType.Float32), scores);
+        }
+    }
+
     public static FloodedImageClassificationTransformer Create(
         MLContext context, Architecture architecture, ImageShape shape,
         Func<ModelDescription, ModelDescription>? change = null, int classes = Classes)

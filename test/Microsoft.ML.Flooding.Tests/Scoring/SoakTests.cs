@@ -30,10 +30,13 @@ public sealed class SoakTests
     private long _predictions;
 
     [TestMethod]
-    public void Memory_stays_flat_and_scores_the_same()
+    [DataRow(ScoringEngine.OnnxRuntime)]
+    [DataRow(ScoringEngine.LibTorch)]
+    public void Memory_stays_flat_and_scores_the_same(ScoringEngine engine)
     {
         using var model = RandomModel.Create(
-            _context, Architecture.ConvNet.WithBaseWidth(4), new ImageShape(8, 8, 3), d => d with { OnInvalidImage = OnInvalidImage.Skip });
+            _context, Architecture.ConvNet.WithBaseWidth(4), new ImageShape(8, 8, 3),
+            d => d with { OnInvalidImage = OnInvalidImage.Skip, ScoringEngine = engine });
         var expected = Expected(model);
         using var saved = new MemoryStream();
         _context.Model.Save(model, null, saved);
@@ -100,7 +103,8 @@ public sealed class SoakTests
     {
         using var stream = new MemoryStream(file);
         using var loaded = (FloodedImageClassificationTransformer)_context.Model.LoadSafely(stream, out var _);
-        using var half = loaded.WithScoringPrecision(Precision.BFloat16);
+        using var libTorch = loaded.WithScoringEngine(ScoringEngine.LibTorch);
+        using var half = libTorch.WithScoringPrecision(Precision.BFloat16);
         using var engine = ConcurrencyTests.CreateEngine(_context, loaded);
         using var halfEngine = ConcurrencyTests.CreateEngine(_context, half);
         AssertSame(expected.Pixels[thread], engine.Predict(_rows[thread]).Score);

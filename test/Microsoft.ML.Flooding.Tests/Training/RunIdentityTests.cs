@@ -22,6 +22,8 @@ public sealed class RunIdentityTests
     [
         nameof(TrainingOptions.CheckpointDirectory), nameof(TrainingOptions.MetricsCallback), nameof(TrainingOptions.PretrainedWeights),
         nameof(TrainingOptions.StopToken), nameof(TrainingOptions.Callbacks),
+        // It chooses other options, which the identity contains.
+        nameof(TrainingOptions.FineTuning),
     ];
 
     /// <summary>Values that the identity takes from the run, which has the option in its final form.</summary>

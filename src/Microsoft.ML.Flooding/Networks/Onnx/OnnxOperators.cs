@@ -2,17 +2,19 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Networks;
-using Microsoft.ML.Flooding.Networks.Onnx;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Flooding.Persistence.Onnx;
+namespace Microsoft.ML.Flooding.Networks.Onnx;
 
 /// <summary>Writes the inference of a network as nodes of an ONNX graph: an interpreter whose values are names.</summary>
 /// <param name="graph">The graph to which nodes and weights are added.</param>
 /// <param name="opset">The version of the operators, at least 11.</param>
-internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<string>
+/// <param name="names">
+/// The names of weights by their handle. The graph refers to these weights by name, as values of an external file, so it keeps them as they
+/// are: it does not fold batch norm. Without names, the graph contains its weights.
+/// </param>
+internal sealed class OnnxOperators(GraphProto graph, long opset, IReadOnlyDictionary<nint, string>? names = null) : IOperators<string>
 {
     private const long FirstWithLayerNormalization = 17;
     private const long FirstWithSoftmaxOfOneAxis = 13;
@@ -25,6 +27,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     public string ConvBatchNorm(Conv2d conv, BatchNorm2d norm, string x)
     {
+        if (names is not null)
+            return BatchNorm(norm, Conv2d(conv, x));
         var (weight, bias) = BatchNormFolding.Fold(conv.weight, conv.bias, norm);
         return Conv2d(conv, weight, bias, x);
     }
@@ -37,6 +41,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     public string LinearBatchNorm(Linear linear, BatchNorm1d norm, string x)
     {
+        if (names is not null)
+            return BatchNorm(norm, Linear(linear, x));
         var (weight, bias) = BatchNormFolding.Fold(linear.weight!, linear.bias, norm);
         return Linear(weight, bias, x);
     }
@@ -225,7 +231,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     private string Linear(Tensor weight, Tensor? bias, string x)
     {
-        var product = Node("MatMul", [x, Weight(weight.t())]);
+        var transposed = names is null ? Weight(weight.t()) : Node("Transpose", [Weight(weight)], Attribute("perm", [1L, 0L]));
+        var product = Node("MatMul", [x, transposed]);
         return bias is null ? product : Node("Add", [product, Weight(bias)]);
     }
 
@@ -243,6 +250,8 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
 
     private string Weight(Tensor values)
     {
+        if (names?.GetValueOrDefault(values.Handle) is { } external)
+            return ExternalWeight(external, values);
         var name = NewName("weight");
         _ranks[name] = (int)values.ndim;
         var contiguous = values.detach().to(ScalarType.Float32).cpu().contiguous();
@@ -253,6 +262,21 @@ internal sealed class OnnxOperators(GraphProto graph, long opset) : IOperators<s
             Dims = { contiguous.shape },
             RawData = ByteString.CopyFrom(contiguous.bytes),
         });
+        return name;
+    }
+
+    private string ExternalWeight(string name, Tensor values)
+    {
+        if (_ranks.TryAdd(name, (int)values.ndim))
+        {
+            graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = TensorProto.Types.DataType.Float,
+                Dims = { values.shape },
+                DataLocation = TensorProto.Types.DataLocation.External,
+            });
+        }
         return name;
     }
 

@@ -7,7 +7,7 @@ using Microsoft.ML.Flooding.Scoring;
 using Microsoft.ML.Model.OnnxConverter;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Flooding.Persistence.Onnx;
+namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
 /// A scored data view that Microsoft.ML.OnnxConverter can convert. The converter goes from the last view of a chain back to its source, and
@@ -33,7 +33,7 @@ internal sealed class ConvertibleDataView(IDataView source, ScoringSchema schema
     }
 
     public void SaveAsOnnx(OnnxContext ctx) =>
-        Classifier.Read(network => OnnxConversion.Write(ctx, Columns, Classifier.Description, network));
+        Classifier.Read(network => OnnxConversion.Write(ctx, Columns, Classifier.Description, network.Network()));
 
     public void Save(ModelSaveContext ctx) => transformer.Save(ctx);
 

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using Mlflood.Options;
+using Mlflood.Terminal;
+using Mlflood.Verbs;
+
+namespace Mlflood;
+
+/// <summary>The root command: parses the arguments, runs a verb, and turns errors into exit codes.</summary>
+internal static class CommandLine
+{
+    private const string About =
+        "Trains image classifiers for ML.NET with flooding, which keeps the training loss near a small level.\n\n"
+        + "DATA is a folder with a subfolder of images for each class; a .csv or .tsv file with a column of paths and a column of "
+        + "labels; a .zip file of either; or the name of a data set, such as fashion-mnist (see 'mlflood datasets list').";
+
+    private const string Codes = """
+        0 done; 1 wrong command line; 2 data, a file or training failed; 3 stopped by Ctrl-C, with the model as trained so far saved; 130
+        ended at once by a second Ctrl-C.
+        """;
+
+    /// <summary>Parses and runs a command line.</summary>
+    /// <returns>The <see cref="ExitCode"/>.</returns>
+    public static int Run(string[] args)
+    {
+        var result = Create().Parse(args);
+        if (result.Action is ParseErrorAction parseError)
+            (parseError.ShowHelp, parseError.ShowTypoCorrections) = (false, true);
+        try
+        {
+            var code = result.Invoke(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                // The suggestions for a misspelled word are no result.
+                Output = result.Action is ParseErrorAction ? Console.Error : Console.Out,
+            });
+            if (result.Errors.Count > 0)
+                Screen.WriteNote($"Run '{PathOf(result.CommandResult.Command)} --help' for the arguments and options.");
+            return code;
+        }
+        catch (WrongOption e)
+        {
+            Screen.WriteError(e.Message);
+            return ExitCode.WrongCommandLine;
+        }
+        catch (Exception e) when (Unwrap(e) is Failure or IOException or UnauthorizedAccessException or InvalidDataException
+            or ArgumentException or InvalidOperationException or FormatException or NotSupportedException or OperationCanceledException)
+        {
+            Screen.WriteError(Unwrap(e).Message);
+            return ExitCode.Failed;
+        }
+    }
+
+    /// <summary>The root command with its verbs.</summary>
+    internal static RootCommand Create()
+    {
+        var root = new RootCommand(About)
+        {
+            TrainVerb.Create(), EvaluateVerb.Create(), PredictVerb.Create(), SearchVerb.Create(), ReportVerb.Create(),
+            InspectVerb.Create(), ExportVerb.Create(), ScaffoldVerb.Create(), DatasetsVerb.Create(), WeightsVerb.Create(),
+            CompletionVerb.Create(),
+        };
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithExamples((HelpAction)help.Action!, Codes);
+        return root;
+    }
+
+    /// <summary>The words that select a command, such as "mlflood datasets get".</summary>
+    internal static string PathOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
+        ? $"{PathOf(parent)} {command.Name}"
+        : "mlflood";
+
+    private static Exception Unwrap(Exception e) => e switch
+    {
+        AggregateException { InnerExceptions: [var inner] } => Unwrap(inner),
+        System.Reflection.TargetInvocationException { InnerException: { } inner } => Unwrap(inner),
+        _ => e,
+    };
+}

@@ -1,0 +1,3 @@
+using Mlflood;
+
+return CommandLine.Run(args);

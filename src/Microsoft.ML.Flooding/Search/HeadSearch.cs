@@ -1,0 +1,187 @@
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Search;
+
+/// <summary>
+/// Trains the head of a pretrained network. The other layers stay frozen, so an image's features are computed once and the head is a linear
+/// classifier of them. The right learning rate and number of epochs differ by powers of ten between data sets; cross-validation finds them
+/// in seconds.
+/// </summary>
+/// <remarks>
+/// The features are centered, divided by their common scale, and classified from zero weights. The result is folded into the head. Training
+/// then begins with the differences between the classes' means, which wrong labels hardly change, and the same rates suit all networks.
+/// </remarks>
+internal sealed class HeadSearch : IDisposable
+{
+    private const int Folds = 5;
+    private const int MostEpochs = 50;
+
+    // The middle one first: a search that is stopped has a rate that suits most sets.
+    private static readonly double[] SgdRates = [0.01, 0.001, 0.1];
+    private static readonly double[] AdamRates = [0.001, 0.0001, 0.01];
+
+    private readonly RunFactory _runs;
+    private readonly TrainingOptions _options;
+    private readonly CachedFeatures _features;
+
+    /// <summary>Computes the features of all images.</summary>
+    /// <param name="runs">The factory of the runs of the whole network.</param>
+    /// <param name="options">Valid options. Those that are set stay; the search chooses the epochs and, if it is not set, the rate.</param>
+    public HeadSearch(RunFactory runs, TrainingOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var network = runs.CreateNetwork();
+        using var weights = new WorkingWeights(network, runs.Device, runs.Precision);
+        using var normalizer = runs.Normalization.On(runs.Device);
+        _features = CachedFeatures.Compute(
+            runs.Data, new HeadOnly(weights, network, normalizer, takesFeatures: true), runs.Device, () =>
+            {
+                runs.CheckAlive();
+                options.StopToken.ThrowIfCancellationRequested();
+            });
+        _options = options;
+        _runs = runs with
+        {
+            Architecture = Architecture.Mlp.WithHiddenSizes(),
+            Data = _features.Data,
+            Normalization = Measure(_features.Data, centers: network.Head.bias is not null),
+            Precision = ScalarType.Float32,
+            Start = static head =>
+            {
+                using var _ = no_grad();
+                head.Head.weight!.zero_();
+                head.Head.bias!.zero_();
+            },
+        };
+    }
+
+    /// <summary>Cross-validates each learning rate after each epoch, and chooses a rate and a number of epochs.</summary>
+    /// <param name="tried">Called with the best result of each rate.</param>
+    /// <returns>The choice. If the search is stopped, of the rates tried so far; null if none was.</returns>
+    public HeadTrial? Choose(Action<HeadTrial> tried)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = RandomStreams.Create(_runs.Seed, RandomStreams.Purpose.HeadFolds, 0);
+        var parts = new StratifiedSplit(_runs.Data.Training, _runs.Data.TrainingRows, generator).Fold(Folds);
+        var trials = new List<HeadTrial>();
+        double[] rates = _options.LearningRate is { } rate ? [rate] : _options.Optimizer == Optimizer.Sgd ? SgdRates : AdamRates;
+        foreach (var candidate in parts.Length < 2 ? [] : rates)
+        {
+            if (CrossValidate(candidate, parts) is not { } curve)
+                continue;
+            if (_options.StopToken.IsCancellationRequested)
+                break;
+            tried(Best(curve));
+            trials.AddRange(curve);
+        }
+        return trials.Count > 0 ? Best(trials) : null;
+
+        HeadTrial Best(IReadOnlyList<HeadTrial> of) => HeadTrial.Best(of, _runs.Data.TrainingRows.shape[0]);
+    }
+
+    /// <summary>Trains the head on all training rows and writes it into a network.</summary>
+    /// <param name="trial">The rate and the number of epochs; null: those that suit most sets.</param>
+    /// <param name="network">The whole network, on the CPU.</param>
+    /// <param name="watch">From the number of epochs to what is called after each of them.</param>
+    public TrainingHistory Train(HeadTrial? trial, Network network, Func<int, Action<EpochMetrics>> watch)
+    {
+        // A search that was stopped still ends with a trained head: it takes a moment.
+        var stopped = _options.StopToken.IsCancellationRequested;
+        var options = OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0]).With(o =>
+        {
+            o.Epochs = trial?.Epochs ?? MostEpochs / 2;
+            o.StopToken = stopped ? CancellationToken.None : o.StopToken;
+        });
+        using var prepared = _runs.Create(options);
+        var history = prepared.Run.Fit(watch(options.EffectiveEpochs), prepared.Checkpoints);
+        using (var _ = no_grad())
+        using (NewDisposeScope())
+            Fold(prepared.Network.to(CPU), network);
+        return history with
+        {
+            FloodLevel = _options.FloodLevel,
+            Settings = prepared.Identity,
+            HeadTrial = trial,
+            Stopped = stopped || history.Stopped,
+        };
+    }
+
+    public void Dispose() => _features.Dispose();
+
+    private static Normalization Measure(TrainingData data, bool centers)
+    {
+        using var scope = NewDisposeScope();
+        var (mean, deviation) = data.Training.ChannelStatistics(data.TrainingRows);
+        if (!centers)
+        {
+            deviation = (deviation.square() + mean.square()).sqrt();
+            mean = zeros_like(mean);
+        }
+        var scale = Math.Max(deviation.square().mean().sqrt().item<float>(), float.Epsilon);
+        return new Normalization([.. mean.data<float>()], [.. Enumerable.Repeat(scale, (int)mean.shape[0])]);
+    }
+
+    /// <summary>W (x - mean) * scale + c = (W * scale) x + (c - (W * scale) mean).</summary>
+    private void Fold(Network linear, Network network)
+    {
+        var weight = linear.Head.weight! * tensor(_runs.Normalization.Scale);
+        network.Head.weight!.copy_(weight);
+        // A matrix product rounds differently from run to run: tensors of managed arrays are not aligned.
+        network.Head.bias?.copy_(linear.Head.bias! - weight.mul(tensor(_runs.Normalization.Mean)).sum([1L]));
+    }
+
+    /// <summary>The results of the held-out rows after each epoch; null if a run diverged.</summary>
+    private HeadTrial[]? CrossValidate(double rate, Tensor[] parts)
+    {
+        var (accuracy, loss, total) = (new double[MostEpochs], new double[MostEpochs], 0.0);
+        for (var fold = 0; fold < parts.Length; fold++)
+        {
+            var held = parts[fold];
+            var runs = _runs with
+            {
+                Data = _runs.Data with
+                {
+                    TrainingRows = cat([.. parts.Where((_, i) => i != fold)]),
+                    Validation = _runs.Data.Training,
+                    ValidationRows = held,
+                    ValidationWeights = _runs.Data.Weights,
+                },
+                Seed = RandomStreams.Derive(_runs.Seed, RandomStreams.Purpose.HeadFolds, fold + 1),
+            };
+            using var prepared = runs.Create(OptionsAt(rate).With(o =>
+            {
+                o.MetricsCallback = null;
+                o.Callbacks = [];
+                o.CheckpointDirectory = null;
+                o.EarlyStopping = null;
+            }));
+            prepared.Run.Train(_ => { }, null);
+            if (prepared.Run.Divergence is not null)
+                return null;
+            var weight = _runs.Data.Weights?.index_select(0, held).sum().item<float>() ?? held.shape[0];
+            total += weight;
+            foreach (var epoch in prepared.Run.Epochs)
+            {
+                accuracy[epoch.Epoch - 1] += weight * (epoch.AveragedValidationAccuracy ?? epoch.ValidationAccuracy)!.Value;
+                loss[epoch.Epoch - 1] += weight * (epoch.AveragedValidationLoss ?? epoch.ValidationLoss)!.Value;
+            }
+        }
+        return
+        [
+            .. accuracy.Zip(loss).Select((sums, i) => new HeadTrial(rate, i + 1, sums.First / total, sums.Second / total)),
+        ];
+    }
+
+    private TrainingOptions OptionsAt(double rate) => _options.With(o =>
+    {
+        o.LearningRate = rate;
+        o.Epochs = MostEpochs;
+        // The average of a run that ends early spans as many steps as it did when the run was cross-validated.
+        var steps = (double)MostEpochs * ((_runs.Data.TrainingRows.shape[0] + o.BatchSize - 1) / o.BatchSize);
+        o.WeightAveraging ??= new WeightAveraging { Decay = WeightAveraging.Exponential.DecayAt(long.MaxValue / 2, (long)steps) };
+    });
+}

@@ -1,0 +1,248 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
+using Microsoft.ML.Flooding.Search;
+using Microsoft.ML.Flooding.Tests.Pipeline;
+using Microsoft.ML.Flooding.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Flooding.Tests.Transfer;
+
+/// <summary>With pretrained weights and no option that plans the training, Fit plans it.</summary>
+[TestClass]
+public sealed class HeadSearchTests
+{
+    private static readonly Architecture Small = Architecture.ResNet18.WithBaseWidth(4);
+
+    private static readonly TemporaryFile Weights = new(".safetensors");
+
+    private readonly MLContext _context = new(seed: 1);
+
+    [ClassInitialize]
+    public static void Pretrain(TestContext _)
+    {
+        var context = new MLContext(seed: 1);
+        using var model = ShortRun.Fit(context, FashionMnistData.Train(context, 300), o => o.Architecture = Small);
+        model.SaveAsSafetensors(Weights.Path);
+    }
+
+    [ClassCleanup]
+    public static void DeleteWeights() => Weights.Dispose();
+
+    [TestMethod]
+    public void Nothing_set_trains_the_head_on_all_images_as_cross_validation_chooses()
+    {
+        var log = new List<string>();
+        _context.Log += (_, e) => log.Add(e.Message);
+        var data = FashionMnistData.Train(_context, 200);
+        using var scope = NewDisposeScope();
+        using var model = Fit(data);
+
+        var trial = model.History.HeadTrial!;
+        Assert.HasCount(trial.Epochs, model.History.Epochs);
+        Assert.AreEqual(trial.LearningRate, model.History.Epochs[0].LearningRate);
+        Assert.IsNull(model.History.ValidationLoss);
+        Assert.AreEqual("200", model.History.Settings["number of training images"]);
+        Assert.IsGreaterThan(0.2, trial.Accuracy);
+        Assert.AreEqual(3, log.Count(line => line.Contains("Tried learning rate", StringComparison.Ordinal)));
+        Assert.IsTrue(log.Any(line => line.Contains($"Chose {trial}", StringComparison.Ordinal)), string.Join('\n', log));
+
+        using var initial = Small.CreateEmpty(new(28, 28, 1), 10);
+        PretrainedWeights.Load(initial, Weights.Path, null);
+        using var trained = model.CopyNetwork();
+        foreach (var ((name, before), (_, after)) in initial.State().Zip(trained.State()))
+            Assert.AreEqual(!name.StartsWith("fc.", StringComparison.Ordinal), before.Equals(after), name);
+    }
+
+    /// <summary>The classifier of centered features becomes the head of the network.</summary>
+    [TestMethod]
+    public void The_network_scores_as_the_head_did_in_training()
+    {
+        var test = FashionMnistData.Test(_context, 150);
+        using var model = Fit(FashionMnistData.Train(_context, 200), o => o.ValidationSet = test);
+        var metrics = _context.MulticlassClassification.Evaluate(model.Transform(test));
+        Assert.AreEqual(model.History.ValidationLoss!.Value, metrics.LogLoss, 1e-4);
+        Assert.AreEqual(model.History.ValidationAccuracy!.Value, metrics.MicroAccuracy, 0.01);
+    }
+
+    [TestMethod]
+    public void Options_that_are_set_win()
+    {
+        var data = FashionMnistData.Train(_context, 100);
+        using var given = Fit(data, o => (o.LearningRate, o.WeightDecay) = (0.05, 0.01));
+        Assert.AreEqual(0.05, given.History.HeadTrial!.LearningRate);
+        Assert.AreEqual("0.01", given.History.Settings[nameof(TrainingOptions.WeightDecay)]);
+
+        foreach (var change in new Action<FloodedImageClassificationTrainer.Options>[]
+        {
+            o => o.Epochs = 1, o => (o.Epochs, o.FreezeBackboneEpochs) = (1, 1),
+        })
+        {
+            using var planned = Fit(data, change);
+            Assert.IsNull(planned.History.HeadTrial);
+            Assert.HasCount(1, planned.History.Epochs);
+            Assert.IsNotNull(planned.History.ValidationLoss);
+        }
+    }
+
+    [TestMethod]
+    public void Each_option_that_plans_the_training_leaves_it_to_the_user()
+    {
+        Assert.IsTrue(new FloodedImageClassificationTrainer.Options().IsPlanned);
+        foreach (var change in new Action<FloodedImageClassificationTrainer.Options>[]
+        {
+            o => o.FineTuning = FineTuning.None, o => o.Epochs = 60, o => o.FreezeBackboneEpochs = 1, o => o.LayerDecay = 0.5,
+            o => o.FreezeBatchNorm = true, o => o.Augmentation = Augmentation.Small, o => o.Schedule = LearningRateSchedule.Cosine,
+            o => o.EarlyStopping = null, o => o.FloodLevels = FloodLevels.Adaptive, o => o.Objective = FloodingObjective.CrossFitted(),
+        })
+        {
+            var options = new FloodedImageClassificationTrainer.Options();
+            change(options);
+            Assert.IsFalse(options.IsPlanned);
+        }
+    }
+
+    [TestMethod]
+    public void A_network_without_pretrained_weights_trains_as_before()
+    {
+        var data = FashionMnistData.Train(_context, 60);
+        using var model = ShortRun.Fit(_context, data, o => (o.Epochs, o.EarlyStopping) = (null, null));
+        Assert.HasCount(60, model.History.Epochs);
+        Assert.IsNull(model.History.HeadTrial);
+    }
+
+    /// <summary>Wrong labels in many dimensions need little training, small differences between classes much of it.</summary>
+    [TestMethod]
+    public void Two_sets_get_the_rates_that_they_need()
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var labels = arange(200).remainder(2);
+        // The classes differ clearly, but three labels of ten are wrong and there are more dimensions than images.
+        var clear = randn([200, 400], generator: generator) + (labels.unsqueeze(1) * 0.5);
+        var wrong = where(arange(200).remainder(10).ge(7), 1 - labels, labels);
+        // They differ in a direction in which the features hardly vary.
+        var fine = randn([200, 8], generator: generator) * tensor([1f, 1, 1, 1, 1, 1, 1, 0.1f]);
+        fine[TensorIndex.Colon, 7] += labels * 0.6;
+
+        var noisy = Choose(clear, wrong);
+        var exact = Choose(fine, labels);
+        Assert.IsLessThan(exact.LearningRate * exact.Epochs / 10, noisy.LearningRate * noisy.Epochs, $"{noisy}; {exact}");
+        Assert.IsGreaterThan(0.95, exact.Accuracy);
+    }
+
+    [TestMethod]
+    public void The_same_seed_gives_the_same_model()
+    {
+        var data = FashionMnistData.Train(_context, 100);
+        using var first = Fit(data);
+        using var second = Fit(data);
+        CollectionAssert.AreEqual(SavedModel.Weights(_context, first, data.Schema), SavedModel.Weights(_context, second, data.Schema));
+    }
+
+    [TestMethod]
+    public void A_stopped_run_continues_from_its_checkpoints()
+    {
+        var folder = Directory.CreateTempSubdirectory("flooding-head-").FullName;
+        try
+        {
+            var data = FashionMnistData.Train(_context, 200);
+            using var whole = Fit(data);
+            using var stop = new CancellationTokenSource();
+            using var stopped = Fit(data, o => (o.CheckpointDirectory, o.StopToken, o.MetricsCallback)
+                = (folder, stop.Token, _ => stop.Cancel()));
+            Assert.HasCount(1, stopped.History.Epochs);
+            Assert.IsTrue(stopped.History.Stopped);
+            Assert.IsGreaterThan(1, whole.History.Epochs.Count);
+            using var continued = Fit(data, o => o.CheckpointDirectory = folder);
+            CollectionAssert.AreEqual(
+                SavedModel.Weights(_context, whole, data.Schema), SavedModel.Weights(_context, continued, data.Schema));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    public void Stopping_the_search_gives_the_head_of_the_best_rate_so_far()
+    {
+        using var stop = new CancellationTokenSource();
+        _context.Log += (_, e) =>
+        {
+            if (e.Message.Contains("Tried", StringComparison.Ordinal))
+                stop.Cancel();
+        };
+        var data = FashionMnistData.Train(_context, 200);
+        using var model = Fit(data, o => o.StopToken = stop.Token);
+        Assert.IsTrue(model.History.Stopped);
+        Assert.AreEqual(0.01, model.History.HeadTrial!.LearningRate);
+        Assert.HasCount(model.History.HeadTrial.Epochs, model.History.Epochs);
+        Assert.IsGreaterThan(0.2, _context.MulticlassClassification.Evaluate(model.Transform(data)).MicroAccuracy);
+    }
+
+    [TestMethod]
+    public void The_choice_goes_through_the_zip()
+    {
+        var data = FashionMnistData.Train(_context, 100);
+        using var model = Fit(data);
+        using var loaded = (FloodedImageClassificationTransformer)SavedModel.Load(SavedModel.Save(_context, model, data.Schema));
+        Assert.AreEqual(model.History.HeadTrial, loaded.History.HeadTrial);
+        foreach (var (a, b) in model.Transform(data).GetColumn<float[]>("Score").Zip(loaded.Transform(data).GetColumn<float[]>("Score")))
+            CollectionAssert.AreEqual(a, b);
+    }
+
+    [TestMethod]
+    public void A_temperature_keeps_images_aside()
+    {
+        using var model = Fit(FashionMnistData.Train(_context, 200), o => o.FitTemperature = true);
+        Assert.IsNotNull(model.History.HeadTrial);
+        Assert.IsNotNull(model.History.ValidationLoss);
+        Assert.AreEqual("180", model.History.Settings["number of training images"]);
+    }
+
+    [TestMethod]
+    public void Class_weights_and_cross_validation_work()
+    {
+        var data = FashionMnistData.Train(_context, 120);
+        using var plain = Fit(data);
+        using var weighted = Fit(data, o => o.ClassWeights = ClassWeights.Create([10, .. Enumerable.Repeat(1f, 9)]));
+        float Share(FloodedImageClassificationTransformer model) => model.Transform(data).GetColumn<float[]>("Score").Average(s => s[0]);
+        Assert.IsGreaterThan(Share(plain) * 1.2f, Share(weighted));
+
+        var results = _context.MulticlassClassification.CrossValidate(
+            data, _context.Transforms.FloodedImageClassification(Options()), numberOfFolds: 2);
+        foreach (var result in results)
+        {
+            Assert.IsGreaterThan(0.15, result.Metrics.MicroAccuracy);
+            ((FloodedImageClassificationTransformer)result.Model).Dispose();
+        }
+    }
+
+    private FloodedImageClassificationTransformer Fit(IDataView data, Action<FloodedImageClassificationTrainer.Options>? change = null) =>
+        _context.Transforms.FloodedImageClassification(Options(change)).Fit(data);
+
+    private static FloodedImageClassificationTrainer.Options Options(Action<FloodedImageClassificationTrainer.Options>? change = null) =>
+        ShortRun.Options(o =>
+        {
+            (o.Architecture, o.PretrainedWeights, o.Epochs) = (Small, Weights.Path, null);
+            change?.Invoke(o);
+        });
+
+    private static HeadTrial Choose(Tensor features, Tensor labels)
+    {
+        var count = (int)features.shape[0];
+        var length = (int)features.shape[1];
+        using var set = new MemoryImageSet(
+            new ImageShape(1, 1, length), features.to(ScalarType.Float32).reshape(count, 1, 1, length).DetachFromDisposeScope(),
+            labels.to(ScalarType.Int64).DetachFromDisposeScope(), arange(count).DetachFromDisposeScope(),
+            zeros(count, ScalarType.Int64).DetachFromDisposeScope());
+        var pixels = new Normalization([.. new float[length]], [.. Enumerable.Repeat(1f, length)]);
+        // The features of a linear network are the pixels.
+        var runs = new RunFactory(
+            Architecture.Mlp.WithHiddenSizes(), 2, new TrainingData(set, arange(count), null, null), pixels, CPU, ScalarType.Float32, 1,
+            () => { });
+        using var search = new HeadSearch(runs, new TrainingOptions());
+        return search.Choose(_ => { })!;
+    }
+}

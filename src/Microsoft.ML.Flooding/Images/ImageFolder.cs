@@ -70,9 +70,12 @@ internal sealed record ImageFolder(string Path, IReadOnlyList<LabeledImage> Imag
                 $"The folder '{root}' has no images in subfolders. Put the images of each class into a subfolder with the name of the class. "
                 + $"Images are files that end in {string.Join(", ", Extensions)}.");
         if (classes.All(Parts.Contains))
+        {
+            var training = classes.FirstOrDefault(name => name.StartsWith("train", StringComparison.OrdinalIgnoreCase), classes[0]);
             throw new InvalidDataException(
                 $"The subfolders of '{root}' with images are {string.Join(" and ", classes.Select(name => $"'{name}'"))}: these are the parts "
-                + $"of a split, not classes. Load each part by itself, such as '{System.IO.Path.Combine(root, classes[0])}'.");
+                + $"of a split, not classes. Load each part by itself, such as '{System.IO.Path.Combine(root, training)}'.");
+        }
         if (classes.Length > 1)
             return;
 

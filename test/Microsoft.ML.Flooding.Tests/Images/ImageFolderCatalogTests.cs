@@ -117,7 +117,7 @@ public sealed class ImageFolderCatalogTests : IDisposable
     [DataRow("has 2 images in no subfolder, such as 'a.jpg'", "b.jpg", "a.jpg", "ant/1.jpg", "bee/1.jpg")]
     [DataRow("has only one class, 'ant'. A classifier needs at least two", "ant/1.jpg", "notes/1.txt")]
     [DataRow("If 'ant', 'bee' are the classes, load '{0}insects'", "insects/ant/1.jpg", "insects/bee/1.jpg")]
-    [DataRow("are 'Test' and 'train': these are the parts of a split, not classes. Load each part by itself, such as '{0}Test'",
+    [DataRow("are 'Test' and 'train': these are the parts of a split, not classes. Load each part by itself, such as '{0}train'",
         "train/ant/1.jpg", "train/bee/1.jpg", "Test/ant/1.jpg")]
     public void A_folder_without_classes_gets_an_error_that_names_it_and_the_remedy(string problem, params string[] files)
     {

@@ -222,7 +222,7 @@ public sealed class PretrainedWeightsTests : IDisposable
         ["\u001F\u008B\u0008\0\0", "gzip"],
         ["\u0089HDF\r\n", "HDF5"],
         ["\u0093NUMPY", "NumPy"],
-        ["\u0008\u0007\u0012\u0007pytorch", "ONNX"],
+        ["\u0008\u0007\u0012\u0007pytorch", "ONNX model. Use Architecture.FromOnnx"],
         ["{\"model_type\": \"resnet\"}", "JSON"],
         ["not weights at all", "safetensors"],
         ["\u00FF\u00FF\u00FF\u00FF\u00FF\u00FF\u00FF\u00FF{", "safetensors"],

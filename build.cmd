@@ -23,6 +23,7 @@ dotnet --version >nul || goto nosdk
 rem Threads that spin while they wait take CPU time from threads that work.
 if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
 
+if /i "%verb%"=="photos" goto photos
 if /i "%verb%"=="demo" goto demo
 if /i "%verb%"=="test" goto test
 if /i "%verb%"=="bench" goto bench
@@ -32,6 +33,10 @@ if /i "%verb%"=="format" goto format
 call :usage 1>&2
 echo There is no verb '%verb%'. Use one of the verbs above. 1>&2
 exit /b 1
+
+:photos
+dotnet run -c Release --project docs/samples/Photos -- %arguments%
+exit /b %errorlevel%
 
 :demo
 dotnet run -c Release --project docs/samples/FashionMnist -- %arguments%
@@ -73,6 +78,7 @@ exit /b 0
 :usage
 echo Usage: build VERB [ARGUMENTS]
 echo(
+echo   photos   train on a folder of photos, test, save and predict (ARGUMENTS: FOLDER [PHOTO])
 echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
 echo   test     run the tests (ARGUMENTS are passed to dotnet test)
 echo   bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)

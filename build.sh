@@ -7,6 +7,7 @@ usage() {
   cat <<'HELP'
 Usage: ./build.sh VERB [ARGUMENTS]
 
+  photos   train on a folder of photos, test, save and predict (ARGUMENTS: FOLDER [PHOTO])
   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
   test     run the tests (ARGUMENTS are passed to dotnet test)
   bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
@@ -112,7 +113,7 @@ docs() {
 verb=${1:-help}
 [ $# = 0 ] || shift
 case $verb in
-  demo | test | bench)
+  photos | demo | test | bench)
     require_sdk
     require_cxx_runtime
     # Threads that spin while they wait take CPU time from threads that work.
@@ -121,6 +122,7 @@ case $verb in
   pack | docs | format) require_sdk ;;
 esac
 case $verb in
+  photos) exec dotnet run -c Release --project docs/samples/Photos -- "$@" ;;
   demo) exec dotnet run -c Release --project docs/samples/FashionMnist -- "$@" ;;
   test) exec dotnet test -c Release --solution Microsoft.ML.Flooding.sln "$@" ;;
   bench) exec dotnet run -c Release --project test/Microsoft.ML.Flooding.Benchmarks -- "$@" ;;

@@ -33,7 +33,7 @@ public sealed class RecordTextTests
                 Labels = model.Labels,
             },
             FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5),
-            FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(), FloodingObjective.CrossFitted([0.3, 1]),
+            FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(), FloodingObjective.CrossFitted([0.3, 1]), FloodingObjective.SelfDistilled(),
             FloodingObjective.LabelSmoothing(),
             new LabelIssue { Row = 1, Label = "a", SuggestedLabel = "b", SuggestedProbability = 0.9, SelfConfidence = 0.1, NormalizedMargin = 0.1 },
             new DuplicateImages { Rows = [1, 2], Labels = ["a", "b"] },
@@ -65,7 +65,7 @@ public sealed class RecordTextTests
         Assert.AreEqual(
             "0, 0.02, 0.05; by Accuracy, with pruning",
             (FloodLevels.Create(0.02f, 0.05f) with { Metric = ValidationMetric.Accuracy, Pruning = true }).ToString());
-        Assert.AreEqual("Adaptive; by Accuracy", FloodLevels.Adaptive.ToString());
+        Assert.AreEqual("Adaptive; by AccuracyThenLogLoss", FloodLevels.Adaptive.ToString());
         Assert.AreEqual(
             "0 epochs, flood level b = 0; the model has the raw weights of epoch 0.", new TrainingHistory([], 0, false).ToString());
     }

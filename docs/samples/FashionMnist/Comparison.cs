@@ -34,7 +34,7 @@ internal sealed class Comparison(int epochs, int seeds)
             Train("plain, last epoch", o => (o.FloodLevel, o.EarlyStopping, o.WeightAveraging) = (0, null, WeightAveraging.None));
             Train("plain + EMA, best epoch", o => o.FloodLevel = 0);
             Train("flooded + EMA, last epoch", o => (o.FloodLevel, o.EarlyStopping) = (setting.FloodLevel, null));
-            Train("cross-fitted targets", o => o.Objective = FloodingObjective.CrossFitted(), runs: 2);
+            Train("self-distilled, best epoch", o => o.Objective = FloodingObjective.SelfDistilled(), runs: 2);
 
             void Train(string method, Action<FloodedImageClassificationTrainer.Options> change, int runs = 1)
             {

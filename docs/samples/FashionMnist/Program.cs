@@ -13,7 +13,7 @@ var seeds = new Option<int>("--seeds")
 };
 var output = new Option<DirectoryInfo>("--output")
 {
-    Description = "The folder for the model and the flipped labels.",
+    Description = "The folder for the model, the report of its training and the flipped labels.",
     DefaultValueFactory = _ => new DirectoryInfo("artifacts/fashion-mnist"),
 };
 epochs.AcceptAtLeast(1);
@@ -52,9 +52,11 @@ static void Run(int epochs, int seeds, DirectoryInfo output)
 
     WrongLabels.Find(flipped.Train, clean.Train, epochs, Path.Combine(output.FullName, "label-issues.html"));
     var file = Path.Combine(output.FullName, "model.zip");
-    SavedModel.Train(settings[0], epochs, file);
+    var report = Path.Combine(output.FullName, "report.html");
+    SavedModel.Train(settings[0], epochs, file, report);
     SavedModel.Predict(file, clean.Test);
     AnsiConsole.MarkupLineInterpolated($"[bold]The model:[/]          {file}");
+    AnsiConsole.MarkupLineInterpolated($"[bold]Its training:[/]       {report}");
     AnsiConsole.MarkupLineInterpolated($"[bold]The flipped labels:[/] {flippedLabels}");
     AnsiConsole.MarkupLineInterpolated(
         $"Done in {watch.Elapsed.TotalSeconds:0} seconds. Training processed {comparison.ImagesPerSecond:N0} images per second.");

@@ -7,8 +7,8 @@ namespace FashionMnist;
 /// <summary>Does what an application does: trains and saves a pipeline, then loads it and predicts.</summary>
 internal static class SavedModel
 {
-    /// <summary>Trains a pipeline with flooding and saves it.</summary>
-    public static void Train(Setting setting, int epochs, string file)
+    /// <summary>Trains a pipeline with flooding, and saves it and a report of the training.</summary>
+    public static void Train(Setting setting, int epochs, string file, string report)
     {
         var context = new MLContext(seed: 1);
         var options = new FloodedImageClassificationTrainer.Options
@@ -23,6 +23,7 @@ internal static class SavedModel
             .Append(context.Transforms.Conversion.MapKeyToValue("TrueClass", "Label"));
         using var model = pipeline.Fit(setting.Images.Train);
         context.Model.Save(model, setting.Images.Train.Schema, file);
+        model.OfType<FloodedImageClassificationTransformer>().Single().History.SaveReport(report);
     }
 
     /// <summary>Loads a saved model into a new context and predicts the first ten test images.</summary>

@@ -35,7 +35,7 @@ internal sealed record Method(string Name, int Cost, Func<Draw, Trained> Run, bo
             new("label smoothing, EMA, best epoch", 1, draw => Train(draw, o => o.Objective = FloodingObjective.LabelSmoothing())),
             new("GCE, EMA, best epoch", 1, draw => Train(draw, o => o.Objective = GeneralizedCrossEntropy)),
             new("flood, EMA, best epoch", 1, draw => Train(draw, o => o.FloodLevel = draw.Noise.Level)),
-            new(Recommended, 2, draw => Train(draw, o => o.Objective = FloodingObjective.CrossFitted())),
+            new(Recommended, 2, draw => Train(draw, o => o.Objective = FloodingObjective.SelfDistilled())),
         ];
     }
 
@@ -52,7 +52,6 @@ internal sealed record Method(string Name, int Cost, Func<Draw, Trained> Run, bo
             Epochs = draw.Set.Epochs,
             ValidationSet = draw.View(draw.Validation),
             WeightAveraging = WeightAveraging.Exponential,
-            EarlyStopping = new EarlyStopping { Metric = ValidationMetric.Accuracy, Patience = int.MaxValue },
             Seed = (1000 * draw.Seed) + number,
         };
         if (draw.Set.Shape[0] == 1)

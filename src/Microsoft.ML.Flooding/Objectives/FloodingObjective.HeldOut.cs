@@ -17,10 +17,9 @@ public abstract partial record FloodingObjective
     /// wrong, the higher the best weight is.
     /// </param>
     /// <param name="folds">
-    /// The number of auxiliary networks, at least 1. Default: 2. Each is trained without a flood on the images outside its fold, with
+    /// The number of auxiliary networks, at least 2. Default: 2. Each is trained without a flood on the images outside its fold, with
     /// averaged weights, and predicts with those of the best epoch by <see cref="EarlyStopping.Metric"/>. Each takes 1 - 1 / folds of the time of
-    /// a plain run, so with two folds Fit takes twice as long. With 1, one network is trained on all images and predicts them itself
-    /// (self-distillation).
+    /// a plain run, so with two folds Fit takes twice as long.
     /// </param>
     /// <param name="leaveOutSuspects">
     /// Whether images whose label confident learning suspects (Northcutt et al., JAIR 2021) are left out of the loss. Default: false.
@@ -31,7 +30,7 @@ public abstract partial record FloodingObjective
     {
         if (weight is not (>= 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(weight), weight, "The weight must be from 0 to 1.");
-        ArgumentOutOfRangeException.ThrowIfLessThan(folds, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
         return new CrossFittedObjective([weight], folds, leaveOutSuspects);
     }
 
@@ -48,8 +47,23 @@ public abstract partial record FloodingObjective
         IReadOnlyList<double> weights, int folds = DefaultFolds, bool leaveOutSuspects = DefaultLeaveOutSuspects)
     {
         ThrowUnlessShares(weights, nameof(weights));
-        ArgumentOutOfRangeException.ThrowIfLessThan(folds, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
         return new CrossFittedObjective([.. weights.Distinct()], folds, leaveOutSuspects);
+    }
+
+    /// <summary>
+    /// As <see cref="CrossFitted(double, int, bool)"/>, but one auxiliary network, trained on all images and taken from its best epoch,
+    /// predicts them. Early in training a network fits the correct labels and not yet the wrong ones, so its predictions correct them
+    /// (self-distillation; Dong et al., "Distillation ≈ Early Stopping?", 2019). For labels of which some may be wrong. Fit takes twice as
+    /// long. <see cref="TrainingOptions.FloodLevel"/> is not used.
+    /// </summary>
+    /// <param name="weight">The weight w of the prediction, in [0, 1]. Default: 0.7.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="weight"/> is out of its range.</exception>
+    public static FloodingObjective SelfDistilled(double weight = DefaultWeight)
+    {
+        if (weight is not (>= 0 and <= 1))
+            throw new ArgumentOutOfRangeException(nameof(weight), weight, "The weight must be from 0 to 1.");
+        return new CrossFittedObjective([weight], 1, false);
     }
 
     /// <summary>
@@ -119,8 +133,8 @@ public abstract partial record FloodingObjective
             Values.Length == 1 ? [this] : [.. Values.Select(value => this with { Values = [value] })];
 
         private protected string Describe(string name, string parameter, string rest) =>
-            $"{name}({parameter}: {string.Join(" or ", Values.Select(v => v.ToString(CultureInfo.InvariantCulture)))}, "
-            + $"folds: {Folds.ToString(CultureInfo.InvariantCulture)}{rest})";
+            $"{name}({parameter}: {string.Join(" or ", Values.Select(v => v.ToString(CultureInfo.InvariantCulture)))}"
+            + (Folds > 1 ? FormattableString.Invariant($", folds: {Folds}{rest})") : ")");
 
         public virtual bool Equals(HeldOutObjective? other) =>
             other is not null && EqualityContract == other.EqualityContract && Folds == other.Folds && Values.SequenceEqual(other.Values);
@@ -134,7 +148,7 @@ public abstract partial record FloodingObjective
             SoftTargets.CrossFitted(facts, Values[0], Folds, LeavesOutSuspects);
 
         private protected override string Describe() =>
-            Describe(nameof(CrossFitted), "weight", LeavesOutSuspects ? ", without suspects" : "");
+            Describe(Folds > 1 ? nameof(CrossFitted) : nameof(SelfDistilled), "weight", LeavesOutSuspects ? ", without suspects" : "");
     }
 
     private sealed record AdaFloodObjective(double[] Values, int Folds) : HeldOutObjective(Values, Folds)

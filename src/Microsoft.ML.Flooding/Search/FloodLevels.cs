@@ -18,10 +18,10 @@ public sealed record FloodLevels
     public IReadOnlyList<float>? Values { get; }
 
     /// <summary>
-    /// The metric that is compared. If two trials are equal, the smaller level wins. Default: <see cref="ValidationMetric.Accuracy"/>, as for
-    /// <see cref="EarlyStopping.Metric"/>, so that the level and the epoch are one choice.
+    /// The metric that is compared. If two trials are equal, the smaller level wins. Default:
+    /// <see cref="ValidationMetric.AccuracyThenLogLoss"/>, as for <see cref="EarlyStopping.Metric"/>: the level and the epoch are one choice.
     /// </summary>
-    public ValidationMetric Metric { get; init; } = ValidationMetric.Accuracy;
+    public ValidationMetric Metric { get; init; } = ValidationMetric.AccuracyThenLogLoss;
 
     /// <summary>
     /// Whether to stop a run after half of its epochs if its best metric so far is worse than the median of the other runs' best at that

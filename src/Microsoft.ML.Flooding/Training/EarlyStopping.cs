@@ -11,10 +11,11 @@ public sealed record EarlyStopping
     internal static EarlyStopping Default { get; } = new();
 
     /// <summary>
-    /// What is watched. Default: <see cref="ValidationMetric.Accuracy"/>. Where validation labels may be wrong, the accuracy is the safer
-    /// choice: a network that becomes more certain pays in log-loss for each wrong label, even while it classifies better.
+    /// What is watched. Default: <see cref="ValidationMetric.AccuracyThenLogLoss"/>. Where validation labels may be wrong, the log-loss
+    /// alone ends training too early: a network that becomes more certain pays for each wrong label, even while it classifies better. The
+    /// accuracy alone follows the luck of a small validation set.
     /// </summary>
-    public ValidationMetric Metric { get; init; } = ValidationMetric.Accuracy;
+    public ValidationMetric Metric { get; init; } = ValidationMetric.AccuracyThenLogLoss;
 
     /// <summary>Epochs without an improvement before training ends, at least 1. Default: 20.</summary>
     public int Patience { get; init; } = 20;

@@ -40,11 +40,13 @@ internal static class PhotosCommand
         };
         sets.AcceptExistingOnly();
         seeds.AcceptAtLeast(1);
-        AcceptList(perClass, text => text == AllPhotos || (TryParse(text, out int count) && count > 0), $"whole numbers above 0, or {AllPhotos}");
+        AcceptList(
+            perClass, text => text == AllPhotos || (TryParse(text, out int count) && count > 0), $"whole numbers above 0, or {AllPhotos}");
         AcceptList(noise, text => TryParse(text, out double share) && share is >= 0 and < 1, "numbers in [0, 1)");
         AcceptList(only, text => PhotoMethod.All.Any(m => m.Name == text), "names of methods; --help lists them");
 
-        var command = new System.CommandLine.Command("photos", "Trains on photos with ML.NET's featurizer and with this library, and tests the models.")
+        var command = new System.CommandLine.Command(
+            "photos", "Trains on photos with ML.NET's featurizer and with this library, and tests the models.")
         {
             sets, seeds, perClass, noise, only,
         };
@@ -67,8 +69,11 @@ internal static class PhotosCommand
     {
         var training = perClass is { } n ? $"{n} photos of each class" : "all photos";
         var table = new SeedTable(
-            string.Create(CultureInfo.InvariantCulture, $"{photos.Name}, {training}, {noise:P0} wrong labels, {photos.Test.Count} test photos"),
-            ("test accuracy, %", "0.0"), ("test log-loss", "0.00"), ("training, s", "0"), ("training + test, s", "0"), ("peak memory, MB", "0"));
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{photos.Name}, {training}, {noise:P0} wrong labels, {photos.Test.Count} test photos"),
+            ("test accuracy, %", "0.0"), ("test log-loss", "0.00"), ("training, s", "0"), ("training + test, s", "0"),
+            ("peak memory, MB", "0"));
         for (var seed = 1; seed <= seeds; seed++)
         {
             var drawn = photos.Draw(perClass, noise, seed);

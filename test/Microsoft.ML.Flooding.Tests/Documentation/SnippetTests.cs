@@ -60,6 +60,8 @@ public sealed partial class SnippetTests
         }
         """;
 
+    private static readonly string Pages = Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs");
+
     private static readonly MetadataReference[] References =
     [
         .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
@@ -67,9 +69,9 @@ public sealed partial class SnippetTests
     ];
 
     public static IEnumerable<object[]> All =>
-        from page in Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs"), "*.md").Order(StringComparer.Ordinal)
+        from page in Directory.EnumerateFiles(Pages, "*.md", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
         from snippet in Snippets(page)
-        select new object[] { Path.GetFileName(page), snippet };
+        select new object[] { Path.GetRelativePath(Pages, page), snippet };
 
     public static IEnumerable<object[]> Extensions => Page("extending.md").Select(snippet => new object[] { snippet });
 
@@ -114,7 +116,7 @@ public sealed partial class SnippetTests
     // A snippet without statements, such as one of types or usings, has no entry point (CS5001).
     private static bool IsError(Diagnostic diagnostic) => diagnostic is { Severity: DiagnosticSeverity.Error, Id: not "CS5001" };
 
-    private static IEnumerable<string> Page(string name) => Snippets(Path.Combine(AppContext.BaseDirectory, "Fixtures", "docs", name));
+    private static IEnumerable<string> Page(string name) => Snippets(Path.Combine(Pages, name));
 
     private static IEnumerable<string> Snippets(string path) =>
         Snippet().Matches(File.ReadAllText(path).ReplaceLineEndings("\n")).Select(match => match.Groups["code"].Value);

@@ -58,6 +58,7 @@ public sealed class CrossFittedTests
 
         var plain = Accuracy(o => o.FloodLevel = 0);
         Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.CrossFitted()));
+        Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.SelfDistilled()));
         Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.CrossFitted(0.5, 2, leaveOutSuspects: true)));
     }
 
@@ -109,12 +110,13 @@ public sealed class CrossFittedTests
         StringAssert.Contains(
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted(1.1)).Message, "from 0 to 1");
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted(double.NaN));
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted(0.5, folds: 0));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted(0.5, folds: 1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.SelfDistilled(-0.1));
         Assert.ThrowsExactly<ArgumentException>(() => FloodingObjective.CrossFitted([]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted([0.5, -1]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.AdaFlood([0.5, 2]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.LabelSmoothing(1));
-        foreach (var objective in new[] { FloodingObjective.CrossFitted(), FloodingObjective.LabelSmoothing() })
+        foreach (var objective in new[] { FloodingObjective.CrossFitted(), FloodingObjective.SelfDistilled(), FloodingObjective.LabelSmoothing() })
         {
             StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ShortRun.Fit(
                 _context, FashionMnistData.Train(_context, 50),
@@ -133,6 +135,8 @@ public sealed class CrossFittedTests
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.3), FloodingObjective.CrossFitted(0.4));
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.3), FloodingObjective.CrossFitted(0.3, leaveOutSuspects: true));
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.5), FloodingObjective.AdaFlood(0.5));
+        Assert.AreNotEqual(FloodingObjective.CrossFitted(0.5), FloodingObjective.SelfDistilled(0.5));
+        Assert.AreEqual("SelfDistilled(weight: 0.7)", FloodingObjective.SelfDistilled().ToString());
     }
 
     /// <summary>A streamed set gives its rows in another order within a batch; at a rate of almost 0 that changes nothing.</summary>

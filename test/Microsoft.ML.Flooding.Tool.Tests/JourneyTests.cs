@@ -11,25 +11,25 @@ public sealed partial class JourneyTests
 {
     private static readonly string[] Packages = ["Microsoft.ML.Flooding", "Microsoft.ML.Flooding.Tool", "Microsoft.ML.Flooding.Templates"];
 
-    private static string s_root = "";
+    private static string _root = "";
 
     public TestContext TestContext { get; set; } = null!;
 
-    private static string Home => Path.Combine(s_root, "home");
+    private static string Home => Path.Combine(_root, "home");
 
-    private static string Feed => Path.Combine(s_root, "feed");
+    private static string Feed => Path.Combine(_root, "feed");
 
     /// <summary>Writes the packages and the images.</summary>
     [ClassInitialize]
     public static void Prepare(TestContext context)
     {
         // Short, so that the paths of the transcript are not wrapped.
-        s_root = Directory.CreateTempSubdirectory("mlf-").FullName;
+        _root = Directory.CreateTempSubdirectory("mlf-").FullName;
         var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
         foreach (var package in Packages)
         {
             var project = Path.Combine(ToolProcess.Repository, "src", package);
-            Dotnet(s_root, "pack", project, "-c", configuration, "--no-build", "-o", Feed, "-warnaserror");
+            Dotnet(_root, "pack", project, "-c", configuration, "--no-build", "-o", Feed, "-warnaserror");
         }
         Directory.CreateDirectory(Home);
         File.WriteAllText(Path.Combine(Home, "nuget.config"), $"""
@@ -42,7 +42,7 @@ public sealed partial class JourneyTests
     }
 
     [ClassCleanup]
-    public static void Delete() => Directory.Delete(s_root, recursive: true);
+    public static void Delete() => Directory.Delete(_root, recursive: true);
 
     [TestMethod]
     public void The_packages_are_those_to_publish_with_all_that_belongs_in_them()
@@ -164,7 +164,7 @@ public sealed partial class JourneyTests
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
         return
         [
-            ("DOTNET_CLI_HOME", Home), ("NUGET_PACKAGES", Path.Combine(s_root, "packages")), ("NUGET_FALLBACK_PACKAGES", machine),
+            ("DOTNET_CLI_HOME", Home), ("NUGET_PACKAGES", Path.Combine(_root, "packages")), ("NUGET_FALLBACK_PACKAGES", machine),
             ("MSBUILDDISABLENODEREUSE", "1"), ("DOTNET_GENERATE_ASPNET_CERTIFICATE", "false"), ("DOTNET_CLI_TELEMETRY_OPTOUT", "1"),
         ];
     }

@@ -8,26 +8,26 @@ namespace Mlflood.Tests;
 [TestClass]
 public sealed partial class ToolTests
 {
-    private static string s_folder = "";
+    private static string _folder = "";
 
     /// <summary>Trains a model that all tests use.</summary>
     [ClassInitialize]
     public static void Train(TestContext context)
     {
-        s_folder = Directory.CreateTempSubdirectory("mlflood-tests-").FullName;
-        Photos.Write(Path.Combine(s_folder, "photos"), "train", 40);
-        Photos.Write(Path.Combine(s_folder, "new"), "t10k", 10);
+        _folder = Directory.CreateTempSubdirectory("mlflood-tests-").FullName;
+        Photos.Write(Path.Combine(_folder, "photos"), "train", 40);
+        Photos.Write(Path.Combine(_folder, "new"), "t10k", 10);
         var result = Run("train", "photos", "-o", "clothes.zip", "--epochs", "8", "--seed", "1", "--report", "train.html").Expect(0);
         foreach (var text in new[] { "Held-out images", "accuracy", "log-loss", "expected calibration error", "1 dress", "Wrote" })
             StringAssert.Contains(result.Output, text);
         StringAssert.Contains(result.Error, "Training on 128 images of 4 classes.");
         StringAssert.Contains(result.Error, "epoch 8/8");
         Assert.IsFalse(result.Output.Contains("epoch 8/8", StringComparison.Ordinal), "progress is not a result");
-        Assert.IsTrue(File.Exists(Path.Combine(s_folder, "train.html")));
+        Assert.IsTrue(File.Exists(Path.Combine(_folder, "train.html")));
     }
 
     [ClassCleanup]
-    public static void Delete() => Directory.Delete(s_folder, recursive: true);
+    public static void Delete() => Directory.Delete(_folder, recursive: true);
 
     [TestMethod]
     public void Evaluate_shows_figures_confusions_and_mistakes_with_file_names()
@@ -36,7 +36,7 @@ public sealed partial class ToolTests
         StringAssert.Contains(result.Output, "The worst mistakes");
         StringAssert.Matches(result.Output, new(@"(dress|pullover|trouser|tshirt).\d{3}\.png"));
         StringAssert.Matches(result.Output, new(@"images\s+│\s+40"));
-        StringAssert.Contains(File.ReadAllText(Path.Combine(s_folder, "evaluate.html")), "<html");
+        StringAssert.Contains(File.ReadAllText(Path.Combine(_folder, "evaluate.html")), "<html");
     }
 
     [TestMethod]
@@ -48,7 +48,7 @@ public sealed partial class ToolTests
         StringAssert.Matches(lines[0], new(@"^new/dress/000\.png: \w+ \d+\.\d %, \w+ \d+\.\d %$"));
         Assert.HasCount(40, Run("predict", "clothes.zip", "new").Expect(0).Output.Trim().Split('\n'));
 
-        using var piped = ToolProcess.Start(s_folder, ["predict", "clothes.zip", "-", "--json", "--top", "4"]);
+        using var piped = ToolProcess.Start(_folder, ["predict", "clothes.zip", "-", "--json", "--top", "4"]);
         var result = piped.Finish("new/dress/000.png\nnew/trouser/001.png\n").Expect(0);
         var json = result.Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToArray();
         Assert.AreEqual("new/trouser/001.png", json[1].GetProperty("file").GetString());
@@ -60,7 +60,7 @@ public sealed partial class ToolTests
     [TestMethod]
     public void A_file_that_is_no_image_is_an_error_and_the_others_are_predicted()
     {
-        File.WriteAllText(Path.Combine(s_folder, "text.jpg"), "no image");
+        File.WriteAllText(Path.Combine(_folder, "text.jpg"), "no image");
         var result = Run("predict", "clothes.zip", "new/dress/000.png", "text.jpg", "nothing.jpg", "new/dress/001.png").Expect(2);
         Assert.HasCount(2, result.Output.Trim().Split('\n'));
         StringAssert.Contains(result.Error, "error: text.jpg: the image cannot be read");
@@ -78,10 +78,10 @@ public sealed partial class ToolTests
             StringAssert.Contains(inspected, text);
 
         Run("report", "clothes.zip", "-o", "report.html", "--plots", "plots").Expect(0);
-        Assert.IsTrue(File.Exists(Path.Combine(s_folder, "plots", "losses.png")));
+        Assert.IsTrue(File.Exists(Path.Combine(_folder, "plots", "losses.png")));
 
         Run("export", "clothes.zip", "--onnx", "clothes.onnx", "--safetensors", "clothes.safetensors").Expect(0);
-        Assert.IsGreaterThan(100_000, new FileInfo(Path.Combine(s_folder, "clothes.onnx")).Length);
+        Assert.IsGreaterThan(100_000, new FileInfo(Path.Combine(_folder, "clothes.onnx")).Length);
         string[] weights = ["--pretrained-weights", "clothes.safetensors", "--architecture", "convnet"];
         Run(["train", "photos", "-o", "again.zip", "--epochs", "1", .. weights]).Expect(0);
         StringAssert.Contains(Run("export", "clothes.zip").Expect(1).Error, "There is nothing to export");
@@ -94,7 +94,7 @@ public sealed partial class ToolTests
         StringAssert.Contains(result.Output, "Flood levels, by validation data");
         StringAssert.Contains(result.Output, "chosen");
         StringAssert.Contains(result.Output, "■");
-        Assert.IsTrue(File.Exists(Path.Combine(s_folder, "best.zip")));
+        Assert.IsTrue(File.Exists(Path.Combine(_folder, "best.zip")));
     }
 
     [TestMethod]
@@ -102,15 +102,15 @@ public sealed partial class ToolTests
     {
         if (OperatingSystem.IsWindows())
             return;
-        using var once = ToolProcess.Start(s_folder, ["train", "photos", "-o", "stopped.zip", "--epochs", "10000"]);
+        using var once = ToolProcess.Start(_folder, ["train", "photos", "-o", "stopped.zip", "--epochs", "10000"]);
         once.WaitFor("epoch 2/10000");
         once.Interrupt();
         var result = once.Finish().Expect(3);
         StringAssert.Contains(result.Error, "Stopping after this step");
-        StringAssert.Contains(result.Output, "Wrote " + Path.Combine(s_folder, "stopped.zip"));
+        StringAssert.Contains(result.Output, "Wrote " + Path.Combine(_folder, "stopped.zip"));
         Run("predict", "stopped.zip", "new/dress/000.png").Expect(0);
 
-        using var twice = ToolProcess.Start(s_folder, ["train", "photos", "-o", "ended.zip", "--epochs", "10000", "--batch-size", "1"]);
+        using var twice = ToolProcess.Start(_folder, ["train", "photos", "-o", "ended.zip", "--epochs", "10000", "--batch-size", "1"]);
         twice.WaitFor("epoch 1/10000");
         twice.Interrupt();
         twice.WaitFor("Stopping after this step");
@@ -153,7 +153,7 @@ public sealed partial class ToolTests
         ];
         foreach (var arguments in commands)
         {
-            using var tool = ToolProcess.Start(s_folder, arguments, ("COLUMNS", columns));
+            using var tool = ToolProcess.Start(_folder, arguments, ("COLUMNS", columns));
             var output = tool.Finish().Expect(0).Output;
             // An example is a command line, which is not broken.
             var lines = output.Split('\n').Where(line => !line.TrimStart().StartsWith("mlflood ", StringComparison.Ordinal)
@@ -186,7 +186,7 @@ public sealed partial class ToolTests
                 variables.Add(("NO_COLOR", "1"));
             // script(1) gives the program a terminal.
             using var tool = ToolProcess.Start(
-                "script", s_folder, ["-qec", $"dotnet {ToolProcess.Program} train nothing", "/dev/null"], [.. variables]);
+                "script", _folder, ["-qec", $"dotnet {ToolProcess.Program} train nothing", "/dev/null"], [.. variables]);
             var output = tool.Finish().Output;
             StringAssert.Contains(output, "error:");
             Assert.AreEqual(hasColor, ColorCode().IsMatch(output), output);
@@ -226,7 +226,7 @@ public sealed partial class ToolTests
         {
             var result = Run(verb, "get", name, "--mirror", $"http://127.0.0.1:{port}", "--folder", "cache").Expect(2);
             StringAssert.Contains(result.Error, "404");
-            StringAssert.Contains(result.Error, Path.Combine(s_folder, "cache", file));
+            StringAssert.Contains(result.Error, Path.Combine(_folder, "cache", file));
         }
         StringAssert.Contains(Run("datasets", "list").Expect(0).Output, "kuzushiji-mnist");
         StringAssert.Contains(Run("weights", "list").Expect(0).Output, "ResNet18");
@@ -243,5 +243,5 @@ public sealed partial class ToolTests
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static ToolProcess.Result Run(params string[] arguments) => ToolProcess.Run(s_folder, arguments);
+    private static ToolProcess.Result Run(params string[] arguments) => ToolProcess.Run(_folder, arguments);
 }

@@ -84,6 +84,7 @@ internal sealed class CheckpointStore
             ThrowIfOfAnotherRun(RunOf(file));
             var progress = JsonSerializer.Deserialize<TrainingProgress>(file.Metadata[ProgressKey], Json)
                 ?? throw new InvalidDataException("Its progress is missing.");
+            ThrowIfLonger(progress.Epochs.Count);
             return new TrainingSnapshot(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
         }
         catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException)
@@ -101,6 +102,18 @@ internal sealed class CheckpointStore
 
     private static Dictionary<string, string> RunOf(SafetensorsFile file) =>
         JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json) ?? [];
+
+    /// <summary>A run of another length may continue, but not be cut: earlier epochs are not kept.</summary>
+    private void ThrowIfLonger(int trained)
+    {
+        var text = _run.GetValueOrDefault(nameof(TrainingOptions.Epochs));
+        if (int.TryParse(text, CultureInfo.InvariantCulture, out var epochs) && trained > epochs)
+        {
+            throw new InvalidOperationException(
+                $"The checkpoints in '{_folder}' have {trained} epochs, but {nameof(TrainingOptions.Epochs)} is {epochs}. Set it to at "
+                + $"least {trained}, or give this run its own {nameof(TrainingOptions.CheckpointDirectory)}.");
+        }
+    }
 
     private void ThrowIfOfAnotherRun(Dictionary<string, string> other)
     {

@@ -16,6 +16,12 @@ internal static class RunIdentity
     /// <summary>The key of the seed.</summary>
     public const string SeedKey = nameof(TrainingOptions.Seed);
 
+    /// <summary>The key of what depends on <see cref="TrainingOptions.Epochs"/>, besides the end of the run.</summary>
+    private const string LengthKey = "depends on the number of epochs";
+
+    // The steps of a run of another length are the same as far as both go.
+    private const string Nothing = "nothing";
+
     // Marks a value that only shows whether two things are equal.
     private const string DigestMark = "sha256 ";
 
@@ -35,6 +41,7 @@ internal static class RunIdentity
             [nameof(options.LayerDecay)] = Describe(options.LayerDecay),
             [nameof(options.FreezeBatchNorm)] = Describe(options.FreezeBatchNorm),
             [nameof(options.Epochs)] = Describe(options.EffectiveEpochs),
+            [LengthKey] = DependsOnEpochs(options),
             [nameof(options.BatchSize)] = Describe(options.BatchSize),
             [nameof(options.MicroBatchSize)] = Describe(options.MicroBatchSize),
             [nameof(options.Augmentation)] = Describe(options.Augmentation),
@@ -77,12 +84,35 @@ internal static class RunIdentity
     /// <summary>The differences between two runs, in words; empty if there are none.</summary>
     /// <param name="run">The identity of the run.</param>
     /// <param name="other">The identity of the other run.</param>
-    public static IReadOnlyList<string> Differences(IReadOnlyDictionary<string, string> run, IReadOnlyDictionary<string, string> other) =>
-        [.. run.Keys.Union(other.Keys).Where(key => run.GetValueOrDefault(key) != other.GetValueOrDefault(key))
-            .Select(key => Difference(key, run.GetValueOrDefault(key), other.GetValueOrDefault(key)))];
+    public static IReadOnlyList<string> Differences(IReadOnlyDictionary<string, string> run, IReadOnlyDictionary<string, string> other)
+    {
+        var dependent = run.GetValueOrDefault(LengthKey);
+        var isFree = dependent == Nothing && other.GetValueOrDefault(LengthKey) == Nothing;
+        return
+        [
+            .. run.Keys.Union(other.Keys)
+                .Where(key => key != LengthKey && !(isFree && key == nameof(TrainingOptions.Epochs)))
+                .Where(key => run.GetValueOrDefault(key) != other.GetValueOrDefault(key))
+                .Select(key => Difference(key, run.GetValueOrDefault(key), other.GetValueOrDefault(key))
+                    + (key == nameof(TrainingOptions.Epochs) && dependent != Nothing ? $", which changes {dependent}" : "")),
+        ];
+    }
 
     private static string Difference(string key, string? value, string? other) =>
         IsDigest(value) || IsDigest(other) ? $"other {key}" : $"{key} is {value ?? "not set"} but was {other ?? "not set"}";
+
+    /// <summary>The options through which the number of epochs changes the steps of a run.</summary>
+    private static string DependsOnEpochs(TrainingOptions options)
+    {
+        var parts = new List<string>();
+        if (options.Schedule with { WarmUpEpochs = 0 } != LearningRateSchedule.Constant)
+            parts.Add($"the {nameof(options.Schedule)}");
+        if (options.EffectiveAveraging is { Enabled: true, Decay: null })
+            parts.Add($"the default {nameof(WeightAveraging.Decay)} of {nameof(options.WeightAveraging)}");
+        if (options.Objective.AuxiliaryNetworks > 0)
+            parts.Add($"the auxiliary networks of the {nameof(options.Objective)}");
+        return parts.Count == 0 ? Nothing : string.Join(" and ", parts);
+    }
 
     private static bool IsDigest(string? value) => value?.StartsWith(DigestMark, StringComparison.Ordinal) == true;
 

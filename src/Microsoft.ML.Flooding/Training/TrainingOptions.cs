@@ -129,7 +129,8 @@ public class TrainingOptions
     /// <summary>
     /// A folder for checkpoints. After each epoch the whole state of the run is written to it; the last two checkpoints are kept. A run
     /// with the same options and data continues from the newest checkpoint and ends with the same bits as an uninterrupted one. If
-    /// options or images differ, the error says which. Default (null): none.
+    /// options or images differ, the error says which. <see cref="Epochs"/> may differ if nothing but the end of the run depends on it: the
+    /// <see cref="Schedule"/> is constant and <see cref="WeightAveraging"/> is None or has a decay. Default (null): none.
     /// </summary>
     public string? CheckpointDirectory { get; set; }
 

@@ -67,6 +67,51 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
+    [DataRow(2, 6)]
+    [DataRow(8, 6)]
+    public void A_run_with_another_number_of_epochs_continues_with_the_same_bits(int before, int after)
+    {
+        FloodedImageClassificationTrainer.Options Create(int epochs, string? checkpoints) => new()
+        {
+            Architecture = Architecture.Mlp.WithHiddenSizes(16),
+            Epochs = epochs,
+            FloodLevel = 0.5f,
+            Schedule = LearningRateSchedule.Constant with { WarmUpEpochs = 1 },
+            WeightAveraging = new WeightAveraging { Decay = 0.9 },
+            CheckpointDirectory = checkpoints,
+        };
+        var expected = Scores(Create(after, null));
+        if (before < after)
+            Scores(Create(before, _folder));
+        else
+            Assert.ThrowsExactly<OperationCanceledException>(() => Scores(Create(before, _folder), cancelAfter: 3));
+
+        var epochs = new List<int>();
+        var options = Create(after, _folder);
+        options.MetricsCallback = m => epochs.Add(m.Epoch);
+        CollectionAssert.AreEqual(expected, Scores(options));
+        CollectionAssert.AreEqual(Enumerable.Range(Math.Min(before, 3) + 1, after - Math.Min(before, 3)).ToList(), epochs);
+
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Scores(Create(after - 1, _folder)));
+        StringAssert.Contains(error.Message, "have 6 epochs, but Epochs is 5. Set it to at least 6", StringComparison.Ordinal);
+    }
+
+    [TestMethod]
+    public void Another_number_of_epochs_is_refused_with_what_depends_on_it()
+    {
+        Scores(Small(2));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Scores(Small(3)));
+        StringAssert.Contains(
+            error.Message, "Epochs is 3 but was 2, which changes the default Decay of WeightAveraging", StringComparison.Ordinal);
+
+        var options = Small(3);
+        (options.Schedule, options.Objective) = (LearningRateSchedule.Cosine, FloodingObjective.AdaFlood(folds: 2));
+        error = Assert.ThrowsExactly<InvalidOperationException>(() => Scores(options));
+        foreach (var part in new[] { "the Schedule", "the default Decay of WeightAveraging", "the auxiliary networks of the Objective" })
+            StringAssert.Contains(error.Message, part, StringComparison.Ordinal);
+    }
+
+    [TestMethod]
     public void A_damaged_checkpoint_is_named()
     {
         Scores(Small(2));

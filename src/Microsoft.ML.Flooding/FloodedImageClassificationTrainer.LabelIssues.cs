@@ -17,6 +17,9 @@ public sealed partial class FloodedImageClassificationTrainer
         (search.ValidationSet, search.ValidationSetFraction, search.EarlyStopping) = (null, null, null);
         (search.FloodLevels, search.FloodLevel, search.FitTemperature) = (null, 0, false);
         search.Objective = FloodingObjective.CrossFitted(weight: 1, folds);
+        // The folds train the last layer on frozen features: seconds, where whole networks take hours.
+        if (options is { PretrainedWeights: not null, IsPlanned: true })
+            search.FreezeBackboneEpochs = search.EffectiveEpochs;
         return new FloodedImageClassificationTrainer(environment, search).Prepare(data, pretrained: null, p =>
         {
             var set = p.Runs.Data.Training;

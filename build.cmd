@@ -79,7 +79,7 @@ exit /b 0
 echo Usage: build VERB [ARGUMENTS]
 echo(
 echo   photos   train on a folder of photos, test, save and predict (ARGUMENTS: FOLDER [PHOTO])
-echo   demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
+echo   demo     train on Fashion-MNIST in four ways, find wrong labels, save, load and predict (--help: options)
 echo   test     run the tests (ARGUMENTS are passed to dotnet test)
 echo   bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
 echo   pack     write the NuGet packages to packages/

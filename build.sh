@@ -8,7 +8,7 @@ usage() {
 Usage: ./build.sh VERB [ARGUMENTS]
 
   photos   train on a folder of photos, test, save and predict (ARGUMENTS: FOLDER [PHOTO])
-  demo     train on Fashion-MNIST with and without flooding, save, load and predict (--help: options)
+  demo     train on Fashion-MNIST in four ways, find wrong labels, save, load and predict (--help: options)
   test     run the tests (ARGUMENTS are passed to dotnet test)
   bench    run the benchmarks (ARGUMENTS: rows to run, or photos and folders of photos; --help: list them)
   pack     write the NuGet packages to packages/

@@ -71,13 +71,13 @@ internal static class ArchitectureTable
         return new ImageClassifier(network, description, gpu: null, typeof(ArchitectureTable));
     }
 
-    private static Network CreateNetwork(Architecture architecture, ImageShape shape, int classes)
+    public static Network CreateNetwork(Architecture architecture, ImageShape shape, int classes)
     {
         using var generator = new Generator(1);
         return architecture.Create(shape, classes, generator);
     }
 
-    private static MemoryImageSet DrawImages(ImageShape shape, int classes, int count)
+    public static MemoryImageSet DrawImages(ImageShape shape, int classes, int count)
     {
         using var generator = new Generator(1);
         return new MemoryImageSet(
@@ -88,6 +88,6 @@ internal static class ArchitectureTable
             zeros(count, ScalarType.Int64));
     }
 
-    private static Normalization NormalizationOf(ImageShape shape) =>
+    public static Normalization NormalizationOf(ImageShape shape) =>
         new([.. Enumerable.Repeat(120f, shape.Channels)], [.. Enumerable.Repeat(60f, shape.Channels)]);
 }

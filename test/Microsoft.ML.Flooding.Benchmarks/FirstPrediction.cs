@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.OnnxRuntime;
@@ -18,6 +19,14 @@ internal static class FirstPrediction
     private const int Rounds = 7;
     private static readonly string[] Ways = ["bare", "ours", "libtorch"];
     private static readonly ImageShape Shape = new(32, 32, 3);
+
+    // Programs that do what the processes of this executable do, to show their size.
+    private static readonly Dictionary<string, string> Programs = new()
+    {
+        ["bare"] = "docs/samples/OnnxScoring",
+        ["ours"] = "test/Microsoft.ML.Flooding.Tests.OnnxConsumer",
+        ["libtorch"] = "test/Microsoft.ML.Flooding.Tests.Consumer",
+    };
 
     public static void Print(TextWriter output)
     {
@@ -42,15 +51,20 @@ internal static class FirstPrediction
         }
         Directory.Delete(folder, recursive: true);
         output.WriteLine();
-        output.WriteLine("| Program, ResNet-18, 32 x 32 | First score after start, ms | ratio | Of it: model loaded, ms | Memory, MB |");
-        output.WriteLine("|---|---:|---:|---:|---:|");
+        output.WriteLine(
+            "| Program, ResNet-18, 32 x 32 | First score after start, ms | ratio | Of it: model loaded, ms | Processor time, ms | ratio "
+            + "| Peak memory, MB | Size on disk, MB |");
+        output.WriteLine("|---|---:|---:|---:|---:|---:|---:|---:|");
         foreach (var way in Ways)
         {
-            var ratio = Alternation.MedianRatio([.. measured[way].Select(f => f[1])], [.. measured["bare"].Select(f => f[1])]);
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {way} | {Median(way, 1):0} | {ratio:0.00} | {Median(way, 0):0} | {Median(way, 2):0} |"));
+                $"| {way} | {Median(way, 1):0} | {Ratio(way, 1):0.00} | {Median(way, 0):0} | {Median(way, 2):0} | {Ratio(way, 2):0.00} "
+                + $"| {Median(way, 3):0} | {SizeOf(Programs[way]):0} |"));
         }
+
+        double Ratio(string way, int figure) =>
+            Alternation.MedianRatio([.. measured[way].Select(f => f[figure])], [.. measured["bare"].Select(f => f[figure])]);
 
         double Median(string way, int figure) => measured[way].Select(figures => figures[figure]).Median();
     }
@@ -66,7 +80,22 @@ internal static class FirstPrediction
         else
             loaded = Ours(path, start);
         var scored = (DateTime.Now - start).TotalMilliseconds;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{loaded} {scored} {ResidentMemory.Now() / 1e6}"));
+        var processor = Environment.CpuUsage.TotalTime.TotalMilliseconds;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{loaded} {scored} {processor} {ResidentMemory.Peak() / 1e6}"));
+    }
+
+    /// <summary>The megabytes of a program's output for this platform.</summary>
+    private static double SizeOf(string program)
+    {
+        // .../test/Microsoft.ML.Flooding.Benchmarks/bin/Release/net10.0
+        var own = new DirectoryInfo(AppContext.BaseDirectory);
+        var root = own.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
+        var folder = Path.Combine(root, program, "bin", own.Parent.Name, own.Name);
+        var runtimes = Path.Combine(folder, "runtimes") + Path.DirectorySeparatorChar;
+        var platform = Path.Combine(runtimes, RuntimeInformation.RuntimeIdentifier) + Path.DirectorySeparatorChar;
+        return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(file => !file.StartsWith(runtimes, StringComparison.Ordinal) || file.StartsWith(platform, StringComparison.Ordinal))
+            .Sum(file => new FileInfo(file).Length) / 1e6;
     }
 
     private static double Bare(string path, DateTime start)

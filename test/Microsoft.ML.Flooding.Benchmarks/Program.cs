@@ -11,6 +11,21 @@ if (args is [FirstPrediction.Verb, var way, var path])
     FirstPrediction.Run(way, path);
     return 0;
 }
+if (args is [BesideTable.Verb, var work])
+{
+    BesideTable.Work(work);
+    return 0;
+}
+if (args is ["limits"])
+{
+    LimitsTable.Print(Console.Out);
+    return 0;
+}
+if (args is ["beside"])
+{
+    BesideTable.Print(Console.Out);
+    return 0;
+}
 if (args is ["serving", .. var networks])
 {
     ServingTable.Print(Console.Out, networks);
@@ -32,6 +47,8 @@ if (args.Contains("--help"))
     Console.WriteLine("bench: measure all rows. bench ROW...: measure some rows. bench architectures: measure the cost of each network.");
     Console.WriteLine("bench serving [NETWORK...|first]: compare scoring with ONNX Runtime alone and with ML.NET's ApplyOnnxModel.");
     Console.WriteLine("bench photos SET...: train on folders of photos, with ML.NET's featurizer and with this library (--help: options).");
+    Console.WriteLine("bench limits: the limits of this machine, and training as a share of them.");
+    Console.WriteLine("bench beside: training and scoring beside other work on the same processors.");
     Console.WriteLine($"The rows: {names}.");
     return 0;
 }

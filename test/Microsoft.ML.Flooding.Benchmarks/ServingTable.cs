@@ -12,7 +12,7 @@ namespace Microsoft.ML.Flooding.Benchmarks;
 /// </summary>
 internal static class ServingTable
 {
-    private const int Rounds = 9;
+    private const int Rounds = 7;
 
     private static readonly (Architecture Architecture, ImageShape Shape, int Classes, int Batch)[] Networks =
     [

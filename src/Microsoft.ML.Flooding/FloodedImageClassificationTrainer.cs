@@ -328,6 +328,6 @@ public sealed partial class FloodedImageClassificationTrainer
 
     /// <summary>What is read and decided before a network is trained.</summary>
     private sealed record Preparation(
-        IChannel Channel, ProgressReporter Reporter, StartingPoint Start, bool IsFineTuned, ImageColumn Column, DataViewSchema.Column Feature,
-        LoadedImages Images, Normalization Normalization, RunFactory Runs);
+        IChannel Channel, ProgressReporter Reporter, StartingPoint Start, bool IsFineTuned, ImageColumn Column,
+        DataViewSchema.Column Feature, LoadedImages Images, Normalization Normalization, RunFactory Runs);
 }

@@ -45,7 +45,8 @@ internal sealed record NoisySet(
     public static NoisySet Cifar10(DirectoryInfo folder)
     {
         return new NoisySet(
-            "CIFAR-10, pixels", [32, 32, 3], Architecture.ConvNet, 20, CifarPartners, Read("train", 10_000), Read("test", 2000), 1000, 2000);
+            "CIFAR-10, pixels", [32, 32, 3], Architecture.ConvNet, 20, CifarPartners, Read("train", 10_000), Read("test", 2000),
+            1000, 2000);
 
         Example[] Read(string part, int count)
         {

@@ -28,7 +28,8 @@ internal sealed class Results
 
     /// <summary>The figures of a method, in the order of the seeds.</summary>
     public Figures[] Of(string set, string noise, string method) =>
-        [.. _figures.Where(f => (f.Key.Set, f.Key.Noise, f.Key.Method) == (set, noise, method)).OrderBy(f => f.Key.Seed).Select(f => f.Value)];
+        [.. _figures.Where(f => (f.Key.Set, f.Key.Noise, f.Key.Method) == (set, noise, method))
+            .OrderBy(f => f.Key.Seed).Select(f => f.Value)];
 
     /// <summary>Adds a run.</summary>
     public void Add(Run run, Figures figures)

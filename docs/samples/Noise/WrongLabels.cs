@@ -13,7 +13,8 @@ internal static class WrongLabels
     {
         var table = new StringBuilder();
         table.Append(CultureInfo.InvariantCulture, $"### Wrong labels that are found: {set.Name}, {seeds} seeds\n\n");
-        table.Append("| labels | wrong labels among as many first images | precision of the suspected ones | recall |\n|---|---|---|---|\n");
+        table.Append(
+            "| labels | wrong labels among as many first images | precision of the suspected ones | recall |\n|---|---|---|---|\n");
         foreach (var noise in LabelNoise.All.Where(noise => noise.Share > 0))
         {
             double[][] shares = [.. Enumerable.Range(1, seeds).Select(seed => Search(set.Draw(seed, noise)))];

@@ -38,7 +38,8 @@ internal static class ForeignFile
             [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "It is an HDF5 file, as Keras writes them. " + Expected,
             [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "It is a NumPy array. " + Expected,
             // The first field of ModelProto, its version, followed by a text field.
-            [0x08, <= 20, 0x12 or 0x1A or 0x22 or 0x2A or 0x32 or 0x3A or 0x42, ..] => "It looks like an ONNX model. Use Architecture.FromOnnx, which trains its network with its weights. " + Expected,
+            [0x08, <= 20, 0x12 or 0x1A or 0x22 or 0x2A or 0x32 or 0x3A or 0x42, ..] =>
+                "It looks like an ONNX model. Use Architecture.FromOnnx, which trains its network with its weights. " + Expected,
             _ when Begins("{") || Begins("[") => "It is JSON, such as the configuration or the index beside a weights file. " + Expected,
             _ => "It is not a weights file. " + Expected,
         };

@@ -83,7 +83,8 @@ internal static partial class HtmlReport
             var isChosen = trial.IsOf(history);
             var remark = trial.Failure is not null ? "diverged" : trial.Pruned ? "pruned" : isChosen ? "chosen" : "";
             return $"<tr{(isChosen ? " class=\"chosen\"" : "")}>"
-                + $"<td class=\"number\">{Encode(trial.Describe(history))}</td>" + Number($"{trial.ValidationLoss:0.0000}") + Number($"{trial.ValidationAccuracy:P1}")
+                + $"<td class=\"number\">{Encode(trial.Describe(history))}</td>" + Number($"{trial.ValidationLoss:0.0000}")
+                + Number($"{trial.ValidationAccuracy:P1}")
                 + Number($"{trial.History.Epochs.Count}") + Number($"{trial.SharedEpochs}") + $"<td>{remark}</td></tr>";
         }));
     }

@@ -6,7 +6,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding;
 
-/// <summary>The images of a data set whose labels are probably wrong. See <c>mlContext.MulticlassClassification.FindLabelIssues</c>.</summary>
+/// <summary>
+/// The images of a data set whose labels are probably wrong. See <c>mlContext.MulticlassClassification.FindLabelIssues</c>.
+/// </summary>
 public sealed class LabelIssues
 {
     private const int MostPictures = 300;

@@ -19,7 +19,8 @@ public sealed record FloodLevels
 
     /// <summary>
     /// The metric that is compared. If two trials are equal, the smaller level wins. Default:
-    /// <see cref="ValidationMetric.AccuracyThenLogLoss"/>, as for <see cref="EarlyStopping.Metric"/>: the level and the epoch are one choice.
+    /// <see cref="ValidationMetric.AccuracyThenLogLoss"/>, as for <see cref="EarlyStopping.Metric"/>: the level and the epoch are one
+    /// choice.
     /// </summary>
     public ValidationMetric Metric { get; init; } = ValidationMetric.AccuracyThenLogLoss;
 

@@ -15,7 +15,8 @@ public sealed class ConfidentLearningTests
     {
         using var scope = NewDisposeScope();
         var learned = ConfidentLearning.Of(
-            tensor(new[,] { { 0.9f, 0.1f }, { 0.8f, 0.2f }, { 0.7f, 0.3f }, { 0.1f, 0.9f }, { 0.1f, 0.9f }, { 0.3f, 0.7f }, { 0.8f, 0.2f } }),
+            tensor(new[,] { { 0.9f, 0.1f }, { 0.8f, 0.2f }, { 0.7f, 0.3f }, { 0.1f, 0.9f }, { 0.1f, 0.9f }, { 0.3f, 0.7f },
+                { 0.8f, 0.2f } }),
             tensor(new[] { 0L, 0, 0, 0, 1, 1, 1 }));
         CollectionAssert.AreEqual(new[] { 3.0, 1 }, learned.Joint[0].ToArray());
         CollectionAssert.AreEqual(new[] { 1.0, 2 }, learned.Joint[1].ToArray());

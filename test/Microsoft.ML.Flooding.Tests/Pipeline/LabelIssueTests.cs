@@ -106,7 +106,8 @@ public sealed class LabelIssueTests
         var kept = Found.RemoveFrom(Data).GetColumn<int>(nameof(FashionMnistData.Row.Id)).ToArray();
         CollectionAssert.AreEqual(Enumerable.Range(0, Count).Where(row => !issues[row]).ToArray(), kept);
         StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => Found.AddTo(Context.Data.LoadFromEnumerable(Rows.Take(5).ToList()))).Message, "5 rows");
+            Assert.ThrowsExactly<ArgumentException>(() => Found.AddTo(Context.Data.LoadFromEnumerable(Rows.Take(5).ToList()))).Message,
+            "5 rows");
     }
 
     [TestMethod]

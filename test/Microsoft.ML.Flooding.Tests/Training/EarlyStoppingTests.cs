@@ -20,14 +20,16 @@ public sealed class EarlyStoppingTests
     [TestMethod]
     public void Every_improvement_renews_the_patience()
     {
-        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2 }, [1.0, 1.1, 0.9, 1.1, 0.8, 1.1, 1.1]);
+        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2 },
+            [1.0, 1.1, 0.9, 1.1, 0.8, 1.1, 1.1]);
         Assert.AreEqual((5, 7), (best, last));
     }
 
     [TestMethod]
     public void An_improvement_below_the_minimum_gives_the_better_model_but_no_patience()
     {
-        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2, MinimumChange = 0.1 }, [1.0, 0.95, 0.93, 0.5]);
+        var (best, last) = Follow(new EarlyStopping { Metric = ValidationMetric.LogLoss, Patience = 2, MinimumChange = 0.1 },
+            [1.0, 0.95, 0.93, 0.5]);
         Assert.AreEqual((3, 3), (best, last));
     }
 
@@ -82,7 +84,8 @@ public sealed class EarlyStoppingTests
     [TestMethod]
     public void Without_validation_data_the_default_trains_all_epochs()
     {
-        using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 40), o => (o.Epochs, o.ValidationSetFraction) = (25, null));
+        using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 40),
+            o => (o.Epochs, o.ValidationSetFraction) = (25, null));
         Assert.AreEqual((25, 25), (model.History.Epochs.Count, model.History.SelectedEpoch));
     }
 

@@ -15,9 +15,9 @@ public static class LabelIssueCatalog
     /// <param name="data">Rows with the label and the image column. All of them are rated, except those of weight 0.</param>
     /// <param name="options">
     /// The columns, the network and how it is trained. Validation, flood levels, objective and early stopping are not used: each network
-    /// sets a tenth of its own images aside and predicts with the epoch of the highest accuracy on them. With
-    /// <see cref="TrainingOptions.PretrainedWeights"/> and as many <see cref="TrainingOptions.FreezeBackboneEpochs"/> as
-    /// <see cref="TrainingOptions.Epochs"/>, only last layers are trained, which takes seconds. Default (null): the default options.
+    /// sets a tenth of its own images aside and predicts with the epoch of the highest accuracy on them. With pretrained weights and
+    /// <see cref="FineTuning.Automatic"/>, the networks share the pretrained layers and only last layers are trained, which takes seconds.
+    /// Default (null): the default options.
     /// </param>
     /// <param name="folds">
     /// The number of folds and networks, at least 2. Default: 2, which takes as long as a plain run. More folds take longer and rate

@@ -44,7 +44,8 @@ internal static class MemoryRows
         var column = ImageColumn.Create(data.Schema["Image"], Side, Side, data);
         var times = TimeReading(folder, () => Read(context, data, column).Dispose(), column);
         return new Figure(
-            Alternation.MedianRatio(times[0], times[1]), PerSecond(Files, times[1]), PerSecond(Files, times[0]), PerSecond(Files, times[2]));
+            Alternation.MedianRatio(times[0], times[1]), PerSecond(Files, times[1]), PerSecond(Files, times[0]),
+            PerSecond(Files, times[2]));
     }
 
     private static Figure ReadPhotos()

@@ -98,7 +98,8 @@ public sealed class MagickImageDecoderTests
     public void An_image_over_the_pixel_limit_is_refused(MagickFormat format, int _)
     {
         StringAssert.Contains(
-            Problem(Write(format), maxPixels: (Width * Height) - 1), $"it has 64 x 48 pixels, more than MaxPixels = {(Width * Height) - 1}");
+            Problem(Write(format), maxPixels: (Width * Height) - 1),
+            $"it has 64 x 48 pixels, more than MaxPixels = {(Width * Height) - 1}");
         StringAssert.Contains(Problem(Heic("turned"), maxPixels: 100), "it has 48 x 64 pixels, more than MaxPixels = 100");
     }
 

@@ -5,11 +5,6 @@ using Common;
 using Noise;
 using Spectre.Console;
 
-if (args is ["dev", ..])
-{
-    Dev.Run(NoisySet.Idx(new IdxFolder(args[1]), 3000), [.. args[2].Split(',').Select(int.Parse)], [.. args[3].Split(',').Select(int.Parse)], args[4].Split(','));
-    return 0;
-}
 var fashion = new Option<DirectoryInfo>("--fashion") { Description = "A folder with the four IDX files of Fashion-MNIST." };
 var cifar = new Option<DirectoryInfo>("--cifar") { Description = "A folder with CIFAR-10 as image files in train/CLASS and test/CLASS." };
 var pixels = new Option<bool>("--cifar-pixels") { Description = "Also train a small convolutional network on CIFAR-10." };

@@ -4,7 +4,9 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Flooding.Images;
 
-/// <summary>Image files that SkiaSharp does not read: decodes those that an <see cref="ImageDecoder"/> reads, and names the others.</summary>
+/// <summary>
+/// Image files that SkiaSharp does not read: decodes those that an <see cref="ImageDecoder"/> reads, and names the others.
+/// </summary>
 internal static unsafe class ForeignImage
 {
     private const int BytesPerPixel = 4;
@@ -89,7 +91,9 @@ internal static unsafe class ForeignImage
         return problem is null;
     }
 
-    /// <summary>The name of the file's format, and its media type if the package of decoders reads it; null if the format is unknown.</summary>
+    /// <summary>
+    /// The name of the file's format, and its media type if the package of decoders reads it; null if the format is unknown.
+    /// </summary>
     private static (string Name, string? MediaType)? FormatOf(ReadOnlySpan<byte> file) => file switch
     {
         // ISO media files: the brand follows the type of the first box.

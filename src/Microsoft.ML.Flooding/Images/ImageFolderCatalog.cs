@@ -24,8 +24,8 @@ public static class ImageFolderCatalog
     /// <remarks>
     /// <para>
     /// An image is a file with the extension .jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif or .bmp, or one of those that need the package
-    /// Microsoft.ML.Flooding.Magick: .heic, .heif, .hif, .avif, .tif, .tiff, .jp2, .j2k, .jpf, .jpx, .jpc and .jxl. Other files, hidden files and
-    /// hidden folders are left out. A subfolder without images is no class; it is named in a warning in the log.
+    /// Microsoft.ML.Flooding.Magick: .heic, .heif, .hif, .avif, .tif, .tiff, .jp2, .j2k, .jpf, .jpx, .jpc and .jxl. Other files, hidden
+    /// files and hidden folders are left out. A subfolder without images is no class; it is named in a warning in the log.
     /// </para>
     /// <para>
     /// The rows are ordered by class and then by path within the class (ordinal), so they are the same on every machine. This method lists

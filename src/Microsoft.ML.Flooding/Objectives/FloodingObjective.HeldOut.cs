@@ -57,9 +57,9 @@ public abstract partial record FloodingObjective
     /// (self-distillation; Dong et al., "Distillation ≈ Early Stopping?", 2019). For labels of which some may be wrong. Fit takes twice as
     /// long. <see cref="TrainingOptions.FloodLevel"/> is not used.
     /// </summary>
-    /// <param name="weight">The weight w of the prediction, in [0, 1]. Default: 0.5.</param>
+    /// <param name="weight">The weight w of the prediction, in [0, 1]. Default: 0.7.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="weight"/> is out of its range.</exception>
-    public static FloodingObjective SelfDistilled(double weight = 0.5)
+    public static FloodingObjective SelfDistilled(double weight = DefaultWeight)
     {
         if (weight is not (>= 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(weight), weight, "The weight must be from 0 to 1.");

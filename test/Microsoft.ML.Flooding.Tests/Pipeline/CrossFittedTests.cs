@@ -58,7 +58,7 @@ public sealed class CrossFittedTests
 
         var plain = Accuracy(o => o.FloodLevel = 0);
         Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.CrossFitted()));
-        Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.SelfDistilled(0.7)));
+        Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.SelfDistilled()));
         Assert.IsGreaterThan(plain + 0.03, Accuracy(o => o.Objective = FloodingObjective.CrossFitted(0.5, 2, leaveOutSuspects: true)));
     }
 
@@ -136,7 +136,7 @@ public sealed class CrossFittedTests
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.3), FloodingObjective.CrossFitted(0.3, leaveOutSuspects: true));
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.5), FloodingObjective.AdaFlood(0.5));
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.5), FloodingObjective.SelfDistilled(0.5));
-        Assert.AreEqual("SelfDistilled(weight: 0.5)", FloodingObjective.SelfDistilled().ToString());
+        Assert.AreEqual("SelfDistilled(weight: 0.7)", FloodingObjective.SelfDistilled().ToString());
     }
 
     /// <summary>A streamed set gives its rows in another order within a batch; at a rate of almost 0 that changes nothing.</summary>

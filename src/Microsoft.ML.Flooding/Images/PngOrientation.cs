@@ -30,7 +30,7 @@ internal static class PngOrientation
         return SKEncodedOrigin.TopLeft;
     }
 
-    /// <summary>Reads a TIFF structure: the byte order, 42 and the place of the directory, which is a count and that many entries.</summary>
+    /// <summary>Reads a TIFF structure: the byte order, 42 and the place of the directory, which is a list of entries.</summary>
     private static SKEncodedOrigin OfExif(ReadOnlySpan<byte> exif)
     {
         var isLittleEndian = exif.StartsWith("II"u8);

@@ -24,9 +24,7 @@ public abstract class ImageDecoder
     /// <summary>Reads the size of the upright image in pixels without decoding it.</summary>
     /// <param name="file">The file.</param>
     /// <param name="mediaType">A media type for which <see cref="CanDecode"/> is true.</param>
-    /// <exception cref="InvalidDataException">
-    /// The file is damaged; the message completes the sentence "the image cannot be read".
-    /// </exception>
+    /// <exception cref="InvalidDataException">The file is damaged; the message says how.</exception>
     public abstract (int Width, int Height) ReadSize(ReadOnlySpan<byte> file, string mediaType);
 
     /// <summary>Decodes the upright image. Colors are sRGB and not multiplied by alpha.</summary>

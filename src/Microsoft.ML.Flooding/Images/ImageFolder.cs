@@ -29,8 +29,8 @@ internal sealed record ImageFolder(string Path, IReadOnlyList<LabeledImage> Imag
         var root = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         if (File.Exists(root))
             throw new DirectoryNotFoundException(
-                $"'{root}' is a file, not a folder. If it is an archive, unpack it, and give the folder that has a subfolder for each "
-                + "class.");
+                $"'{root}' is a file, not a folder. If it is an archive, unpack it, and give the folder "
+                + "that has a subfolder for each class.");
         if (!Directory.Exists(root))
             throw new DirectoryNotFoundException($"The folder '{root}' does not exist. Give a folder that has a subfolder for each class.");
 
@@ -61,7 +61,8 @@ internal sealed record ImageFolder(string Path, IReadOnlyList<LabeledImage> Imag
                 $"The folder '{root}' has "
                 + (files.Count == 1 ? "an image that is in no subfolder" : $"{files.Count} images in no subfolder")
                 + $", such as '{System.IO.Path.GetFileName(files.Min(StringComparer.Ordinal))}'. The name of the subfolder is the class: "
-                + "move each image into the subfolder of its class.");
+                + "move "
+                + "each image into the subfolder of its class.");
     }
 
     private static void ThrowIfNotClasses(string root, List<LabeledImage> images)
@@ -69,15 +70,16 @@ internal sealed record ImageFolder(string Path, IReadOnlyList<LabeledImage> Imag
         string[] classes = [.. images.Select(image => image.Label).Distinct()];
         if (classes.Length == 0)
             throw new InvalidDataException(
-                $"The folder '{root}' has no images in subfolders. Put the images of each class into a subfolder with the name of the "
-                + "class. "
+                $"The folder '{root}' has no images in subfolders. Put the images of each class into a subfolder "
+                + "with the name of the class. "
                 + $"Images are files that end in {string.Join(", ", Extensions)}.");
         if (classes.All(Parts.Contains))
         {
             var training = classes.FirstOrDefault(name => name.StartsWith("train", StringComparison.OrdinalIgnoreCase), classes[0]);
             throw new InvalidDataException(
-                $"The subfolders of '{root}' with images are {string.Join(" and ", classes.Select(name => $"'{name}'"))}: these are the "
-                + $"parts of a split, not classes. Load each part by itself, such as '{System.IO.Path.Combine(root, training)}'.");
+                $"The subfolders of '{root}' with images are {string.Join(" and ", classes.Select(name => $"'{name}'"))}: these are "
+                + "the parts "
+                + $"of a split, not classes. Load each part by itself, such as '{System.IO.Path.Combine(root, training)}'.");
         }
         if (classes.Length > 1)
             return;

@@ -109,8 +109,8 @@ internal sealed class ImageSetLoader : IDisposable
             var rows = 0;
             for (var i = 0; i < sources.Length; i++)
             {
-                for (var source = sources[(first + i) % sources.Length];
-                    TryTake(source, worker.Raw, out var place, out var problem); rows++)
+                var source = sources[(first + i) % sources.Length];
+                for (; TryTake(source, worker.Raw, out var place, out var problem); rows++)
                 {
                     if (problem is not null || !TryWrite(place, worker, out problem))
                         AddInvalid(place, problem);

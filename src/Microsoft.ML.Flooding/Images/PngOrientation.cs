@@ -30,9 +30,7 @@ internal static class PngOrientation
         return SKEncodedOrigin.TopLeft;
     }
 
-    /// <summary>
-    /// Reads a TIFF structure: the byte order, 42, the place of the directory; there the number of entries and the entries.
-    /// </summary>
+    /// <summary>Reads a TIFF structure: the byte order, 42 and the place of the directory, which is a list of entries.</summary>
     private static SKEncodedOrigin OfExif(ReadOnlySpan<byte> exif)
     {
         var isLittleEndian = exif.StartsWith("II"u8);

@@ -13,8 +13,8 @@ public sealed class ImageFolderCatalogTests : IDisposable
     [TestMethod]
     public void Files_are_ordered_by_class_and_path_and_have_the_class_of_their_subfolder()
     {
-        Write("wasp/2.PNG", "ant/b.jpeg", "ant/a.jpg", "ant/notes.txt", "ant/deeper/c.jpg",
-            "ant/deeper/still/d.WebP", "ant/B.jpg", "Bee/1.heic");
+        Write("wasp/2.PNG", "ant/b.jpeg", "ant/a.jpg", "ant/notes.txt", "ant/deeper/c.jpg", "ant/deeper/still/d.WebP",
+            "ant/B.jpg", "Bee/1.heic");
 
         var found = Context.Data.CreateEnumerable<Row>(Context.Data.LoadFromImageFolder(_folder), reuseRowObject: false).ToArray();
 

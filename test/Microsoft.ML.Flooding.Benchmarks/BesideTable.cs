@@ -90,7 +90,7 @@ internal static class BesideTable
         var random = new Random(1);
         var rows = Enumerable.Range(0, 512).Select(i =>
         {
-            var row = new Row { Label = (uint)(i % 10) + 1 };
+            var row = new Row { Label = (uint)(i % 10) };
             random.NextBytes(row.Features);
             return row;
         }).ToArray();

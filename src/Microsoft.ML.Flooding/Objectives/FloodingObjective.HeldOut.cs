@@ -18,8 +18,8 @@ public abstract partial record FloodingObjective
     /// </param>
     /// <param name="folds">
     /// The number of auxiliary networks, at least 2. Default: 2. Each is trained without a flood on the images outside its fold, with
-    /// averaged weights, and predicts with those of the best epoch by <see cref="EarlyStopping.Metric"/>. Each takes 1 - 1 / folds of the time of
-    /// a plain run, so with two folds Fit takes twice as long.
+    /// averaged weights, and predicts with those of the best epoch by <see cref="EarlyStopping.Metric"/>. Each takes 1 - 1 / folds of the
+    /// time of a plain run, so with two folds Fit takes twice as long.
     /// </param>
     /// <param name="leaveOutSuspects">
     /// Whether images whose label confident learning suspects (Northcutt et al., JAIR 2021) are left out of the loss. Default: false.
@@ -76,7 +76,9 @@ public abstract partial record FloodingObjective
     /// loss; at 1, every level is 0. No level is above -ln(gamma), so the network learns to give a label, even a wrong one, a probability
     /// of about gamma or more: the limit is 0.69 at 0.5 and 3.0 at 0.05. Choose a small gamma for noisy labels.
     /// </param>
-    /// <param name="folds">The number of auxiliary networks, at least 2. Default: 2. As for <see cref="CrossFitted(double, int, bool)"/>.</param>
+    /// <param name="folds">
+    /// The number of auxiliary networks, at least 2. Default: 2. As for <see cref="CrossFitted(double, int, bool)"/>.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
     public static FloodingObjective AdaFlood(double gamma = DefaultGamma, int folds = DefaultFolds)
     {

@@ -86,7 +86,7 @@ public sealed class CrossFittedTests
             CollectionAssert.AreEquivalent(
                 new[] { "candidate-1", "candidate-2", "fold-1", "fold-2" }, folder.GetDirectories().Select(d => d.Name).ToArray());
             foreach (var (trial, weight) in history.Trials.Zip([0.3, 1]))
-                Assert.AreEqual(History(FloodingObjective.CrossFitted(weight)).ValidationLoss, trial.ValidationLoss, $"a run at weight {weight}");
+                Assert.AreEqual(History(FloodingObjective.CrossFitted(weight)).ValidationLoss, trial.ValidationLoss, $"weight {weight}");
         }
         finally
         {
@@ -116,7 +116,9 @@ public sealed class CrossFittedTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted([0.5, -1]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.AdaFlood([0.5, 2]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.LabelSmoothing(1));
-        foreach (var objective in new[] { FloodingObjective.CrossFitted(), FloodingObjective.SelfDistilled(), FloodingObjective.LabelSmoothing() })
+        FloodingObjective[] objectives =
+            [FloodingObjective.CrossFitted(), FloodingObjective.SelfDistilled(), FloodingObjective.LabelSmoothing()];
+        foreach (var objective in objectives)
         {
             StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ShortRun.Fit(
                 _context, FashionMnistData.Train(_context, 50),
@@ -164,6 +166,7 @@ public sealed class CrossFittedTests
             (o.Epochs, o.EarlyStopping) = (4, null);
             change(o);
         });
-        return [.. model.Transform(FashionMnistData.Test(_context, 20)).GetColumn<float[]>("Score").SelectMany(s => s).Select(s => (double)s)];
+        var scored = model.Transform(FashionMnistData.Test(_context, 20));
+        return [.. scored.GetColumn<float[]>("Score").SelectMany(scores => scores).Select(score => (double)score)];
     }
 }

@@ -216,7 +216,7 @@ public sealed partial class FloodedImageClassificationTrainer
         }
 
         /// <inheritdoc/>
-        internal override bool IsPlanned => base.IsPlanned && FloodLevels is null;
+        internal override bool IsLeftToFineTuning => base.IsLeftToFineTuning && FloodLevels is null;
 
         /// <inheritdoc/>
         internal override ValidationMetric? OwnMetric =>

@@ -22,7 +22,7 @@ public sealed partial class FloodedImageClassificationTrainer
         {
             var set = p.Runs.Data.Training;
             // The features of a pretrained network say enough, and their classifiers are trained in seconds.
-            using var heads = p.Start.IsPretrained && options.IsPlanned ? new HeadSearch(p.Runs, search) : null;
+            using var heads = p.Start.IsPretrained && options.IsLeftToFineTuning ? new HeadSearch(p.Runs, search) : null;
             using var onFeatures = heads?.HeldOut(
                 heads.Choose(_ => { }), p.Reporter.ReportAs, text => p.Channel.Info(MessageSensitivity.None, text));
             var probabilities = (onFeatures ?? p.Runs.HeldOut!).Probabilities(folds);

@@ -126,7 +126,7 @@ public sealed partial class FloodedImageClassificationTrainer
         var column = CreateColumn(feature, start, input, channel);
         using var images = new LoadedImages(host, input, column, labels, _options);
         var seed = ChooseSeed();
-        var isFineTuned = start.IsPretrained && _options.IsPlanned;
+        var isFineTuned = start.IsPretrained && _options.IsLeftToFineTuning;
         // Cross-validation needs no images of its own: all are trained on.
         var data = images.Split(seed, holdsOut: !isFineTuned || _options.FitTemperature, channel);
         WarnOfHighLevel(labels, channel);

@@ -10,6 +10,11 @@ if (args is not [var folder, ..])
 }
 
 var context = new MLContext(seed: 1);
+context.Log += (_, e) =>
+{
+    if (e.Source.StartsWith("Flooded", StringComparison.Ordinal))
+        Console.WriteLine(e.RawMessage);
+};
 var photos = context.Data.LoadFromImageFolder(folder);
 var split = context.Data.TrainTestSplit(photos, testFraction: 0.2);
 var pipeline = context.Transforms.Conversion.MapValueToKey("Label")
@@ -17,7 +22,6 @@ var pipeline = context.Transforms.Conversion.MapValueToKey("Label")
     {
         Architecture = Architecture.FromDnnImageFeaturizerResNet18(),
         OnInvalidImage = OnInvalidImage.Skip,
-        MetricsCallback = Console.WriteLine,
     }))
     .Append(context.Transforms.Conversion.MapKeyToValue("Class", "PredictedLabel"));
 using var model = pipeline.Fit(split.TrainSet);

@@ -172,7 +172,7 @@ public class TrainingOptions
     internal int EffectiveEpochs => Epochs ?? DefaultEpochs;
 
     /// <summary>Whether the training of pretrained weights is left to <see cref="FineTuning"/>.</summary>
-    internal virtual bool IsPlanned =>
+    internal virtual bool IsLeftToFineTuning =>
         FineTuning != FineTuning.None && Epochs is null && FreezeBackboneEpochs == 0 && LayerDecay == 1 && !FreezeBatchNorm
         && Augmentation == Augmentation.None && Schedule == LearningRateSchedule.Constant && EarlyStopping == EarlyStopping.Default
         && Objective.AuxiliaryNetworks == 0;

@@ -33,6 +33,7 @@ public sealed partial class SnippetTests
             public static IDataView train => Microsoft.ML.Flooding.Tests.Documentation.SnippetTests.Train(context);
             public static IDataView test => train;
             public static IDataView images => train;
+            public static IDataView photos => train;
             public static IDataView newData => train;
             public static FloodedImageClassificationTrainer trainer => context.Transforms.FloodedImageClassification();
             public static IEstimator<TransformerChain<FloodedImageClassificationTransformer>> pipeline =>

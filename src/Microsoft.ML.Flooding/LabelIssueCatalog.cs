@@ -15,8 +15,8 @@ public static class LabelIssueCatalog
     /// <param name="data">Rows with the label and the image column. All of them are rated, except those of weight 0.</param>
     /// <param name="options">
     /// The columns, the network and how it is trained. Validation, flood levels, objective and early stopping are not used: each network
-    /// sets a tenth of its own images aside and predicts with the best epoch on them. With <see cref="TrainingOptions.PretrainedWeights"/>,
-    /// only the last layer is trained unless you plan the training (see <see cref="TrainingOptions.FineTuning"/>), which takes seconds.
+    /// sets a tenth of its own images aside and predicts with the epoch of the highest accuracy on them. With pretrained weights and
+    /// <see cref="FineTuning.Automatic"/>, the networks share the pretrained layers and only last layers are trained, which takes seconds.
     /// Default (null): the default options.
     /// </param>
     /// <param name="folds">

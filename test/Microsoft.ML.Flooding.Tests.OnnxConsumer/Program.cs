@@ -63,8 +63,11 @@ catch (InvalidOperationException e)
 }
 using var process = Process.GetCurrentProcess();
 foreach (ProcessModule module in process.Modules)
-    if (module.ModuleName.Contains("torch", StringComparison.OrdinalIgnoreCase) && module.ModuleName.Contains(".so", StringComparison.Ordinal))
-        Console.WriteLine($"loaded {module.ModuleName}");
+{
+    var name = module.ModuleName;
+    if (name.Contains("torch", StringComparison.OrdinalIgnoreCase) && name.Contains(".so", StringComparison.Ordinal))
+        Console.WriteLine($"loaded {name}");
+}
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"memory {process.PeakWorkingSet64 / 1e6:0} MB"));
 
 static void Print(string how, Prediction prediction) =>

@@ -30,7 +30,7 @@ public sealed class TrainerOptionsTests
     public void The_help_says_the_librarys_default()
     {
         var trainer = new TrainerOptions();
-        StringAssert.Contains(trainer["Epochs"].Description!, "Default: 60.");
+        StringAssert.Contains(trainer["Epochs"].Description!, "Default (null): 60");
         StringAssert.Contains(trainer["FloodLevel"].Description!, "Default: 0.03.");
         StringAssert.Contains(trainer["Architecture"].Description!, "Default: Auto.");
         foreach (var option in trainer.All)
@@ -74,6 +74,7 @@ public sealed class TrainerOptionsTests
         Assert.AreEqual(1.0, options.MaxGradientNorm);
         Assert.IsNull(options.ValidationSetFraction);
         Assert.AreEqual("Class", options.LabelColumnName);
+        Assert.IsNull(Parse("--early-stopping", "null").EarlyStopping);
         Assert.AreEqual(OnInvalidImage.Skip, options.OnInvalidImage);
         Assert.AreEqual(5_000_000_000, options.MaxCacheBytes);
     }

@@ -66,6 +66,8 @@ internal sealed class TrainerOptions
     {
         var type = property.PropertyType;
         var names = ValueText.Names(type).ToArray();
+        if (names.Length > 0 && new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable)
+            names = [.. names, "null"];
         var description = MemberText.Of(property);
         if (type == typeof(bool))
             return new Option<bool>(NameOf(property.Name)) { Description = description };

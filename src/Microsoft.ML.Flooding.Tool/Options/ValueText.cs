@@ -25,10 +25,9 @@ internal static class ValueText
         if (IsScalar(type))
             return [];
         var presets = Presets(type).Select(property => property.Name);
-        var factories = Factories(type).Where(method => method.GetParameters().Length > 0).Select(method =>
-            method.Name + string.Concat(method.GetParameters().Select(p => $":{p.Name}" + (IsList(p.ParameterType) ? "..." : ""))));
-        var names = presets.Concat(Factories(type).Where(method => method.GetParameters().Length == 0).Select(method => method.Name))
-            .Concat(factories);
+        var factories = Factories(type).OrderBy(method => Given(method).Length).Select(method =>
+            method.Name + string.Concat(Given(method).Select(p => $":{p.Name}" + (IsList(p.ParameterType) ? "..." : ""))));
+        var names = presets.Concat(factories);
         return type.GetConstructor([]) is null ? names : names.Prepend(DefaultValue);
     }
 
@@ -51,7 +50,7 @@ internal static class ValueText
                 : throw new FormatException($"'{text}' is not one of {string.Join(", ", Enum.GetNames(type))}.");
         if (IsScalar(type))
             return ParseNumber(type, text) ?? throw new FormatException($"'{text}' is not {Kind(type)}.");
-        return ParsePreset(type, text);
+        return text == "null" ? null : ParsePreset(type, text);
     }
 
     /// <summary>What a value is, for the help and for errors.</summary>
@@ -107,7 +106,7 @@ internal static class ValueText
         if (words.Length == 1 && Presets(type).FirstOrDefault(p => p.Name.Equals(head, StringComparison.OrdinalIgnoreCase)) is { } preset)
             return preset.GetValue(null)!;
         var factory = Factories(type).Where(method => method.Name.Equals(words[0], StringComparison.OrdinalIgnoreCase))
-            .OrderBy(method => method.GetParameters().Length).FirstOrDefault(method => Accepts(method, words.Length - 1));
+            .OrderBy(method => Given(method).Length).FirstOrDefault(method => Accepts(method, words.Length - 1));
         if (factory is not null)
             return Unwrapped(() => factory.Invoke(null, Arguments(factory, words[1..]))!);
         if (type.GetMethod("Parse", BindingFlags.Public | BindingFlags.Static, [typeof(string)]) is { } parse)
@@ -117,29 +116,43 @@ internal static class ValueText
 
     private static bool Accepts(MethodInfo method, int count)
     {
-        var parameters = method.GetParameters();
-        var fewest = parameters.Count(p => !p.IsOptional && !IsList(p.ParameterType));
-        return count >= fewest && (count <= parameters.Length || (parameters is [.., var last] && IsList(last.ParameterType)))
-            && (count > 0 || parameters.All(p => p.IsOptional));
+        var given = Given(method);
+        var fewest = given.Count(p => !p.IsOptional && !IsList(p.ParameterType));
+        return count >= fewest && (count <= given.Length || (given is [.., var last] && IsList(last.ParameterType)))
+            && (count > 0 || given.All(p => p.IsOptional));
     }
 
-    private static object?[] Arguments(MethodInfo method, string[] words) => [.. method.GetParameters().Select((parameter, i) =>
+    private static object?[] Arguments(MethodInfo method, string[] words)
     {
-        if (!IsList(parameter.ParameterType))
-            return i < words.Length ? Parse(parameter.ParameterType, words[i]) : parameter.DefaultValue;
-        var item = ItemOf(parameter.ParameterType);
-        var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(item))!;
-        foreach (var word in words.Skip(i))
-            list.Add(Parse(item, word));
-        return (object?)list;
-    })];
+        var given = Given(method);
+        return [.. method.GetParameters().Select((parameter, i) =>
+        {
+            if (i >= given.Length)
+                return parameter.DefaultValue;
+            if (!IsList(parameter.ParameterType))
+                return i < words.Length ? Parse(parameter.ParameterType, words[i]) : parameter.DefaultValue;
+            var item = ItemOf(parameter.ParameterType);
+            var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(item))!;
+            foreach (var word in words.Skip(i))
+                list.Add(Parse(item, word));
+            return (object?)list;
+        })];
+    }
+
+    /// <summary>The parameters that text can give: the first ones, and a list only at the end, where it takes all words left.</summary>
+    private static ParameterInfo[] Given(MethodInfo method)
+    {
+        var parameters = method.GetParameters();
+        return [.. parameters.TakeWhile(
+            (p, i) => IsScalar(p.ParameterType) || (IsList(p.ParameterType) && i == parameters.Length - 1))];
+    }
 
     private static IEnumerable<PropertyInfo> Presets(Type type) => type.GetProperties(BindingFlags.Public | BindingFlags.Static)
         .Where(property => type.IsAssignableFrom(property.PropertyType));
 
     private static IEnumerable<MethodInfo> Factories(Type type) => type.GetMethods(BindingFlags.Public | BindingFlags.Static)
         .Where(method => !method.IsSpecialName && method.Name != "Parse" && type.IsAssignableFrom(method.ReturnType)
-            && method.GetParameters().All(p => p.IsOptional || IsScalar(p.ParameterType) || IsList(p.ParameterType)));
+            && method.GetParameters().Skip(Given(method).Length).All(p => p.IsOptional));
 
     private static bool IsScalar(Type type)
     {

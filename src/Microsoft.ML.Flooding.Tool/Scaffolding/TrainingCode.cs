@@ -59,7 +59,7 @@ internal static class TrainingCode
             if (type.GetProperty(member.Name, BindingFlags.Public | BindingFlags.Instance) is not { SetMethod.IsPublic: true } property)
                 continue;
             var code = property.PropertyType == typeof(ValidationMetric)
-                ? $"ValidationMetric.{member.Value.GetString()}"
+                ? $"ValidationMetric.{NameOf(member.Value)}"
                 : ValueOf(property.PropertyType, member.Value.GetRawText());
             if (code is null)
                 return null;
@@ -68,6 +68,10 @@ internal static class TrainingCode
         }
         return $"new {type.Name} {{ {string.Join(", ", settings)} }}";
     }
+
+    /// <summary>A history has the name of a metric, an option the metric itself.</summary>
+    private static string NameOf(JsonElement metric) =>
+        (metric.ValueKind == JsonValueKind.String ? metric : metric.GetProperty(nameof(ValidationMetric.Name))).GetString()!;
 
     private static string Json(object? value) => value switch
     {

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Compression;
+using System.IO.Hashing;
 
 namespace Microsoft.ML.Flooding.Persistence;
 
@@ -10,8 +11,6 @@ namespace Microsoft.ML.Flooding.Persistence;
 internal static class ArchiveCheck
 {
     private const int BufferSize = 1 << 16;
-
-    private static readonly uint[] Table = [.. Enumerable.Range(0, 256).Select(i => Remainder((uint)i))];
 
     /// <summary>Throws if the archive is damaged.</summary>
     /// <exception cref="InvalidDataException">The archive is damaged; the message names the entry.</exception>
@@ -38,22 +37,12 @@ internal static class ArchiveCheck
     private static void Require(ZipArchiveEntry entry, byte[] buffer)
     {
         using var content = entry.Open();
-        var (crc, length) = (uint.MaxValue, 0L);
+        var (crc, length) = (new Crc32(), 0L);
         for (int read; length <= entry.Length && (read = content.Read(buffer)) > 0; length += read)
-        {
-            foreach (var value in buffer.AsSpan(0, read))
-                crc = Table[(byte)(crc ^ value)] ^ (crc >> 8);
-        }
-        if (length != entry.Length || ~crc != entry.Crc32)
+            crc.Append(buffer.AsSpan(0, read));
+        if (length != entry.Length || crc.GetCurrentHashAsUInt32() != entry.Crc32)
             throw new InvalidDataException(
                 $"The model file is damaged: the content of its entry '{entry.FullName}' does not match the length and the "
                 + "checksum in the archive.");
-    }
-
-    private static uint Remainder(uint value)
-    {
-        for (var bit = 0; bit < 8; bit++)
-            value = (value >> 1) ^ ((value & 1) * 0xEDB88320);
-        return value;
     }
 }

@@ -22,8 +22,10 @@ internal static class ModelFile
     /// <summary>The name by which ML.NET finds the transformer; at most 24 characters.</summary>
     public const string LoaderSignature = "FloodedImageClassTransf";
 
+    /// <summary>The entry of the weights.</summary>
+    public const string WeightsEntry = "Weights.safetensors";
+
     private const string DescriptionEntry = "Model.json";
-    private const string WeightsEntry = "Weights.safetensors";
     private const string ScoringEntry = "Scoring.onnx";
     private const string ScriptEntry = "Network.pt";
     private const string GraphEntry = "Network.onnx";

@@ -49,7 +49,7 @@ internal static class EngineSelection
     }
 
     private static string NotKnown(Architecture architecture) =>
-        $"{nameof(ScoringEngine)} {nameof(ScoringEngine.OnnxRuntime)} cannot score the architecture '{architecture}': its layers are unknown "
-        + "because a factory created it or it was loaded from TorchScript, or it has more than 2 GB of weights. Set "
+        $"{nameof(ScoringEngine)} {nameof(ScoringEngine.OnnxRuntime)} cannot score the architecture '{architecture}': its layers are "
+        + "unknown because a factory created it or it was loaded from TorchScript, or it has more than 2 GB of weights. Set "
         + $"{nameof(ScoringEngine)} to {nameof(ScoringEngine.LibTorch)} or {nameof(ScoringEngine.Auto)}.";
 }

@@ -72,8 +72,9 @@ internal sealed class OnnxRuntimeScorer(TrainedNetwork network, ModelDescription
             IntraOpNumThreads = Environment.ProcessorCount,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
-        // Threads wait busily within a call, which is quick, but not after it, when other work may need the processor.
-        options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+        // The layers of a network follow each other within microseconds: a thread that spins for so long is ready for the next one. One
+        // that spins for longer takes the processor from other work, and from the threads that it waits for.
+        options.AddSessionConfigEntry("session.intra_op.spin_duration_us", "50");
         using var weights = network.Weights();
         return new InferenceSession(OnnxModel.WithWeights(network.Graph(), weights).ToByteArray(), options);
     }

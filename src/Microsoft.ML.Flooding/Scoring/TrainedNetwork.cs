@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Scoring;
 
 /// <summary>
-/// The weights of a trained network. A loaded model has them as the bytes of its file, with the graph that ONNX Runtime scores; a network of
-/// libtorch is created from them when something needs it. After training there is such a network, and bytes and graph come from it.
+/// The weights of a trained network. A loaded model has them as the bytes of its file, with the graph that ONNX Runtime scores; a network
+/// of libtorch is created from them when something needs it. After training there is such a network, and bytes and graph come from it.
 /// Thread-safe.
 /// </summary>
 internal sealed class TrainedNetwork : IDisposable

@@ -91,11 +91,7 @@ internal sealed class HeadSearch : IDisposable
     {
         // A search that was stopped still ends with a trained head: it takes a moment.
         var stopped = _options.StopToken.IsCancellationRequested;
-        var options = OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0]).With(o =>
-        {
-            o.Epochs = trial?.Epochs ?? MostEpochs / 2;
-            o.StopToken = stopped ? CancellationToken.None : o.StopToken;
-        });
+        var options = OptionsOf(trial).With(o => o.StopToken = stopped ? CancellationToken.None : o.StopToken);
         using var prepared = _runs.Create(options);
         var history = prepared.Run.Fit(watch(options.EffectiveEpochs), prepared.Checkpoints);
         using (var _ = no_grad())
@@ -109,6 +105,13 @@ internal sealed class HeadSearch : IDisposable
             Stopped = stopped || history.Stopped,
         };
     }
+
+    /// <summary>Predicts images by heads that were not trained on them.</summary>
+    /// <param name="trial">The rate and the number of epochs; null: those that suit most sets.</param>
+    /// <param name="watch">As for <see cref="HeldOutPredictions"/>.</param>
+    /// <param name="log">As for <see cref="HeldOutPredictions"/>.</param>
+    public HeldOutPredictions HeldOut(HeadTrial? trial, Func<string, Action<EpochMetrics>> watch, Action<string> log) =>
+        new(_runs, OptionsOf(trial), watch, log);
 
     public void Dispose() => _features.Dispose();
 
@@ -175,6 +178,9 @@ internal sealed class HeadSearch : IDisposable
             .. accuracy.Zip(loss).Select((sums, i) => new HeadTrial(rate, i + 1, sums.First / total, sums.Second / total)),
         ];
     }
+
+    private TrainingOptions OptionsOf(HeadTrial? trial) =>
+        OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0]).With(o => o.Epochs = trial?.Epochs ?? MostEpochs / 2);
 
     private TrainingOptions OptionsAt(double rate) => _options.With(o =>
     {

@@ -26,7 +26,7 @@ public sealed class ValidationMetric
     /// <summary>
     /// The log-loss among the epochs, or runs, whose accuracy is within one standard error of the best so far: with N validation images
     /// and accuracy a, sqrt(a (1 - a) / N). On a small validation set, the highest accuracy is mostly luck. The weights of one epoch are
-    /// kept, so an epoch that was not the choice when it came cannot become it later.
+    /// kept: an epoch that lost a comparison is not considered again.
     /// </summary>
     public static ValidationMetric AccuracyThenLogLoss { get; } =
         new(nameof(AccuracyThenLogLoss), true, evaluation => evaluation.Accuracy) { _hasTolerance = true };

@@ -33,6 +33,7 @@ public sealed partial class OptionsPageTests
         System.Collections.ICollection { Count: 0 } => "[]",
         string or Enum => value.ToString()!,
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        EarlyStopping stopping when stopping == new EarlyStopping() => "new()",
         // Options that are objects are documented under the name of the static property that holds the default.
         _ => value.GetType().BaseType!.GetProperties(BindingFlags.Static | BindingFlags.Public)
             .Concat(value.GetType().GetProperties(BindingFlags.Static | BindingFlags.Public))

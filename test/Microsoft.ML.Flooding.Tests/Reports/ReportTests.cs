@@ -18,7 +18,9 @@ public sealed partial class ReportTests
         var context = new MLContext(seed: 1);
         using var model = context.MulticlassClassification.Trainers.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
         {
-            FloodLevels = FloodLevels.Create(0.05f, 0.2f, 0.5f),
+            // By log-loss, a flooded run is chosen.
+            FloodLevels = FloodLevels.Create(0.05f, 0.2f, 0.5f) with { Metric = ValidationMetric.LogLoss },
+            EarlyStopping = null,
             Epochs = 30,
             Architecture = Architecture.Mlp,
             ValidationSetFraction = 0.3,

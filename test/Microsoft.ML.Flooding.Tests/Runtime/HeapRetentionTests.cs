@@ -12,7 +12,7 @@ public sealed class HeapRetentionTests
     {
         var before = Holders();
         var context = new MLContext(seed: 1);
-        var model = ShortRun.Fit(context, FashionMnistData.Train(context, 50));
+        var model = ShortRun.Fit(context, FashionMnistData.Train(context, 50), o => o.ScoringEngine = ScoringEngine.LibTorch);
         Assert.AreEqual(before + 1, Holders());
         model.Dispose();
         model.Dispose();

@@ -59,8 +59,8 @@ internal static class RandomModel
     {
         fixed (byte* start = pixels.bytes)
         {
-            classifier.Score(
-                new PixelBatch((nint)start, (int)pixels.shape[0], classifier.Description.Shape, pixels.dtype == ScalarType.Float32), scores);
+            var areFloats = pixels.dtype == ScalarType.Float32;
+            classifier.Score(new PixelBatch((nint)start, (int)pixels.shape[0], classifier.Description.Shape, areFloats), scores);
         }
     }
 

@@ -201,6 +201,31 @@ public sealed class HeadSearchTests
         Assert.AreEqual("180", model.History.Settings["number of training images"]);
     }
 
+    /// <summary>The labels of 60 of 300 images are wrong.</summary>
+    [TestMethod]
+    public void Label_issues_are_found_on_cached_features()
+    {
+        var rows = FashionMnistData.Rows("train", 300).ToArray();
+        string[] classes = [.. rows.Select(row => row.Class).Distinct()];
+        foreach (var row in rows.Where((_, i) => i % 5 == 0))
+            row.Class = classes[(Array.IndexOf(classes, row.Class) + 3) % classes.Length];
+        var view = _context.Data.LoadFromEnumerable(rows);
+        var data = _context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(view).Transform(view);
+        var log = new List<string>();
+        _context.Log += (_, e) => log.Add(e.Message);
+        var network = Architecture.Mlp.WithHiddenSizes(100);
+        using var weights = new TemporaryFile(".safetensors");
+        using (var pretrained = ShortRun.Fit(
+            _context, FashionMnistData.Train(_context, 1000), o => (o.Architecture, o.Epochs) = (network, 10)))
+            pretrained.SaveAsSafetensors(weights.Path);
+        var found = _context.MulticlassClassification.FindLabelIssues(
+            data, Options(o => (o.Architecture, o.PretrainedWeights) = (network, weights.Path)), folds: 5);
+        var hits = found.Ranking.Take(60).Count(image => image.Row % 5 == 0);
+        Assert.IsGreaterThan(36, hits, $"{hits} of 60");
+        Assert.IsTrue(log.Any(line => line.Contains("Held-out predictions by 5 networks", StringComparison.Ordinal)));
+        Assert.IsFalse(log.Any(line => line.Contains("of 60:", StringComparison.Ordinal)), "the whole network was trained");
+    }
+
     [TestMethod]
     public void Class_weights_and_cross_validation_work()
     {

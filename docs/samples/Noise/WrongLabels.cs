@@ -17,7 +17,7 @@ internal static class WrongLabels
             "| labels | wrong labels among as many first images | precision of the suspected ones | recall |\n|---|---|---|---|\n");
         foreach (var noise in LabelNoise.All.Where(noise => noise.Share > 0))
         {
-            double[][] shares = [.. Enumerable.Range(1, seeds).Select(seed => Search(set.Draw(seed, noise)))];
+            double[][] shares = [.. Enumerable.Range(Comparison.FirstSeed, seeds).Select(seed => Search(set.Draw(seed, noise)))];
             progress($"{set.Name}, {noise.Name}: wrong labels");
             table.Append(CultureInfo.InvariantCulture,
                 $"| {noise.Name} | {100 * shares.Average(s => s[0]):0} % | {100 * shares.Average(s => s[1]):0} % | ");

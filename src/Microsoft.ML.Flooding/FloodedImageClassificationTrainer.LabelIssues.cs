@@ -22,9 +22,14 @@ public sealed partial class FloodedImageClassificationTrainer
         {
             var set = p.Runs.Data.Training;
             // The features of a pretrained network say enough, and their classifiers are trained in seconds.
-            using var heads = p.Start.IsPretrained && options.IsLeftToFineTuning ? new HeadSearch(p.Runs, search) : null;
+            using var heads = p.Start.IsPretrained && options.IsLeftToFineTuning
+                ? new HeadSearch(p.Runs, search.With(o => o.Objective = FloodingObjective.Flood))
+                : null;
+            var trial = heads?.Choose(_ => { });
+            if (heads is not null)
+                p.Reporter.Expect(HeadSearch.EpochsOf(trial), folds);
             using var onFeatures = heads?.HeldOut(
-                heads.Choose(_ => { }), p.Reporter.ReportAs, text => p.Channel.Info(MessageSensitivity.None, text));
+                trial, p.Reporter.ReportAs, text => p.Channel.Info(MessageSensitivity.None, text));
             var probabilities = (onFeatures ?? p.Runs.HeldOut!).Probabilities(folds);
             return LabelIssues.Of(
                 environment, data, set, p.Runs.Data.TrainingRows, probabilities, p.Start.Labels.Names,

@@ -106,6 +106,10 @@ internal sealed class HeadSearch : IDisposable
         };
     }
 
+    /// <summary>The number of epochs of a setting.</summary>
+    /// <param name="trial">The setting; null: the one that suits most sets.</param>
+    public static int EpochsOf(HeadTrial? trial) => trial?.Epochs ?? MostEpochs / 2;
+
     /// <summary>Predicts images by heads that were not trained on them.</summary>
     /// <param name="trial">The rate and the number of epochs; null: those that suit most sets.</param>
     /// <param name="watch">As for <see cref="HeldOutPredictions"/>.</param>
@@ -180,7 +184,7 @@ internal sealed class HeadSearch : IDisposable
     }
 
     private TrainingOptions OptionsOf(HeadTrial? trial) =>
-        OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0]).With(o => o.Epochs = trial?.Epochs ?? MostEpochs / 2);
+        OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0]).With(o => o.Epochs = EpochsOf(trial));
 
     private TrainingOptions OptionsAt(double rate) => _options.With(o =>
     {

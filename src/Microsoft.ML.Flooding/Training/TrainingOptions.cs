@@ -70,9 +70,10 @@ public class TrainingOptions
 
     /// <summary>
     /// The number of images of a mini-batch that are computed at a time, at least 1. Smaller parts take less memory and give the same
-    /// gradient: the loss J that is compared with the flood level is that of the whole mini-batch. Batch norm is the exception: it uses the
-    /// statistics of each part, unless <see cref="FreezeBatchNorm"/> is set. Needs an objective that is a mean over samples, so neither
-    /// <see cref="FloodingObjective.ClassWise()"/> nor <see cref="FloodingObjective.FromFunction"/>. Default (null): the whole mini-batch.
+    /// gradient: the loss J that is compared with the flood level is that of the whole mini-batch. Batch norm is the exception: it uses
+    /// the statistics of each part, unless <see cref="FreezeBatchNorm"/> is set; a part of a single image gets a second one. Needs an
+    /// objective that is a mean over samples, so neither <see cref="FloodingObjective.ClassWise()"/> nor
+    /// <see cref="FloodingObjective.FromFunction"/>. Default (null): the whole mini-batch.
     /// </summary>
     public int? MicroBatchSize { get; set; }
 

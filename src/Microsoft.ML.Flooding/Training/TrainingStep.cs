@@ -65,7 +65,7 @@ internal sealed class TrainingStep : IDisposable
             (mixup, weights) = mixed.Weigh(weights);
         var samples = new PreparedBatch(images, batch.Labels, mixup is { } mix ? batch.Labels.index_select(0, mix.Partners) : null, mixup);
         var (loss, descent, gradients) = _microBatchSize < images.shape[0]
-            ? Descend(samples, batch.Rows, weights, (int)((images.shape[0] + _microBatchSize.Value - 1) / _microBatchSize.Value))
+            ? Descend(samples, batch.Rows, weights, CountParts(images.shape[0], _microBatchSize.Value))
             : Descend(samples, batch.Rows, weights);
         using var _ = no_grad();
         Update(gradients, learningRate);
@@ -77,6 +77,10 @@ internal sealed class TrainingStep : IDisposable
         foreach (var (optimizer, _, _) in _groups)
             optimizer.Dispose();
     }
+
+    /// <summary>Batch norm needs two images in a part, so a part may be larger by one.</summary>
+    private static int CountParts(long images, int size) =>
+        (int)(size == 1 ? images : Math.Min((images + size - 1) / size, images / 2));
 
     /// <summary>Augments and normalizes pixels.</summary>
     private (Tensor Images, Mixup? Mixup) Prepare(Tensor pixels, Generator generator)

@@ -56,11 +56,11 @@ command.SetAction(arguments =>
     var comparison = new Comparison(
         new Results(Path.Combine(output, "results.csv")), arguments.GetRequiredValue(seeds), Progress);
     var tables = new StringBuilder();
+    foreach (var noise in LabelNoise.All)
+        foreach (var set in sets)
+            comparison.Train(set, noise);
     foreach (var set in sets)
-    {
-        comparison.Train(set);
         tables.Append(comparison.Table(set));
-    }
     tables.Append(comparison.Differences()).Append('\n');
     if (arguments.GetRequiredValue(issues) is > 0 and var searches)
         foreach (var set in sets)

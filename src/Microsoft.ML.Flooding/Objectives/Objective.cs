@@ -80,10 +80,18 @@ internal sealed class BatchLoss(
 /// <param name="ClassCounts">The number of training images of each class.</param>
 /// <param name="Labels">int64 [rows of the set] on the CPU: the class of each row.</param>
 /// <param name="TrainingRows">int64 [N] on the CPU: the rows that are trained on.</param>
-/// <param name="HeldOutProbabilities">
-/// Given a number of folds, returns float32 [rows of the set, K] on the CPU: the probabilities that a network trained without a row gives
-/// to the classes. They are 0 for rows that are not trained on. The tensor stays the run's.
+/// <param name="AuxiliaryProbabilities">
+/// Returns float32 [rows of the set, K] on the CPU: the probabilities that auxiliary networks give to the classes. They are 0 for rows that
+/// are not trained on. The tensor stays the run's.
 /// </param>
 /// <param name="Device">The device of the levels.</param>
 internal sealed record ObjectiveFacts(
-    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<int, Tensor> HeldOutProbabilities, Device Device);
+    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<Auxiliaries, Tensor> AuxiliaryProbabilities, Device Device);
+
+/// <summary>Networks that predict the training images before a run starts.</summary>
+/// <param name="Networks">Their number, at least 1, and at least 2 if images are held out.</param>
+/// <param name="HoldOut">
+/// Whether each predicts a fold of the images and is trained on the others. If not, each is trained on all images and predicts them all, and
+/// their predictions are averaged.
+/// </param>
+internal readonly record struct Auxiliaries(int Networks, bool HoldOut = true);

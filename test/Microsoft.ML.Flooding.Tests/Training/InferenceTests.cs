@@ -88,7 +88,7 @@ public sealed class InferenceTests
             var runs = new RunFactory(Architecture.Mlp.WithHiddenSizes(), 10, data, Normalization, CPU, ScalarType.Float32, 1, () => { });
             using var heldOut = new HeldOutPredictions(
                 runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, _ => _ => { }, _ => { });
-            return heldOut.Probabilities(folds: 3).clone();
+            return heldOut.Probabilities(new(3)).clone();
         }
 
         var expected = Of(memory);

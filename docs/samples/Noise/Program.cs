@@ -7,7 +7,6 @@ using Spectre.Console;
 
 var fashion = new Option<DirectoryInfo>("--fashion") { Description = "A folder with the four IDX files of Fashion-MNIST." };
 var cifar = new Option<DirectoryInfo>("--cifar") { Description = "A folder with CIFAR-10 as image files in train/CLASS and test/CLASS." };
-var pixels = new Option<bool>("--cifar-pixels") { Description = "Also train a small convolutional network on CIFAR-10." };
 var photos = new Option<DirectoryInfo[]>("--photos")
 {
     Description = "Folders with photos in train/CLASS and test/CLASS.",
@@ -31,7 +30,7 @@ seeds.AcceptAtLeast(2);
 
 var command = new RootCommand("Compares training under wrong labels as docs/protocol.md describes and prints the tables.")
 {
-    fashion, cifar, pixels, photos, seeds, issues, folder,
+    fashion, cifar, photos, seeds, issues, folder,
 };
 command.SetAction(arguments =>
 {
@@ -43,8 +42,6 @@ command.SetAction(arguments =>
         sets.Add(Features("CIFAR-10, features", images, 2000, 1000));
     foreach (var photo in arguments.GetValue(photos) ?? [])
         sets.Add(Features($"{photo.Name}, features", photo, int.MaxValue, int.MaxValue));
-    if (arguments.GetValue(cifar) is { } small && arguments.GetValue(pixels))
-        sets.Add(NoisySet.Cifar10(small));
     if (sets.Count == 0)
     {
         AnsiConsole.WriteLine("Give at least one data set: --fashion, --cifar or --photos.");

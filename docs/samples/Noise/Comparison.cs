@@ -6,7 +6,7 @@ using MathNet.Numerics.Distributions;
 namespace Noise;
 
 /// <summary>Runs the methods and writes the tables: every method's figures, and the paired differences of docs/protocol.md.</summary>
-internal sealed class Comparison(Results results, int seeds, Action<string> progress)
+internal sealed class Comparison(Results results, IReadOnlyList<LabelNoise> noises, int seeds, Action<string> progress)
 {
     /// <summary>Seeds below were used in development.</summary>
     public const int FirstSeed = 2001;
@@ -39,8 +39,8 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
         var methods = Method.All();
         var table = new StringBuilder();
         table.Append(CultureInfo.InvariantCulture, $"### {set.Name}\n\n");
-        table.Append("| method | compute |").AppendJoin("|", LabelNoise.All.Select(noise => $" {noise.Name} ")).Append("|\n|---|---|");
-        table.Append(string.Concat(LabelNoise.All.Select(_ => "---|"))).Append('\n');
+        table.Append("| method | compute |").AppendJoin("|", noises.Select(noise => $" {noise.Name} ")).Append("|\n|---|---|");
+        table.Append(string.Concat(noises.Select(_ => "---|"))).Append('\n');
         foreach (var method in methods)
         {
             var name = method.Role switch
@@ -50,7 +50,7 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
                 _ => method.Name,
             };
             table.Append(CultureInfo.InvariantCulture, $"| {name} | {method.Cost} |");
-            foreach (var noise in LabelNoise.All)
+            foreach (var noise in noises)
             {
                 var figures = results.Of(set.Name, noise.Name, method.Name);
                 double[] accuracies = [.. figures.Select(f => f.Accuracy)];
@@ -60,7 +60,7 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
             table.Append('\n');
         }
         foreach (var role in (Role[])[Role.Baseline, Role.Ensemble])
-            foreach (var noise in LabelNoise.All)
+            foreach (var noise in noises)
                 _differences.Add(Compare(set, noise, methods, role));
         return table.Append('\n').ToString();
     }

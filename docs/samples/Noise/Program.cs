@@ -12,6 +12,12 @@ var photos = new Option<DirectoryInfo[]>("--photos")
     Description = "Folders with photos in train/CLASS and test/CLASS.",
     AllowMultipleArgumentsPerToken = true,
 };
+var kinds = new Option<string[]>("--noise")
+{
+    Description = "The kinds of wrong labels: none (0), 20 or 40 % of them changed to any class, or 20 % changed to one fixed class (pairs).",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [.. LabelNoise.All.Select(noise => noise.Key)],
+};
 var seeds = new Option<int>("--seeds") { Description = "Runs of each method.", DefaultValueFactory = _ => 10 };
 var issues = new Option<int>("--issue-seeds")
 {
@@ -26,11 +32,12 @@ var folder = new Option<DirectoryInfo>("--output")
 fashion.AcceptExistingOnly();
 cifar.AcceptExistingOnly();
 photos.AcceptExistingOnly();
+kinds.AcceptOnlyFromAmong([.. LabelNoise.All.Select(noise => noise.Key)]);
 seeds.AcceptAtLeast(2);
 
 var command = new RootCommand("Compares training under wrong labels as docs/protocol.md describes and prints the tables.")
 {
-    fashion, cifar, photos, seeds, issues, folder,
+    fashion, cifar, photos, kinds, seeds, issues, folder,
 };
 command.SetAction(arguments =>
 {
@@ -50,10 +57,11 @@ command.SetAction(arguments =>
 
     var watch = Stopwatch.StartNew();
     void Progress(string step) => AnsiConsole.MarkupLineInterpolated($"[grey]{watch.Elapsed:hh\\:mm\\:ss}[/] {step}");
+    LabelNoise[] noises = [.. LabelNoise.All.Where(noise => arguments.GetRequiredValue(kinds).Contains(noise.Key))];
     var comparison = new Comparison(
-        new Results(Path.Combine(output, "results.csv")), arguments.GetRequiredValue(seeds), Progress);
+        new Results(Path.Combine(output, "results.csv")), noises, arguments.GetRequiredValue(seeds), Progress);
     var tables = new StringBuilder();
-    foreach (var noise in LabelNoise.All)
+    foreach (var noise in noises)
         foreach (var set in sets)
             comparison.Train(set, noise);
     foreach (var set in sets)
@@ -61,7 +69,7 @@ command.SetAction(arguments =>
     tables.Append(comparison.Differences()).Append('\n');
     if (arguments.GetRequiredValue(issues) is > 0 and var searches)
         foreach (var set in sets)
-            tables.Append(WrongLabels.Table(set, searches, Progress));
+            tables.Append(WrongLabels.Table(set, noises, searches, Progress));
     AnsiConsole.WriteLine(tables.ToString());
     File.WriteAllText(Path.Combine(output, "tables.md"), tables.ToString());
     return 0;

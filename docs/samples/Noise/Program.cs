@@ -14,7 +14,7 @@ var photos = new Option<DirectoryInfo[]>("--photos")
 };
 var kinds = new Option<string[]>("--noise")
 {
-    Description = "The kinds of wrong labels: none (0), 20 or 40 % of them changed to any class, or 20 % changed to one fixed class (pairs).",
+    Description = "The kinds of wrong labels: none (0), 20 or 40 % changed to any class, or 20 % changed to one fixed class (pairs).",
     AllowMultipleArgumentsPerToken = true,
     DefaultValueFactory = _ => [.. LabelNoise.All.Select(noise => noise.Key)],
 };

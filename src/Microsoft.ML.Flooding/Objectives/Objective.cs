@@ -91,7 +91,7 @@ internal sealed record ObjectiveFacts(
 /// <summary>Networks that predict the training images before a run starts.</summary>
 /// <param name="Networks">Their number, at least 1, and at least 2 if images are held out.</param>
 /// <param name="HoldOut">
-/// Whether each predicts a fold of the images and is trained on the others. If not, each is trained on all images and predicts them all, and
-/// their predictions are averaged.
+/// Whether each predicts a fold of the images and is trained on the others. If not, each is trained on all images and predicts them all,
+/// and their predictions are averaged.
 /// </param>
 internal readonly record struct Auxiliaries(int Networks, bool HoldOut = true);

@@ -48,7 +48,9 @@ internal sealed class HeldOutPredictions(
     {
         using var scope = NewDisposeScope();
         using var gradients = enable_grad();
-        var parts = auxiliaries.HoldOut ? Divide(auxiliaries.Networks) : [.. Enumerable.Repeat(runs.Data.TrainingRows, auxiliaries.Networks)];
+        var parts = auxiliaries.HoldOut
+            ? Divide(auxiliaries.Networks)
+            : [.. Enumerable.Repeat(runs.Data.TrainingRows, auxiliaries.Networks)];
         var probabilities = zeros([runs.Data.Training.Count, runs.Classes]);
         for (var number = 1; number <= parts.Length; number++)
         {
@@ -58,8 +60,9 @@ internal sealed class HeldOutPredictions(
                 Data = DataOf(auxiliaries.HoldOut ? cat([.. parts.Where(part => !ReferenceEquals(part, rows))]) : rows, number - 1),
                 Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, number),
             };
-            var predicted = PredictRows(auxiliary, rows, number, $"{(auxiliaries.HoldOut ? "Fold" : "Teacher")} {number} of {parts.Length}");
-            probabilities.index_add_(0, rows, predicted, auxiliaries.HoldOut ? 1 : 1.0 / parts.Length);
+            var name = $"{(auxiliaries.HoldOut ? "Fold" : "Teacher")} {number} of {parts.Length}";
+            probabilities.index_add_(
+                0, rows, PredictRows(auxiliary, rows, number, name), auxiliaries.HoldOut ? 1 : 1.0 / parts.Length);
         }
         Describe(probabilities, auxiliaries, parts.Length);
         return probabilities.DetachFromDisposeScope();
@@ -127,7 +130,8 @@ internal sealed class HeldOutPredictions(
         var agreement = predicted.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>();
         var suspected = ConfidentLearning.Of(predicted, labels).Suspected.Count(s => s);
         log(FormattableString.Invariant(
-            $"{(auxiliaries.HoldOut ? "Held-out predictions" : "Predictions")} by {networks} network{(networks == 1 ? "" : "s")}: {agreement:0.0000} of {labels.shape[0]} images have ")
+            $"{(auxiliaries.HoldOut ? "Held-out predictions" : "Predictions")} by {networks} network{(networks == 1 ? "" : "s")}: ")
+            + FormattableString.Invariant($"{agreement:0.0000} of {labels.shape[0]} images have ")
             + FormattableString.Invariant($"the predicted label. {suspected} labels are suspected to be wrong."));
     }
 }

@@ -66,6 +66,19 @@ internal sealed class BatchLoss(
     public Tensor LogProbabilities =>
         (logits ?? throw new InvalidOperationException("This loss was created without logits.")).log_softmax(1);
 
+    /// <summary>The same mini-batch with other losses.</summary>
+    /// <param name="map">From the losses of the samples, float32 [N], to the new ones.</param>
+    public BatchLoss Map(Func<Tensor, Tensor> map)
+    {
+        return new BatchLoss(Reduce, Labels, Rows, weights, logits);
+
+        Tensor Reduce(Reduction reduction)
+        {
+            var mapped = map(PerSample);
+            return reduction == Reduction.None ? mapped : mapped.mean();
+        }
+    }
+
     /// <summary>Multiplies values of the samples, [N], by their weights.</summary>
     public Tensor Weigh(Tensor values) => weights is null ? values : values.mul(weights);
 

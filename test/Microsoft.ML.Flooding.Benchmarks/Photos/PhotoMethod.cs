@@ -29,6 +29,11 @@ internal sealed record PhotoMethod(string Name, string Description, Func<MLConte
         {
             Architecture = Architecture.FromDnnImageFeaturizerResNet18(),
         })),
+        new("all-layers", "pretrained, all layers", (context, photos) => Train(context, photos, new()
+        {
+            Architecture = Architecture.FromDnnImageFeaturizerResNet18(),
+            FineTuning = FineTuning.AllLayers,
+        })),
     ];
 
     /// <summary>Trains on photos and tests on others.</summary>

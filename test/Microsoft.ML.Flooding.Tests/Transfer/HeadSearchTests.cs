@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
@@ -44,7 +45,8 @@ public sealed class HeadSearchTests
         Assert.IsNull(model.History.ValidationLoss);
         Assert.AreEqual("200", model.History.Settings["number of training images"]);
         Assert.IsGreaterThan(0.2, trial.Accuracy);
-        Assert.AreEqual(3, log.Count(line => line.Contains("Tried learning rate", StringComparison.Ordinal)));
+        // At least one share of wrong labels beside none, and two more learning rates.
+        Assert.IsGreaterThanOrEqualTo(4, log.Count(line => line.Contains("Tried learning rate", StringComparison.Ordinal)));
         Assert.IsTrue(log.Any(line => line.Contains($"Chose {trial}", StringComparison.Ordinal)), string.Join('\n', log));
 
         using var initial = Small.CreateEmpty(new(28, 28, 1), 10);
@@ -129,6 +131,45 @@ public sealed class HeadSearchTests
         var exact = Choose(fine, labels);
         Assert.IsLessThan(exact.LearningRate * exact.Epochs / 10, noisy.LearningRate * noisy.Epochs, $"{noisy}; {exact}");
         Assert.IsGreaterThan(0.95, exact.Accuracy);
+    }
+
+    /// <summary>Four classes in eight dimensions, with a share of labels of another class.</summary>
+    [TestMethod]
+    [DataRow(0.0)]
+    [DataRow(0.2)]
+    [DataRow(0.4)]
+    public void The_share_of_wrong_labels_is_estimated(double share)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var labels = arange(400).remainder(4);
+        var features = randn([400, 8], generator: generator) + nn.functional.one_hot(labels, 8) * 5;
+        var wrong = (labels + randint(1, 4, [400], ScalarType.Int64, generator: generator)).remainder(4);
+        var given = where(arange(400) < (400 * share), wrong, labels);
+        var trial = Choose(features, given, classes: 4);
+        Assert.AreEqual(share, trial.WrongLabels, $"{trial}");
+        Assert.AreEqual(1 - share, trial.Accuracy, 0.03);
+    }
+
+    /// <summary>The labels of 160 of 400 images are wrong.</summary>
+    [TestMethod]
+    public void The_model_is_trained_for_the_share_that_is_estimated()
+    {
+        var rows = FashionMnistData.Rows("train", 400).ToArray();
+        string[] classes = [.. rows.Select(row => row.Class).Distinct()];
+        var random = new Random(1);
+        foreach (var row in rows.Where((_, i) => i % 5 < 2))
+            row.Class = classes[(Array.IndexOf(classes, row.Class) + random.Next(1, classes.Length)) % classes.Length];
+        var view = _context.Data.LoadFromEnumerable(rows);
+        var data = _context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(view).Transform(view);
+        using var model = Fit(data);
+        Assert.IsGreaterThan(0.0, model.History.HeadTrial!.WrongLabels, $"{model.History.HeadTrial}");
+        Assert.AreEqual(
+            $"NoisyLabels({model.History.HeadTrial.WrongLabels.ToString(CultureInfo.InvariantCulture)})",
+            model.History.Settings[nameof(TrainingOptions.Objective)]);
+
+        using var individual = Fit(data, o => o.Objective = FloodingObjective.IndividualFlood);
+        Assert.AreEqual(0.0, individual.History.HeadTrial!.WrongLabels);
     }
 
     [TestMethod]
@@ -256,7 +297,7 @@ public sealed class HeadSearchTests
             change?.Invoke(o);
         });
 
-    private static HeadTrial Choose(Tensor features, Tensor labels)
+    private static HeadTrial Choose(Tensor features, Tensor labels, int classes = 2)
     {
         var count = (int)features.shape[0];
         var length = (int)features.shape[1];
@@ -267,7 +308,7 @@ public sealed class HeadSearchTests
         var pixels = new Normalization([.. new float[length]], [.. Enumerable.Repeat(1f, length)]);
         // The features of a linear network are the pixels.
         var runs = new RunFactory(
-            Architecture.Mlp.WithHiddenSizes(), 2, new TrainingData(set, arange(count), null, null), pixels, CPU, ScalarType.Float32, 1,
+            Architecture.Mlp.WithHiddenSizes(), classes, new TrainingData(set, arange(count), null, null), pixels, CPU, ScalarType.Float32, 1,
             () => { });
         using var search = new HeadSearch(runs, new TrainingOptions());
         return search.Choose(_ => { })!;

@@ -85,7 +85,7 @@ internal static class BesideTable
     {
         var context = new MLContext(seed: 1);
         var random = new Random(1);
-        var rows = Enumerable.Range(0, 512).Select(i =>
+        var rows = Enumerable.Range(0, 256).Select(i =>
         {
             var row = new Row { Label = (uint)(i % 10) };
             random.NextBytes(row.Features);

@@ -12,19 +12,15 @@ internal static class Drawings
     private const byte Grain = 40;
 
     /// <summary>Returns encoded images that repeat a hundred different ones.</summary>
-    /// <param name="count">The number of images.</param>
-    /// <param name="side">The width and height in pixels.</param>
-    /// <param name="channels">3 for color, 1 for gray.</param>
-    public static IEnumerable<byte[]> Jpeg(int count, int side, int channels = 3) =>
-        Jpeg(count, side, side, Different, grain: 0, channels == 1 ? SKColorType.Gray8 : SKImageInfo.PlatformColorType);
+    public static IEnumerable<byte[]> Jpeg(int count, int side) => Jpeg(count, side, side, Different, grain: 0);
 
     /// <summary>Returns encoded images of 4032 x 3024 pixels, with the grain of a camera, that repeat a few different ones.</summary>
-    public static IEnumerable<byte[]> Photos(int count) => Jpeg(count, 4032, 3024, DifferentPhotos, Grain, SKImageInfo.PlatformColorType);
+    public static IEnumerable<byte[]> Photos(int count) => Jpeg(count, 4032, 3024, DifferentPhotos, Grain);
 
-    private static IEnumerable<byte[]> Jpeg(int count, int width, int height, int different, byte grain, SKColorType colors)
+    private static IEnumerable<byte[]> Jpeg(int count, int width, int height, int different, byte grain)
     {
         var random = new Random(1);
-        using var bitmap = new SKBitmap(width, height, colors, SKAlphaType.Opaque);
+        using var bitmap = new SKBitmap(width, height);
         using var canvas = new SKCanvas(bitmap);
         using var paint = new SKPaint();
         var encoded = new List<byte[]>();

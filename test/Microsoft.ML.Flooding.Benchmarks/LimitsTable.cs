@@ -15,7 +15,7 @@ internal static class LimitsTable
 {
     private const int Rounds = 3;
     private const int Side = 2048;
-    private const int Batch = 16;
+    private const int Batch = 8;
     private const int PassesOfStep = 3;
     private static readonly ImageShape Photo = new(224, 224, 3);
 

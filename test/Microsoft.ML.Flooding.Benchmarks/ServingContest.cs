@@ -91,10 +91,12 @@ internal sealed class ServingContest : IDisposable
         return () => Consume(view, "Score");
     }
 
-    /// <summary>Our Transform over as many JPEG files of the network's size.</summary>
-    public Action TransformJpeg()
+    /// <summary>Our Transform over as many JPEG files of the network's size; null for gray images, which are not read from files.</summary>
+    public Action? TransformJpeg()
     {
-        var files = Drawings.Jpeg(Count, _shape.Width, _shape.Channels).Select(file => new EncodedRow { Features = file }).ToArray();
+        if (_shape.Channels != 3)
+            return null;
+        var files = Drawings.Jpeg(Count, _shape.Width).Select(file => new EncodedRow { Features = file }).ToArray();
         var view = Model.Transform(_context.Data.LoadFromEnumerable(files));
         return () => Consume(view, "Score");
     }

@@ -97,13 +97,16 @@ internal static class ServingTable
     private static string Batches(ServingContest contest)
     {
         var count = contest.Count;
-        var times = Alternation.Time(
-            Rounds, Rested(contest.OnnxRuntime(contest.Batch)), Rested(contest.Transform(contest.Model)),
-            Rested(contest.Transform(contest.LibTorch)), Rested(contest.ApplyAll()), Rested(contest.TransformJpeg()));
+        Action[] runs =
+        [
+            contest.OnnxRuntime(contest.Batch), contest.Transform(contest.Model), contest.Transform(contest.LibTorch), contest.ApplyAll(),
+            .. contest.TransformJpeg() is { } jpeg ? new[] { jpeg } : [],
+        ];
+        var times = Alternation.Time(Rounds, Array.ConvertAll(runs, Rested));
         var ratio = Alternation.MedianRatio(times[1], times[0]);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{Rate(0)} | {Rate(1)} | {ratio:0.00} | {Rate(2)} | {Rate(3)} | {Rate(4)}");
+            $"{Rate(0)} | {Rate(1)} | {ratio:0.00} | {Rate(2)} | {Rate(3)} | {(runs.Length > 4 ? Rate(4) : "")}");
 
         string Rate(int i) => string.Create(CultureInfo.InvariantCulture, $"{count / times[i].Median():N0}");
 

@@ -23,7 +23,8 @@ internal readonly record struct Evaluation(double Loss, double Accuracy, double?
         List<Tensor> probabilities = [];
         List<Tensor> labels = [];
         Tensor Logits(Tensor pixels) => part.Logits(part.Prepare(pixels));
-        Inference.ForEachBatch(part.Weights.Network, Logits, set, rows, device, checkAlive, (batch, logits) =>
+        nn.Module network = part is HeadOnly { TakesFeatures: true } head ? head.Network.Head : part.Weights.Network;
+        Inference.ForEachBatch(network, Logits, set, rows, device, checkAlive, (batch, logits) =>
         {
             if (ownMetric is not null)
             {

@@ -21,6 +21,11 @@ if (args is ["limits"])
     LimitsTable.Print(Console.Out);
     return 0;
 }
+if (args is ["ranks"])
+{
+    RanksTable.Print(Console.Out);
+    return 0;
+}
 if (args is ["beside"])
 {
     BesideTable.Print(Console.Out);
@@ -48,6 +53,7 @@ if (args.Contains("--help"))
     Console.WriteLine("bench serving [NETWORK...|first]: compare scoring with ONNX Runtime alone and with ML.NET's ApplyOnnxModel.");
     Console.WriteLine("bench photos SET...: train on folders of photos, with ML.NET's featurizer and with this library (--help: options).");
     Console.WriteLine("bench limits: the limits of this machine, and training as a share of them.");
+    Console.WriteLine("bench ranks: the steps of one process and a prediction for several; by mpirun, the steps of its processes.");
     Console.WriteLine("bench beside: training and scoring beside other work on the same processors.");
     Console.WriteLine($"The rows: {names}.");
     return 0;

@@ -19,6 +19,9 @@ switch (args)
     case ["limits"]:
         LimitsTable.Print(Console.Out);
         return 0;
+    case ["ranks"]:
+        RanksTable.Print(Console.Out);
+        return 0;
     case ["beside"]:
         BesideTable.Print(Console.Out);
         return 0;

@@ -23,6 +23,7 @@ internal static class RegressionTable
             Console.WriteLine("bench limits: the limits of this machine, and training as a share of them.");
             Console.WriteLine("bench growth [million]: time and memory for more and more images and classes.");
             Console.WriteLine("bench tuning [read|features|epoch|fit]: reading photos and fine-tuning, beside what a user would do instead.");
+            Console.WriteLine("bench ranks: the steps of one process and a prediction for several; by mpirun, the steps of its processes.");
             Console.WriteLine("bench beside: training and scoring beside other work on the same processors.");
             Console.WriteLine($"The rows: {names}.");
             return 0;

@@ -8,6 +8,12 @@ internal abstract class Objective
 {
     /// <summary>The value to minimize for one mini-batch.</summary>
     public abstract Descent Of(BatchLoss loss);
+
+    /// <summary>
+    /// <see cref="Descent.Direction"/> for a mini-batch whose mean loss J is known and whose losses are in several places.
+    /// </summary>
+    /// <param name="mean">float32 scalar: <see cref="BatchLoss.Mean"/> of the whole mini-batch.</param>
+    public virtual Tensor? DirectionAt(Tensor mean) => null;
 }
 
 /// <summary>Plain training: the mean loss of the mini-batch.</summary>
@@ -51,7 +57,10 @@ internal sealed class BatchLoss(
     public Tensor PerSample => _perSample ??= losses(Reduction.None);
 
     /// <summary>float32 scalar: the weighted mean of the losses, J in the paper.</summary>
-    public Tensor Mean => _mean ??= weights is not null ? Weighted.div(weights.mean()) : _perSample?.mean() ?? losses(Reduction.Mean);
+    public Tensor Mean => _mean ??= MeanWeight is { } weight ? Weighted.div(weight) : _perSample?.mean() ?? losses(Reduction.Mean);
+
+    /// <summary>float32 scalar: the mean weight of the samples; null if all are 1.</summary>
+    public Tensor? MeanWeight => weights?.mean();
 
     /// <summary>float32 scalar: the <see cref="Average"/> of the losses, which plain training minimizes.</summary>
     public Tensor Weighted => _weighted ??= weights is not null ? Average(PerSample) : Mean;

@@ -348,7 +348,7 @@ public sealed partial class FloodedImageClassificationTrainer
     /// <summary>Trains what <see cref="FineTuning"/> chooses.</summary>
     private TrainingHistory FineTune(Network network, RunFactory runs, IChannel channel, ProgressReporter reporter)
     {
-        channel.Info(MessageSensitivity.None, "Computing the features of the images and training the last layer on them.");
+        channel.Info(MessageSensitivity.None, "Computing the features of the images. The last layer is trained on them.");
         using var search = new HeadSearch(runs, _options);
         var trial = search.Choose(tried => channel.Info(MessageSensitivity.None, $"Tried {tried}."));
         channel.Info(

@@ -107,5 +107,9 @@ internal static class DescriptionReader
 
     private static HeadTrial HeadTrial(JsonMembers json) => new(
         json.Number(nameof(Flooding.HeadTrial.LearningRate)), json.Int(nameof(Flooding.HeadTrial.Epochs)),
-        json.Number(nameof(Flooding.HeadTrial.Accuracy)), json.Number(nameof(Flooding.HeadTrial.LogLoss)));
+        json.Number(nameof(Flooding.HeadTrial.Accuracy)), json.Number(nameof(Flooding.HeadTrial.LogLoss)))
+    {
+        // Models of older versions do not have it.
+        WrongLabels = json.NumberOrNull(nameof(Flooding.HeadTrial.WrongLabels)) ?? 0,
+    };
 }

@@ -138,9 +138,8 @@ internal sealed class HeadSearch : IDisposable
     public void Dispose() => _features.Dispose();
 
     /// <summary>
-    /// The classifier starts with the shares of the classes, as far as they differ by more than chance: their logarithms are shrunk toward
-    /// their mean by the positive-part factor of James and Stein. Of few images with wrong labels, the exact shares would outweigh what the
-    /// first epochs learn.
+    /// The classifier starts with the logarithms of the shares of the classes, shrunk toward their mean: to it if they differ by no more
+    /// than two standard errors. With few images or wrong labels, differences by chance would outweigh what the first epochs learn.
     /// </summary>
     private Action<Network> StartAt(Tensor rows) => head =>
     {
@@ -150,7 +149,7 @@ internal sealed class HeadSearch : IDisposable
         var counts = bincount(labels, _features.Data.Weights?.index_select(0, rows), minlength: _runs.Classes).to(ScalarType.Float32).add(1);
         var logarithms = counts.log();
         var differences = logarithms - logarithms.mean();
-        var chance = counts.reciprocal().sum() / differences.square().sum().clamp_min(float.Epsilon);
+        var chance = 4 * counts.reciprocal().sum() / differences.square().sum().clamp_min(float.Epsilon);
         head.Head.weight!.zero_();
         head.Head.bias!.copy_(differences * (1 - chance).clamp_min(0));
     };

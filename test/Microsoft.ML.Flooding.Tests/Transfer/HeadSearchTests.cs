@@ -133,6 +133,24 @@ public sealed class HeadSearchTests
         Assert.IsGreaterThan(0.95, exact.Accuracy);
     }
 
+    /// <summary>Without anything to learn from, the shares of the classes decide, unless they differ by chance only.</summary>
+    [TestMethod]
+    [DataRow(170, 30)]
+    [DataRow(105, 95)]
+    public void Training_starts_from_shares_of_the_classes_that_differ_by_more_than_chance(int first, int second)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        using var set = Features(randn([first + second, 3], generator: generator), arange(first + second).ge(first));
+        var runs = Runs(set, classes: 2);
+        using var search = new HeadSearch(runs, new TrainingOptions { LearningRate = 1e-30 });
+        using var network = runs.CreateNetwork();
+        search.Train(null, network, _ => _ => { });
+        var difference = (network.Head.bias![0] - network.Head.bias![1]).item<float>();
+        // Shrunk by a tenth.
+        Assert.AreEqual(first > 2 * second ? 0.9 * Math.Log(171.0 / 31) : 0, difference, 0.05);
+    }
+
     /// <summary>Four classes in eight dimensions, with a share of labels of another class.</summary>
     [TestMethod]
     [DataRow(0.0)]
@@ -299,18 +317,28 @@ public sealed class HeadSearchTests
 
     private static HeadTrial Choose(Tensor features, Tensor labels, int classes = 2)
     {
+        using var set = Features(features, labels);
+        using var search = new HeadSearch(Runs(set, classes), new TrainingOptions());
+        return search.Choose(_ => { })!;
+    }
+
+    private static MemoryImageSet Features(Tensor features, Tensor labels)
+    {
         var count = (int)features.shape[0];
         var length = (int)features.shape[1];
-        using var set = new MemoryImageSet(
+        return new MemoryImageSet(
             new ImageShape(1, 1, length), features.to(ScalarType.Float32).reshape(count, 1, 1, length).DetachFromDisposeScope(),
             labels.to(ScalarType.Int64).DetachFromDisposeScope(), arange(count).DetachFromDisposeScope(),
             zeros(count, ScalarType.Int64).DetachFromDisposeScope());
+    }
+
+    /// <summary>The features of a linear network are the pixels.</summary>
+    private static RunFactory Runs(MemoryImageSet features, int classes)
+    {
+        var length = features.Shape.Channels;
         var pixels = new Normalization([.. new float[length]], [.. Enumerable.Repeat(1f, length)]);
-        // The features of a linear network are the pixels.
-        var runs = new RunFactory(
-            Architecture.Mlp.WithHiddenSizes(), classes, new TrainingData(set, arange(count), null, null), pixels, CPU, ScalarType.Float32, 1,
-            () => { });
-        using var search = new HeadSearch(runs, new TrainingOptions());
-        return search.Choose(_ => { })!;
+        return new RunFactory(
+            Architecture.Mlp.WithHiddenSizes(), classes, new TrainingData(features, arange(features.Count), null, null), pixels, CPU,
+            ScalarType.Float32, 1, () => { });
     }
 }

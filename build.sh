@@ -106,7 +106,7 @@ newer_sources() {
 docs() {
   rm -rf artifacts/library artifacts/api artifacts/site
   dotnet tool restore
-  dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding
+  dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding.Magick
   dotnet docfx docfx.json --warningsAsErrors "$@"
 }
 

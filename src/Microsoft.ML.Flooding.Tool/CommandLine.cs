@@ -25,6 +25,14 @@ internal static class CommandLine
     public static int Run(string[] args)
     {
         var result = Create().Parse(args);
+        var options = OptionsOf(result.CommandResult.Command);
+        // [suggest] and other directives complete half a word.
+        if (!args.FirstOrDefault("").StartsWith('[') && UnknownOption(args, options) is { } unknown)
+        {
+            Screen.WriteError($"There is no option {unknown}.{Suggest(unknown, options)}");
+            Screen.WriteNote($"Run '{PathOf(result.CommandResult.Command)} --help' for the arguments and options.");
+            return ExitCode.WrongCommandLine;
+        }
         if (result.Action is ParseErrorAction parseError)
             (parseError.ShowHelp, parseError.ShowTypoCorrections) = (false, true);
         try
@@ -52,6 +60,22 @@ internal static class CommandLine
         }
     }
 
+    /// <summary>
+    /// The first word that looks like an option but is none of the command's; null: there is none. The parser takes such a word for DATA.
+    /// </summary>
+    private static string? UnknownOption(IEnumerable<string> args, IReadOnlyList<string> options) =>
+        args.TakeWhile(word => word != "--").Where(word => word.StartsWith("--", StringComparison.Ordinal))
+            .Select(word => word.Split('=', ':')[0]).FirstOrDefault(word => !options.Contains(word));
+
+    /// <summary>The options that begin like a misspelled one, as a question.</summary>
+    private static string Suggest(string unknown, IReadOnlyList<string> options)
+    {
+        const int Least = 4;
+        int Common(string option) => option.Zip(unknown).TakeWhile(pair => pair.First == pair.Second).Count();
+        var most = options.Max(Common);
+        return most < Least ? "" : $" Did you mean {string.Join(" or ", options.Where(option => Common(option) == most))}?";
+    }
+
     /// <summary>The root command with its verbs.</summary>
     internal static RootCommand Create()
     {
@@ -70,6 +94,12 @@ internal static class CommandLine
     internal static string PathOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
         ? $"{PathOf(parent)} {command.Name}"
         : "mlflood";
+
+    private static IReadOnlyList<string> OptionsOf(Command command) =>
+    [
+        .. command.Options.Concat(command.Parents.OfType<Command>().SelectMany(parent => parent.Options.Where(option => option.Recursive)))
+            .SelectMany(option => option.Aliases.Prepend(option.Name)).Where(name => name.StartsWith("--", StringComparison.Ordinal)),
+    ];
 
     private static Exception Unwrap(Exception e) => e switch
     {

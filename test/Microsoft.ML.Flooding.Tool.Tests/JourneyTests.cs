@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 
 namespace Mlflood.Tests;
@@ -92,8 +93,23 @@ public sealed partial class JourneyTests
             new[] { "tool", "train", "evaluate", "predict", "export", "scaffold", "run" },
             steps.Select(step => step.Groups["command"].Value.Split(' ')[1]).ToList());
 
+        TheProgramIsPublishedAsOneFile();
         await TheWebServiceAnswers();
         TheTemplateBuilds();
+    }
+
+    private static void TheProgramIsPublishedAsOneFile()
+    {
+        Dotnet(
+            Home, "publish", "Clothes", "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "--self-contained", "false",
+            "-p:PublishSingleFile=true", "-p:IncludeNativeLibrariesForSelfExtract=true", "-p:DebugType=none", "-o", "one");
+        var program = OperatingSystem.IsWindows() ? "Clothes.exe" : "Clothes";
+        var files = Directory.GetFiles(Path.Combine(Home, "one")).Select(Path.GetFileName).ToList();
+        CollectionAssert.AreEquivalent(new[] { program, "Clothes.zip" }, files, string.Join(", ", files));
+        using var process = ToolProcess.Start(
+            Path.Combine(Home, "one", program), Home, ["new-photos/trouser/000.png"],
+            [.. Variables(), ("DOTNET_BUNDLE_EXTRACT_BASE_DIR", Path.Combine(_root, "extracted"))]);
+        StringAssert.StartsWith(process.Finish().Expect(0).Output, "new-photos/trouser/000.png: trouser ");
     }
 
     private static async Task TheWebServiceAnswers()

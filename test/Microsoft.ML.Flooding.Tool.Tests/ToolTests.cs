@@ -206,6 +206,21 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    [DataRow("--epcohs", "--epochs")]
+    [DataRow("--image-size", "--image-height or --image-width")]
+    public void A_misspelled_option_is_the_one_mistake_that_is_reported(string wrong, string meant)
+    {
+        foreach (var arguments in new[] { ["train", wrong, "3", "photos"], new[] { "train", "photos", wrong + "=3" } })
+        {
+            var error = Run(arguments).Expect(1).Error;
+            StringAssert.StartsWith(error, $"error: There is no option {wrong}. Did you mean {meant}?");
+            Assert.IsFalse(error.Contains("'3'", StringComparison.Ordinal), error);
+        }
+        StringAssert.StartsWith(Run("train", "photos", "--xyz").Expect(1).Error, "error: There is no option --xyz.");
+        StringAssert.Contains(Run("trian", "photos").Expect(1).Error, "train");
+    }
+
+    [TestMethod]
     public void A_download_that_fails_says_where_to_put_the_file()
     {
         using var server = new System.Net.HttpListener();

@@ -91,7 +91,7 @@ internal sealed class TrainingProgress(int runs) : TrainingCallback
         var filled = (int)(share * BarWidth);
         IRenderable bar = new Markup(
             $"[green]{new string('━', filled)}[/][dim]{new string('━', BarWidth - filled)}[/] {Text($"{share * 100:0} %")}  "
-            + $"{TimeLeft(done)}{(IsStopping ? "  [yellow]stopping after this step; Ctrl-C again ends at once[/]" : "")}");
+            + (IsStopping ? "[yellow]stopping; Ctrl-C again ends at once[/]" : TimeLeft(done)));
         return new Rows([.. _lines.TakeLast(ShownEpochs).Select(line => new Text(line, new Style(decoration: Decoration.Dim))), bar]);
     }
 

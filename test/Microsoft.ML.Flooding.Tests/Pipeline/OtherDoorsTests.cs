@@ -1,5 +1,8 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Tests.Scoring;
 
 namespace Microsoft.ML.Flooding.Tests.Pipeline;
 
@@ -65,6 +68,82 @@ public sealed class OtherDoorsTests : IDisposable
         {
             File.SetAttributes(file, FileAttributes.Normal);
         }
+    }
+
+    /// <summary>
+    /// PredictionEnginePool loads the model again when its file changes. It drops the engines of the old model without disposing of them,
+    /// while some still serve.
+    /// </summary>
+    [TestMethod]
+    [Timeout(120_000, CooperativeCancellation = true)]
+    public async Task A_pool_that_watches_the_file_serves_the_new_model_and_never_a_mixture()
+    {
+        const int Saves = 6;
+        using var models = new Models(_context);
+        var expected = models.All.Select(model => Predict(Engine(model))).ToList();
+        var path = Path.Combine(_folder, "model.zip");
+        _context.Model.SaveSafely(models.All[0], null, path);
+
+        var pool = new ConcurrentBag<PredictionEngine<Pixels, Scores>>();
+        var current = _context.Model.Load(path, out _);
+        using var watcher = new FileSystemWatcher(_folder, "model.zip");
+        using var reloaded = new SemaphoreSlim(0);
+        watcher.Changed += (_, _) =>
+        {
+            current = _context.Model.Load(path, out var _);
+            pool = [];
+            reloaded.Release();
+        };
+        watcher.EnableRaisingEvents = true;
+        using var stop = new CancellationTokenSource();
+        var clients = Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+        {
+            var predictions = 0;
+            for (; !stop.IsCancellationRequested; predictions++)
+            {
+                var borrowedFrom = pool;
+                if (!borrowedFrom.TryTake(out var engine))
+                    engine = Engine(current);
+                var scores = Predict(engine);
+                Assert.IsTrue(expected.Any(scores.SequenceEqual), string.Join(", ", scores));
+                borrowedFrom.Add(engine);
+            }
+            return predictions;
+        })).ToArray();
+        for (var save = 1; save <= Saves; save++)
+        {
+            _context.Model.SaveSafely(models.All[save % 2], null, path);
+            Assert.IsTrue(await reloaded.WaitAsync(TimeSpan.FromSeconds(30)), $"save {save}");
+            CollectionAssert.AreEqual(expected[save % 2], Predict(Engine(current)));
+        }
+        await stop.CancelAsync();
+        Assert.IsTrue((await Task.WhenAll(clients)).All(predictions => predictions > 0));
+    }
+
+    private static float[] Predict(PredictionEngine<Pixels, Scores> engine) =>
+        engine.Predict(new Pixels { Features = [10, 200, 30, 90] }).Score;
+
+    private PredictionEngine<Pixels, Scores> Engine(ITransformer model) => _context.Model.CreatePredictionEngine<Pixels, Scores>(model);
+
+    /// <summary>Two models with different weights.</summary>
+    private sealed class Models(MLContext context) : IDisposable
+    {
+        public IReadOnlyList<FloodedImageClassificationTransformer> All { get; } =
+        [
+            .. new[] { 3, 5 }.Select(
+                hidden => RandomModel.Create(context, Architecture.Mlp.WithHiddenSizes(hidden), new ImageShape(2, 2, 1))),
+        ];
+
+        public void Dispose()
+        {
+            foreach (var model in All)
+                model.Dispose();
+        }
+    }
+
+    private sealed class Scores
+    {
+        public float[] Score { get; set; } = [];
     }
 
     private sealed class Pixels

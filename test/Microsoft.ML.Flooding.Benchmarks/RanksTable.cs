@@ -49,7 +49,8 @@ internal static class RanksTable
             var (step, gradients) = Measure(architecture, shape, classes, batch, ranks: null);
             output.WriteLine(Text($"{architecture}: {step:0.00} s for {batch} images, {gradients * 4 / 1e6:0.0} MB of gradients."));
             output.WriteLine();
-            output.WriteLine("| Nodes | 10 Gbit/s, 16 images each | 100 Gbit/s, 16 images each | 10 Gbit/s, 256 shared | 100 Gbit/s, 256 shared |");
+            output.WriteLine(
+                "| Nodes | 10 Gbit/s, 16 images each | 100 Gbit/s, 16 images each | 10 Gbit/s, 256 shared | 100 Gbit/s, 256 shared |");
             output.WriteLine("|---:|---:|---:|---:|---:|");
             foreach (var nodes in new[] { 1, 2, 4, 8, 16, 32, 64 })
             {

@@ -47,7 +47,8 @@ internal static class RankProgram
                 Callbacks = [losses],
             }).Fit(data);
             lines.Add($"losses {level} {optimizer} {string.Join(' ', losses.All.Select(loss => Text(loss)))}");
-            lines.Add($"validation {level} {optimizer} {string.Join(' ', model.History.Epochs.Select(e => Text(e.ValidationLoss!.Value)))}");
+            var validation = model.History.Epochs.Select(e => Text(e.ValidationLoss!.Value));
+            lines.Add($"validation {level} {optimizer} {string.Join(' ', validation)}");
             lines.Add($"weights {level} {optimizer} {Digest(model)}");
         }
         // The signals of the runtime must not be those of the MPI library now.
@@ -55,7 +56,8 @@ internal static class RankProgram
         lines.Add($"division by zero {Catch(() => 1 / (nothing?.Length ?? 0))}");
         File.WriteAllLines(Path.Combine(output, $"{rank}"), lines);
 
-        string? Value(string name) => settings.SingleOrDefault(s => s.StartsWith(name + '=', StringComparison.Ordinal))?[(name.Length + 1)..];
+        string? Value(string name) =>
+            settings.SingleOrDefault(s => s.StartsWith(name + '=', StringComparison.Ordinal))?[(name.Length + 1)..];
     }
 
     private static nn.Module<Tensor, Tensor> Create(int classes, int channels) => nn.Sequential(

@@ -31,6 +31,8 @@ internal sealed unsafe class Mpi : ProcessGroup
 
     private Mpi()
     {
+        // UCX, through which MPI libraries talk, takes the signals by which .NET notices null references, and ends the process.
+        NativeEnvironment.SetDefault("UCX_ERROR_SIGNALS", "");
         var (library, name) = Load(LibraryNames());
         nint Function(string function) => NativeLibrary.GetExport(library, function);
         _allreduce = (delegate* unmanaged<nint, void*, int, nint, nint, nint, int>)Function("MPI_Allreduce");
@@ -76,7 +78,8 @@ internal sealed unsafe class Mpi : ProcessGroup
     public override int Size { get; }
 
     /// <inheritdoc/>
-    public override int LocalRank => Variable("OMPI_COMM_WORLD_LOCAL_RANK") ?? Variable("MPI_LOCALRANKID") ?? Variable("SLURM_LOCALID") ?? 0;
+    public override int LocalRank =>
+        Variable("OMPI_COMM_WORLD_LOCAL_RANK") ?? Variable("MPI_LOCALRANKID") ?? Variable("SLURM_LOCALID") ?? 0;
 
     // The default error handler of MPI ends all processes and says why, so the results of the calls need no check.
 
@@ -110,8 +113,8 @@ internal sealed unsafe class Mpi : ProcessGroup
                 return (library, name);
         throw new InvalidOperationException(
             "Data-parallel training needs an MPI library, and none was found (libmpi.so.40 of Open MPI, libmpi.so.12 or libmpich.so.12 of "
-            + "MPICH, msmpi.dll). Install Open MPI (package openmpi-bin on Debian and Ubuntu), MPICH or Microsoft MPI, or put the folder of "
-            + "the library in LD_LIBRARY_PATH (on Windows: PATH).");
+            + "MPICH, msmpi.dll). Install Open MPI (package openmpi-bin on Debian and Ubuntu), MPICH or Microsoft MPI, or put the folder "
+            + "of the library in LD_LIBRARY_PATH (on Windows: PATH).");
     }
 
     /// <summary>The library of the mpirun that started the process comes first, as far as its variables tell.</summary>
@@ -126,8 +129,8 @@ internal sealed unsafe class Mpi : ProcessGroup
     private static int? Variable(string name) => int.TryParse(Environment.GetEnvironmentVariable(name), out var value) ? value : null;
 
     /// <summary>
-    /// At the end of the process. After an error the other processes wait for calls that this one will not make, so it ends them. If another
-    /// thread is inside a call, mpirun notices that the process ends without leaving, and ends the others.
+    /// At the end of the process. After an error the other processes wait for calls that this one will not make, so it ends them. If
+    /// another thread is inside a call, mpirun notices that the process ends without leaving, and ends the others.
     /// </summary>
     private void Leave()
     {

@@ -84,7 +84,7 @@ public sealed class RankTests
         }
     }
 
-    /// <summary>With batch norm, dropout of none, augmentation and mixup, ranks draw their own numbers and still have one model.</summary>
+    /// <summary>With batch norm, augmentation and mixup, ranks draw their own numbers and still have one model.</summary>
     [TestMethod]
     [DataRow(true)]
     [DataRow(false)]
@@ -98,7 +98,8 @@ public sealed class RankTests
                 o.Augmentation = Augmentation.Small with { MixupAlpha = 0.5 };
                 (o.CacheOnDisk, o.MaxCacheBytes) = (cacheOnDisk, 40 * 784);
             });
-            return BitsOf(model) + string.Join(' ', model.History.Epochs.Select(e => $"{e.ValidationLoss:r} {e.TrainingLoss:r} {e.GradientNorm:r}"));
+            return BitsOf(model)
+                + string.Join(' ', model.History.Epochs.Select(e => $"{e.ValidationLoss:r} {e.TrainingLoss:r} {e.GradientNorm:r}"));
         }).Select(rank => rank.Result ?? $"{rank.Error}")];
 
         var first = Bits();
@@ -182,7 +183,8 @@ public sealed class RankTests
         AssertTold("LearningRate is 0.5 instead of 0.01. ", o => o.LearningRate = 0.5);
         AssertTold("FitTemperature is True instead of False. ", o => o.FitTemperature = true);
         AssertTold("Seed is 2 instead of 1; ", o => o.Seed = 2);
-        AssertTold("number of training images is 171 instead of 180; other training images", _ => { }, FashionMnistData.Train(_context, 190));
+        AssertTold(
+            "number of training images is 171 instead of 180; other training images", _ => { }, FashionMnistData.Train(_context, 190));
     }
 
     /// <summary>The token of any rank stops all of them after the same step.</summary>
@@ -257,7 +259,8 @@ public sealed class RankTests
         StringAssert.Contains(
             Refused(o => o.BatchSize = 3), "BatchSize is 3, which 2 ranks share: it must be at least 4, two images for each rank.");
         StringAssert.Contains(
-            Refused(o => o.ValidationSetFraction = null, FashionMnistData.Train(_context, 3)), "There are 3 images to train on, fewer than");
+            Refused(o => o.ValidationSetFraction = null, FashionMnistData.Train(_context, 3)),
+            "There are 3 images to train on, fewer than two for each of 2 ranks.");
     }
 
     private static string BitsOf(FloodedImageClassificationTransformer model) => string.Join(

@@ -8,6 +8,12 @@ internal abstract class Objective
 {
     /// <summary>The value to minimize for one mini-batch.</summary>
     public abstract Descent Of(BatchLoss loss);
+
+    /// <summary>
+    /// <see cref="Descent.Direction"/> for a mini-batch whose mean loss J is known and whose losses are in several places.
+    /// </summary>
+    /// <param name="mean">float32 scalar: <see cref="BatchLoss.Mean"/> of the whole mini-batch.</param>
+    public virtual Tensor? DirectionAt(Tensor mean) => null;
 }
 
 /// <summary>Plain training: the mean loss of the mini-batch.</summary>
@@ -51,7 +57,10 @@ internal sealed class BatchLoss(
     public Tensor PerSample => _perSample ??= losses(Reduction.None);
 
     /// <summary>float32 scalar: the weighted mean of the losses, J in the paper.</summary>
-    public Tensor Mean => _mean ??= weights is not null ? Weighted.div(weights.mean()) : _perSample?.mean() ?? losses(Reduction.Mean);
+    public Tensor Mean => _mean ??= MeanWeight is { } weight ? Weighted.div(weight) : _perSample?.mean() ?? losses(Reduction.Mean);
+
+    /// <summary>float32 scalar: the mean weight of the samples; null if all are 1.</summary>
+    public Tensor? MeanWeight => weights?.mean();
 
     /// <summary>float32 scalar: the <see cref="Average"/> of the losses, which plain training minimizes.</summary>
     public Tensor Weighted => _weighted ??= weights is not null ? Average(PerSample) : Mean;
@@ -65,6 +74,19 @@ internal sealed class BatchLoss(
     /// <summary>float32 [N, K]: the logarithms of the predicted probabilities.</summary>
     public Tensor LogProbabilities =>
         (logits ?? throw new InvalidOperationException("This loss was created without logits.")).log_softmax(1);
+
+    /// <summary>The same mini-batch with other losses.</summary>
+    /// <param name="map">From the losses of the samples, float32 [N], to the new ones.</param>
+    public BatchLoss Map(Func<Tensor, Tensor> map)
+    {
+        return new BatchLoss(Reduce, Labels, Rows, weights, logits);
+
+        Tensor Reduce(Reduction reduction)
+        {
+            var mapped = map(PerSample);
+            return reduction == Reduction.None ? mapped : mapped.mean();
+        }
+    }
 
     /// <summary>Multiplies values of the samples, [N], by their weights.</summary>
     public Tensor Weigh(Tensor values) => weights is null ? values : values.mul(weights);

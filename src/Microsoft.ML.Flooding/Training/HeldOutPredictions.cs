@@ -113,7 +113,9 @@ internal sealed class HeldOutPredictions(
     private TrainingOptions OptionsOf(TrainingData data, int number) => options.With(o =>
     {
         o.FloodLevel = 0;
-        o.Objective = FloodingObjective.Flood;
+        // An objective that needs these predictions cannot be used to compute them.
+        if (o.Objective.AuxiliaryNetworks > 0)
+            o.Objective = FloodingObjective.Flood;
         o.WeightAveraging = o.WeightAveraging is { Enabled: true } averaging ? averaging : WeightAveraging.Exponential;
         o.EarlyStopping = data.Validation is null
             ? null

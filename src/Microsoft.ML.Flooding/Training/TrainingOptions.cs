@@ -77,6 +77,28 @@ public class TrainingOptions
     /// </summary>
     public int? MicroBatchSize { get; set; }
 
+    /// <summary>
+    /// The processes that train the network together, such as <see cref="Flooding.DataParallel.Mpi"/>. Each computes its share of every
+    /// mini-batch of <see cref="BatchSize"/> images, at least two; the loss J that is compared with the flood level is that of the whole
+    /// mini-batch. Every process runs the same program and returns the same model; the process of rank 0 logs, reports and writes files.
+    /// Default (null): this process alone.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// Batch norm uses the statistics of each process's images; its running statistics are averaged after each epoch. Augmentation,
+    /// mixup and dropout are drawn by each process for its images. A <see cref="Seed"/> that is not set is that of rank 0. Options and
+    /// data that differ between the processes are an error that names the difference. <see cref="MetricsCallback"/> and
+    /// <see cref="Callbacks"/> are called in the process of rank 0, and <see cref="StopToken"/> stops all processes if it is canceled in
+    /// one.
+    /// </para>
+    /// <para>
+    /// Needs an objective that is a mean over samples, so neither <see cref="FloodingObjective.ClassWise()"/> nor
+    /// <see cref="FloodingObjective.FromFunction"/>, and a network that is trained as a whole: <see cref="FineTuning"/> must not apply. A
+    /// run with <see cref="CheckpointDirectory"/>, which only rank 0 uses, continues with the same number of processes.
+    /// </para>
+    /// </remarks>
+    public DataParallel? DataParallel { get; set; }
+
     /// <summary>Random changes to the training images, drawn anew each epoch. Default: <see cref="Augmentation.None"/>.</summary>
     public Augmentation Augmentation { get; set; } = Augmentation.None;
 
@@ -207,7 +229,13 @@ public class TrainingOptions
                 $"Mixup works with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and "
                 + $"{nameof(FloodingObjective.SoftAscentDescent)}. It does not work with {Objective}, whose levels belong to a class or a "
                 + "sample: a mixed image has two.", nameof(Objective));
-        Require(Enum.IsDefined(FineTuning), nameof(FineTuning), FineTuning, "Automatic or None");
+        Require(Enum.IsDefined(FineTuning), nameof(FineTuning), FineTuning, "Automatic, AllLayers or None");
+        if (FineTuning == FineTuning.AllLayers && !IsLeftToFineTuning)
+            throw new ArgumentException(
+                $"{nameof(FineTuning)} is {FineTuning.AllLayers}, but another option plans the training too. Unset {nameof(Epochs)}, "
+                + $"{nameof(FreezeBackboneEpochs)}, {nameof(LayerDecay)}, {nameof(FreezeBatchNorm)}, {nameof(Augmentation)}, "
+                + $"{nameof(Schedule)}, {nameof(EarlyStopping)} and FloodLevels, use an {nameof(Objective)} without auxiliary networks, or "
+                + $"set {nameof(FineTuning)} to {FineTuning.None}.", nameof(FineTuning));
         Require(Epochs is null or >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
         Require(LayerDecay is > 0 and <= 1, nameof(LayerDecay), LayerDecay, "in (0, 1]");
@@ -217,6 +245,10 @@ public class TrainingOptions
             throw new ArgumentException(
                 $"{nameof(MicroBatchSize)} is set, but {Objective} needs all samples of a mini-batch at once. Unset it and lower "
                 + $"{nameof(BatchSize)}, or choose another {nameof(Objective)}.", nameof(MicroBatchSize));
+        if (DataParallel is not null && !Objective.AllowsParts)
+            throw new ArgumentException(
+                $"{nameof(DataParallel)} is set, but {Objective} needs all samples of a mini-batch in one process. Unset it, or choose "
+                + $"another {nameof(Objective)}.", nameof(DataParallel));
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");
         Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "Float32, BFloat16 or Auto");
         Require(LearningRate is null or > 0 and < double.PositiveInfinity, nameof(LearningRate), LearningRate, "finite and greater than 0");

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Tests.DataParallelism;
 using Microsoft.ML.Flooding.Tests.Images;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using Microsoft.ML.Flooding.Training;
@@ -40,6 +41,7 @@ public sealed class RunIdentityTests
         [nameof(TrainingOptions.Epochs)] = 7,
         [nameof(TrainingOptions.BatchSize)] = 7,
         [nameof(TrainingOptions.MicroBatchSize)] = 3,
+        [nameof(TrainingOptions.DataParallel)] = ThreadGroup.Run(2, parallel => parallel)[0].Result!,
         [nameof(TrainingOptions.Augmentation)] = Augmentation.Small,
         [nameof(TrainingOptions.Optimizer)] = Optimizer.AdamW,
         [nameof(TrainingOptions.LearningRate)] = 0.5,
@@ -109,7 +111,8 @@ public sealed class RunIdentityTests
             o => o.Objective = FloodingObjective.AdaFlood(0.5, 4), o => o.Objective = FloodingObjective.SoftAscentDescent(2),
             o => o.Objective = FloodingObjective.CrossFitted(0.5, 3), o => o.Objective = FloodingObjective.CrossFitted(0.25, 3),
             o => o.Objective = FloodingObjective.CrossFitted(0.5, 4), o => o.Objective = FloodingObjective.CrossFitted(0.5, 4, true),
-            o => o.Objective = FloodingObjective.LabelSmoothing(0.2),
+            o => o.Objective = FloodingObjective.LabelSmoothing(0.2), o => o.Objective = FloodingObjective.NoisyLabels(0.2),
+            o => o.Objective = FloodingObjective.NoisyLabels(0.3),
             o => o.Objective = FloodingObjective.ClassWise(0.1f, 0.2f), o => o.Objective = FloodingObjective.ClassWise(0.1f, 0.3f),
             o => o.Schedule = LearningRateSchedule.Step(0.1, 0.5), o => o.Schedule = LearningRateSchedule.Step(0.1, 0.6),
             o => o.Schedule = LearningRateSchedule.Step(0.2, 0.5), o => o.Schedule = LearningRateSchedule.Cosine with { WarmUpEpochs = 1 },

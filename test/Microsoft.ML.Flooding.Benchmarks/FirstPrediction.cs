@@ -20,7 +20,8 @@ internal static class FirstPrediction
     private static readonly string[] Ways = ["bare", "ml.net", "ours", "libtorch"];
     private static readonly ImageShape Shape = new(32, 32, 3);
 
-    // Programs that do what the processes of this executable do, to show their size. "ml.net" is the least that a program with ML.NET takes.
+    // Programs that do what the processes of this executable do, to show their size. "ml.net" is the least that a program with ML.NET
+    // takes.
     private static readonly Dictionary<string, string> Programs = new()
     {
         ["bare"] = "docs/samples/OnnxScoring",

@@ -36,8 +36,8 @@ internal static class LimitsTable
         output.WriteLine(Text($"| JPEG files of 224 x 224 decoded on all cores, images/s | {jpeg:N0} |"));
         output.WriteLine();
         output.WriteLine(
-            $"| Training, 224 x 224, batches of {Batch} | Multiply-adds, millions | Allowed, images/s | Ours, images/s | Share of the allowed "
-            + "| Share, bare libtorch loop | Share, convolutions alone |");
+            $"| Training, 224 x 224, batches of {Batch} | Multiply-adds, millions | Allowed, images/s | Ours, images/s "
+            + "| Share of the allowed | Share, bare libtorch loop | Share, convolutions alone |");
         output.WriteLine("|---|---:|---:|---:|---:|---:|---:|");
         foreach (var architecture in new[] { Architecture.ResNet18, Architecture.ResNet50 })
         {

@@ -17,15 +17,18 @@ internal static class RegressionTable
         var names = string.Join(", ", rows.Select(r => r.Name));
         if (args.Contains("--help"))
         {
-            Console.WriteLine("bench: measure all rows. bench ROW...: measure some rows. bench architectures: measure the cost of each network.");
-            Console.WriteLine("bench serving [NETWORK...|first]: compare scoring with ONNX Runtime alone and with ML.NET's ApplyOnnxModel.");
-            Console.WriteLine("bench photos SET...: train on folders of photos, with ML.NET's featurizer and with this library (--help: options).");
-            Console.WriteLine("bench limits: the limits of this machine, and training as a share of them.");
-            Console.WriteLine("bench growth [million]: time and memory for more and more images and classes.");
-            Console.WriteLine("bench tuning [read|features|epoch|fit]: reading photos and fine-tuning, beside what a user would do instead.");
-            Console.WriteLine("bench ranks: the steps of one process and a prediction for several; by mpirun, the steps of its processes.");
-            Console.WriteLine("bench beside: training and scoring beside other work on the same processors.");
-            Console.WriteLine($"The rows: {names}.");
+            Console.WriteLine($"""
+                bench: measure all rows. bench ROW...: measure some rows.
+                bench architectures: measure the cost of each network.
+                bench serving [NETWORK...|first]: compare scoring with ONNX Runtime alone and with ML.NET's ApplyOnnxModel.
+                bench photos SET...: train on folders of photos, with ML.NET's featurizer and with this library (--help: options).
+                bench limits: the limits of this machine, and training as a share of them.
+                bench growth [million]: time and memory for more and more images and classes.
+                bench tuning [read|features|epoch|fit]: reading photos and fine-tuning, beside what a user would do instead.
+                bench ranks: the steps of one process and a prediction for several; by mpirun, the steps of its processes.
+                bench beside: training and scoring beside other work on the same processors.
+                The rows: {names}.
+                """);
             return 0;
         }
 

@@ -23,8 +23,8 @@ internal sealed class Workload : IDisposable
     private readonly List<IDisposable> _owned = [];
 
     private Workload(
-        Architecture architecture, Func<nn.Module<Tensor, Tensor>>? byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd,
-        int batch = 128)
+        Architecture architecture, Func<nn.Module<Tensor, Tensor>>? byHand, ImageShape shape, int steps,
+        Optimizer optimizer = Optimizer.Sgd, int batch = 128)
     {
         _architecture = architecture;
         _byHand = byHand;

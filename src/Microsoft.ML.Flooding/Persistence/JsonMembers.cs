@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Microsoft.ML.Flooding.Persistence;
 
 /// <summary>
-/// The members of a JSON object. A member that is missing, or has another type than asked for, is an <see cref="InvalidDataException"/> that
-/// names it.
+/// The members of a JSON object. A member that is missing, or has another type than asked for, is an
+/// <see cref="InvalidDataException"/> that names it.
 /// </summary>
 internal readonly struct JsonMembers
 {
@@ -49,10 +49,14 @@ internal readonly struct JsonMembers
         : throw Wrong(name, Get(name));
 
     public int Int(string name) =>
-        Get(name) is { ValueKind: JsonValueKind.Number } element && element.TryGetInt32(out var value) ? value : throw Wrong(name, Get(name));
+        Get(name) is { ValueKind: JsonValueKind.Number } element && element.TryGetInt32(out var value)
+            ? value
+            : throw Wrong(name, Get(name));
 
     public long Long(string name) =>
-        Get(name) is { ValueKind: JsonValueKind.Number } element && element.TryGetInt64(out var value) ? value : throw Wrong(name, Get(name));
+        Get(name) is { ValueKind: JsonValueKind.Number } element && element.TryGetInt64(out var value)
+            ? value
+            : throw Wrong(name, Get(name));
 
     public double Number(string name) => Number(name, Get(name));
 

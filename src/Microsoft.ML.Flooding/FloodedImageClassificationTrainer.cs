@@ -149,17 +149,22 @@ public sealed partial class FloodedImageClassificationTrainer
             ? StartingPoint.FromOptions(_options, labels, ImageColumn.Resizes(feature))
             : StartingPoint.FromModel(pretrained, labels, _options);
         var column = CreateColumn(feature, start, input, channel);
-        _ranks?.RequireSame(OptionsOfModel());
-        using var images = new LoadedImages(log, input, column, labels, _options);
-        var seed = ChooseSeed();
         var isFineTuned = start.IsPretrained && _options.IsLeftToFineTuning;
+        if (_options.FineTuning == FineTuning.AllLayers && !isFineTuned)
+            throw new ArgumentException(
+                $"{nameof(_options.FineTuning)} is {FineTuning.AllLayers}, but {start.Architecture.Name} has no pretrained weights or its "
+                + $"layers are not known. Set {nameof(_options.PretrainedWeights)} or an {nameof(_options.Architecture)} with weights.");
         if (isFineTuned && _ranks is not null)
             throw new ArgumentException(
                 $"{nameof(_options.DataParallel)} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, "
                 + $"which one process does in seconds. Unset {nameof(_options.DataParallel)}, or set {nameof(_options.FineTuning)} to "
                 + $"{FineTuning.None} to train the whole network.");
+        _ranks?.RequireSame(OptionsOfModel());
+        using var images = new LoadedImages(log, input, column, labels, _options);
+        var seed = ChooseSeed();
+        var trainsAllLayers = _options.FineTuning == FineTuning.AllLayers;
         // Cross-validation needs no images of its own: all are trained on.
-        var data = images.Split(seed, holdsOut: !isFineTuned || _options.FitTemperature, channel);
+        var data = images.Split(seed, holdsOut: !isFineTuned || trainsAllLayers || _options.FitTemperature, channel);
         WarnOfHighLevel(labels, channel);
 
         var architecture = start.Architecture.Resolve(column.Shape);
@@ -343,17 +348,28 @@ public sealed partial class FloodedImageClassificationTrainer
     /// <summary>Trains what <see cref="FineTuning"/> chooses.</summary>
     private TrainingHistory FineTune(Network network, RunFactory runs, IChannel channel, ProgressReporter reporter)
     {
-        channel.Info(MessageSensitivity.None, "Computing the features of the images. Only the last layer is trained.");
+        channel.Info(MessageSensitivity.None, "Computing the features of the images. The last layer is trained on them.");
         using var search = new HeadSearch(runs, _options);
         var trial = search.Choose(tried => channel.Info(MessageSensitivity.None, $"Tried {tried}."));
         channel.Info(
             MessageSensitivity.None,
             trial is null ? "There are too few images to cross-validate the last layer." : $"Chose {trial}. Training on all images.");
-        return search.Train(trial, network, epochs =>
+        var history = search.Train(trial, network, epochs =>
         {
             reporter.Expect(epochs);
             return Watch(reporter.Report, run: null);
         });
+        if (_options.FineTuning != FineTuning.AllLayers || history.Stopped)
+            return history;
+        channel.Info(
+            MessageSensitivity.None,
+            FormattableString.Invariant($"Training all layers for {AllLayers.Epochs} epochs. It takes about ")
+            + FormattableString.Invariant($"{AllLayers.Estimate(search.FeatureTime).TotalMinutes:0.0} minutes. ")
+            + $"If {nameof(_options.StopToken)} is canceled, the best network so far stays.");
+        reporter.Expect(AllLayers.Epochs);
+        var whole = new AllLayers(runs, _options, trial?.WrongLabels ?? 0).Train(
+            network, Watch(reporter.ReportAs("All layers"), "all-layers"), text => channel.Info(MessageSensitivity.None, text));
+        return (whole ?? history) with { FloodLevel = _options.FloodLevel, HeadTrial = trial };
     }
 
     /// <param name="report">Reports an epoch.</param>

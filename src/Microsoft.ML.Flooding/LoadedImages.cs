@@ -104,6 +104,7 @@ internal sealed class LoadedImages : IDisposable
             ? nameof(_options.EarlyStopping)
             : _options.FloodLevels is not null ? nameof(_options.FloodLevels)
             : _options.FitTemperature ? nameof(_options.FitTemperature)
+            : _options.FineTuning == FineTuning.AllLayers ? $"{nameof(_options.FineTuning)} {nameof(FineTuning.AllLayers)}"
             : _options.Objective.Candidates.Count > 1 ? $"{nameof(_options.Objective)} {_options.Objective}"
             : null;
         if (needsValidation is not null && data.Validation is null)

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
-using Microsoft.ML.Flooding.Scoring;
+using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Benchmarks;

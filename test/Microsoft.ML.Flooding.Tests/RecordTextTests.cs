@@ -36,7 +36,7 @@ public sealed class RecordTextTests
             FloodingObjective.Flood, FloodingObjective.IndividualFlood, FloodingObjective.SoftAscentDescent(0.5),
             FloodingObjective.AdaFlood(), FloodingObjective.ClassWise(), FloodingObjective.CrossFitted([0.3, 1]),
             FloodingObjective.SelfDistilled(),
-            FloodingObjective.LabelSmoothing(),
+            FloodingObjective.LabelSmoothing(), FloodingObjective.NoisyLabels(0.2),
             new LabelIssue { Row = 1, Label = "a", SuggestedLabel = "b", SuggestedProbability = 0.9, SelfConfidence = 0.1,
                 NormalizedMargin = 0.1 },
             new DuplicateImages { Rows = [1, 2], Labels = ["a", "b"] },

@@ -79,6 +79,24 @@ public abstract partial record FloodingObjective
         return new LabelSmoothingObjective(smoothing);
     }
 
+    /// <summary>
+    /// As <see cref="Flood"/>, for labels of which a known share is wrong (forward correction: Patrini et al., CVPR 2017). The loss of a
+    /// sample is -ln((1 - s) p + s (1 - p) / (K - 1)), where p is the probability of its label and K the number of classes. A label that
+    /// the network is sure to be wrong costs little, so it is not learned. The probabilities of the model are those of the true classes.
+    /// <see cref="FineTuning.Automatic"/> estimates the share.
+    /// </summary>
+    /// <param name="share">
+    /// The share s of the labels that are wrong, at least 0 and below 1 - 1 / K. Each wrong label is assumed to be one of the other classes
+    /// with the same probability.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="share"/> is not in [0, 1).</exception>
+    public static FloodingObjective NoisyLabels(double share)
+    {
+        if (share is not (>= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(share), share, "The share must be at least 0 and below 1.");
+        return new NoisyLabelsObjective(share);
+    }
+
     /// <summary>An objective of your own: a function of the losses of a mini-batch's samples.</summary>
     /// <param name="name">
     /// The name of the function in logs and checkpoints. A checkpoint is continued only under the same name: change it when you change the
@@ -169,6 +187,26 @@ public abstract partial record FloodingObjective
         internal override Objective At(float floodLevel, ObjectiveFacts facts) => new SmoothedLabels(Smoothing);
 
         private protected override string Describe() => FormattableString.Invariant($"{nameof(LabelSmoothing)}({Smoothing})");
+    }
+
+    private sealed record NoisyLabelsObjective(double Share) : FloodingObjective
+    {
+        internal override bool AllowsMixup => false;
+
+        internal override Objective At(float floodLevel, ObjectiveFacts facts)
+        {
+            var flood = Objectives.Flood.At(floodLevel);
+            var classes = facts.ClassCounts.Count;
+            if (Share == 0 || classes < 2)
+                return flood;
+            return Share < 1 - (1.0 / classes)
+                ? new Objectives.NoisyLabels(Share, classes, flood)
+                : throw new InvalidOperationException(FormattableString.Invariant(
+                    $"{this} leaves nothing to learn: with {classes} classes, labels of which {1 - (1.0 / classes):0.###} are wrong are ")
+                    + "random. Choose a lower share.");
+        }
+
+        private protected override string Describe() => FormattableString.Invariant($"{nameof(NoisyLabels)}({Share})");
     }
 
     private sealed record FunctionFloodingObjective(string Name, Func<torch.Tensor, torch.Tensor> Function, bool Flooded)

@@ -75,6 +75,19 @@ internal sealed class BatchLoss(
     public Tensor LogProbabilities =>
         (logits ?? throw new InvalidOperationException("This loss was created without logits.")).log_softmax(1);
 
+    /// <summary>The same mini-batch with other losses.</summary>
+    /// <param name="map">From the losses of the samples, float32 [N], to the new ones.</param>
+    public BatchLoss Map(Func<Tensor, Tensor> map)
+    {
+        return new BatchLoss(Reduce, Labels, Rows, weights, logits);
+
+        Tensor Reduce(Reduction reduction)
+        {
+            var mapped = map(PerSample);
+            return reduction == Reduction.None ? mapped : mapped.mean();
+        }
+    }
+
     /// <summary>Multiplies values of the samples, [N], by their weights.</summary>
     public Tensor Weigh(Tensor values) => weights is null ? values : values.mul(weights);
 
@@ -89,10 +102,18 @@ internal sealed class BatchLoss(
 /// <param name="ClassCounts">The number of training images of each class.</param>
 /// <param name="Labels">int64 [rows of the set] on the CPU: the class of each row.</param>
 /// <param name="TrainingRows">int64 [N] on the CPU: the rows that are trained on.</param>
-/// <param name="HeldOutProbabilities">
-/// Given a number of folds, returns float32 [rows of the set, K] on the CPU: the probabilities that a network trained without a row gives
-/// to the classes. They are 0 for rows that are not trained on. The tensor stays the run's.
+/// <param name="AuxiliaryProbabilities">
+/// Returns float32 [rows of the set, K] on the CPU: the probabilities that auxiliary networks give to the classes. They are 0 for rows that
+/// are not trained on. The tensor stays the run's.
 /// </param>
 /// <param name="Device">The device of the levels.</param>
 internal sealed record ObjectiveFacts(
-    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<int, Tensor> HeldOutProbabilities, Device Device);
+    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<Auxiliaries, Tensor> AuxiliaryProbabilities, Device Device);
+
+/// <summary>Networks that predict the training images before a run starts.</summary>
+/// <param name="Networks">Their number, at least 1, and at least 2 if images are held out.</param>
+/// <param name="HoldOut">
+/// Whether each predicts a fold of the images and is trained on the others. If not, each is trained on all images and predicts them all,
+/// and their predictions are averaged.
+/// </param>
+internal readonly record struct Auxiliaries(int Networks, bool HoldOut = true);

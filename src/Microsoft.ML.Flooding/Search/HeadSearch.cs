@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Training;
@@ -8,8 +9,8 @@ namespace Microsoft.ML.Flooding.Search;
 
 /// <summary>
 /// Trains the head of a pretrained network. The other layers stay frozen, so an image's features are computed once and the head is a linear
-/// classifier of them. The right learning rate and number of epochs differ by powers of ten between data sets; cross-validation finds them
-/// in seconds.
+/// classifier of them. The right learning rate and number of epochs differ by powers of ten between data sets, and some labels may be wrong;
+/// cross-validation finds the rate, the epochs and the share of wrong labels in seconds.
 /// </summary>
 /// <remarks>
 /// The features are centered, divided by their common scale, and classified from zero weights. The result is folded into the head. Training
@@ -24,6 +25,8 @@ internal sealed class HeadSearch : IDisposable
     private static readonly double[] SgdRates = [0.01, 0.001, 0.1];
     private static readonly double[] AdamRates = [0.001, 0.0001, 0.01];
 
+    private static readonly double[] WrongShares = [0, 0.1, 0.2, 0.4];
+
     private readonly RunFactory _runs;
     private readonly TrainingOptions _options;
     private readonly CachedFeatures _features;
@@ -34,6 +37,7 @@ internal sealed class HeadSearch : IDisposable
     public HeadSearch(RunFactory runs, TrainingOptions options)
     {
         using var scope = NewDisposeScope();
+        var start = Stopwatch.GetTimestamp();
         using var network = runs.CreateNetwork();
         using var weights = new WorkingWeights(network, runs.Device, runs.Precision);
         using var normalizer = runs.Normalization.On(runs.Device);
@@ -43,6 +47,7 @@ internal sealed class HeadSearch : IDisposable
                 runs.CheckAlive();
                 options.StopToken.ThrowIfCancellationRequested();
             });
+        FeatureTime = Stopwatch.GetElapsedTime(start);
         _options = options;
         _runs = runs with
         {
@@ -50,41 +55,54 @@ internal sealed class HeadSearch : IDisposable
             Data = _features.Data,
             Normalization = Measure(_features.Data, centers: network.Head.bias is not null),
             Precision = ScalarType.Float32,
-            Start = static head =>
-            {
-                using var _ = no_grad();
-                head.Head.weight!.zero_();
-                head.Head.bias!.zero_();
-            },
+            Start = StartAt(_features.Data.TrainingRows),
         };
     }
 
-    /// <summary>Cross-validates each learning rate after each epoch, and chooses a rate and a number of epochs.</summary>
-    /// <param name="tried">Called with the best result of each rate.</param>
-    /// <returns>The choice. If the search is stopped, of the rates tried so far; null if none was.</returns>
+    /// <summary>How long it took to compute the features of all images.</summary>
+    public TimeSpan FeatureTime { get; }
+
+    /// <summary>
+    /// Cross-validates settings after each epoch and chooses the one with the lowest log-loss: first shares of wrong labels in ascending
+    /// order, as long as the log-loss falls, then the other learning rates with the best share.
+    /// </summary>
+    /// <param name="tried">Called with the best result of each share and rate.</param>
+    /// <returns>The choice. If the search is stopped, the best of the settings tried so far; null if none was.</returns>
     public HeadTrial? Choose(Action<HeadTrial> tried)
     {
         using var scope = NewDisposeScope();
         using var generator = RandomStreams.Create(_runs.Seed, RandomStreams.Purpose.HeadFolds, 0);
         var parts = new StratifiedSplit(_runs.Data.Training, _runs.Data.TrainingRows, generator).Fold(Folds);
-        var trials = new List<HeadTrial>();
+        if (parts.Length < 2)
+            return null;
+        HeadTrial? best = null;
         double[] rates = _options.LearningRate is { } rate ? [rate] : _options.Optimizer == Optimizer.Sgd ? SgdRates : AdamRates;
-        foreach (var candidate in parts.Length < 2 ? [] : rates)
+        foreach (var share in WrongShares.Where(CanBeWrong))
         {
-            if (CrossValidate(candidate, parts) is not { } curve)
-                continue;
-            if (_options.StopToken.IsCancellationRequested)
+            if (!Try(rates[0], share))
                 break;
-            tried(Best(curve));
-            trials.AddRange(curve);
         }
-        return trials.Count > 0 ? Best(trials) : null;
+        foreach (var other in rates.Skip(1))
+            Try(other, best?.WrongLabels ?? 0);
+        return best;
 
-        HeadTrial Best(IReadOnlyList<HeadTrial> of) => HeadTrial.Best(of, _runs.Data.TrainingRows.shape[0]);
+        bool Try(double candidate, double share)
+        {
+            if (_options.StopToken.IsCancellationRequested || CrossValidate(candidate, share, parts) is not { } trial)
+                return false;
+            // A run that was stopped has not been cross-validated to its end.
+            if (_options.StopToken.IsCancellationRequested)
+                return false;
+            tried(trial);
+            var isBetter = best is null || trial.LogLoss < best.LogLoss;
+            if (isBetter)
+                best = trial;
+            return isBetter;
+        }
     }
 
     /// <summary>Trains the head on all training rows and writes it into a network.</summary>
-    /// <param name="trial">The rate and the number of epochs; null: those that suit most sets.</param>
+    /// <param name="trial">The setting; null: the one that suits most sets.</param>
     /// <param name="network">The whole network, on the CPU.</param>
     /// <param name="watch">From the number of epochs to what is called after each of them.</param>
     public TrainingHistory Train(HeadTrial? trial, Network network, Func<int, Action<EpochMetrics>> watch)
@@ -111,13 +129,30 @@ internal sealed class HeadSearch : IDisposable
     public static int EpochsOf(HeadTrial? trial) => trial?.Epochs ?? MostEpochs / 2;
 
     /// <summary>Predicts images by heads that were not trained on them.</summary>
-    /// <param name="trial">The rate and the number of epochs; null: those that suit most sets.</param>
+    /// <param name="trial">The setting; null: the one that suits most sets.</param>
     /// <param name="watch">As for <see cref="HeldOutPredictions"/>.</param>
     /// <param name="log">As for <see cref="HeldOutPredictions"/>.</param>
     public HeldOutPredictions HeldOut(HeadTrial? trial, Func<string, Action<EpochMetrics>> watch, Action<string> log) =>
         new(_runs, OptionsOf(trial), watch, log);
 
     public void Dispose() => _features.Dispose();
+
+    /// <summary>
+    /// The classifier starts with the logarithms of the shares of the classes, shrunk toward their mean: to it if they differ by no more
+    /// than two standard errors. With few images or wrong labels, differences by chance would outweigh what the first epochs learn.
+    /// </summary>
+    private Action<Network> StartAt(Tensor rows) => head =>
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var labels = _features.Data.Training.Labels.index_select(0, rows);
+        var counts = bincount(labels, _features.Data.Weights?.index_select(0, rows), minlength: _runs.Classes).to(ScalarType.Float32).add(1);
+        var logarithms = counts.log();
+        var differences = logarithms - logarithms.mean();
+        var chance = 4 * counts.reciprocal().sum() / differences.square().sum().clamp_min(float.Epsilon);
+        head.Head.weight!.zero_();
+        head.Head.bias!.copy_(differences * (1 - chance).clamp_min(0));
+    };
 
     private static Normalization Measure(TrainingData data, bool centers)
     {
@@ -141,13 +176,18 @@ internal sealed class HeadSearch : IDisposable
         network.Head.bias?.copy_(linear.Head.bias! - weight.mul(tensor(_runs.Normalization.Mean)).sum([1L]));
     }
 
-    /// <summary>The results of the held-out rows after each epoch; null if a run diverged.</summary>
-    private HeadTrial[]? CrossValidate(double rate, Tensor[] parts)
+    /// <summary>Whether labels of which a share is wrong are not random, and the objective is one that can take wrong labels.</summary>
+    private bool CanBeWrong(double share) =>
+        share == 0 || (_options.Objective == FloodingObjective.Flood && share < 1 - (1.0 / _runs.Classes));
+
+    /// <summary>The result of the best number of epochs on the held-out rows; null if a run diverged or was stopped.</summary>
+    private HeadTrial? CrossValidate(double rate, double share, Tensor[] parts)
     {
         var (accuracy, loss, total) = (new double[MostEpochs], new double[MostEpochs], 0.0);
         for (var fold = 0; fold < parts.Length; fold++)
         {
             var held = parts[fold];
+            var weights = _runs.Data.Weights?.index_select(0, held);
             var runs = _runs with
             {
                 Data = _runs.Data with
@@ -159,37 +199,39 @@ internal sealed class HeadSearch : IDisposable
                 },
                 Seed = RandomStreams.Derive(_runs.Seed, RandomStreams.Purpose.HeadFolds, fold + 1),
             };
-            using var prepared = runs.Create(OptionsAt(rate).With(o =>
+            runs = runs with { Start = StartAt(runs.Data.TrainingRows) };
+            using var prepared = runs.Create(OptionsAt(rate, share).With(o =>
             {
                 o.MetricsCallback = null;
                 o.Callbacks = [];
                 o.CheckpointDirectory = null;
-                o.EarlyStopping = null;
+                o.EarlyStopping = new EarlyStopping { Metric = LabelLogLoss.Of(share, _runs.Classes, weights), Patience = int.MaxValue };
             }));
             prepared.Run.Train(_ => { }, null);
-            if (prepared.Run.Divergence is not null)
+            if (prepared.Run.Divergence is not null || prepared.Run.Stopped)
                 return null;
-            var weight = _runs.Data.Weights?.index_select(0, held).sum().item<float>() ?? held.shape[0];
+            var weight = weights?.sum().item<float>() ?? held.shape[0];
             total += weight;
             foreach (var epoch in prepared.Run.Epochs)
             {
                 accuracy[epoch.Epoch - 1] += weight * (epoch.AveragedValidationAccuracy ?? epoch.ValidationAccuracy)!.Value;
-                loss[epoch.Epoch - 1] += weight * (epoch.AveragedValidationLoss ?? epoch.ValidationLoss)!.Value;
+                loss[epoch.Epoch - 1] += weight * (epoch.AveragedValidationMetric ?? epoch.ValidationMetric)!.Value;
             }
         }
-        return
-        [
-            .. accuracy.Zip(loss).Select((sums, i) => new HeadTrial(rate, i + 1, sums.First / total, sums.Second / total)),
-        ];
+        var best = Enumerable.Range(0, MostEpochs).MinBy(i => loss[i]);
+        return new HeadTrial(rate, best + 1, accuracy[best] / total, loss[best] / total) { WrongLabels = share };
     }
 
     private TrainingOptions OptionsOf(HeadTrial? trial) =>
-        OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0]).With(o => o.Epochs = EpochsOf(trial));
+        OptionsAt(trial?.LearningRate ?? _options.LearningRate ?? SgdRates[0], trial?.WrongLabels ?? 0)
+            .With(o => o.Epochs = EpochsOf(trial));
 
-    private TrainingOptions OptionsAt(double rate) => _options.With(o =>
+    private TrainingOptions OptionsAt(double rate, double share) => _options.With(o =>
     {
         o.LearningRate = rate;
         o.Epochs = MostEpochs;
+        if (share > 0)
+            o.Objective = FloodingObjective.NoisyLabels(share);
         // The average of a run that ends early spans as many steps as it did when the run was cross-validated.
         var steps = (double)MostEpochs * ((_runs.Data.TrainingRows.shape[0] + o.BatchSize - 1) / o.BatchSize);
         o.WeightAveraging ??= new WeightAveraging { Decay = WeightAveraging.Exponential.DecayAt(long.MaxValue / 2, (long)steps) };

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -32,8 +33,9 @@ internal sealed class CachedFeatures : IDisposable
     {
         using var scope = NewDisposeScope();
         var rows = arange(set.Count);
+        using var plan = InferencePlanBuilder.BuildFeatures(head.Network, device, head.Weights.Precision);
         var features = Inference.Compute(
-            head.Network, pixels => head.Features(head.Normalizer.Apply(pixels)), set, rows, device, checkAlive);
+            head.Network, pixels => plan.Run(head.Normalizer.Apply(pixels).to(head.Weights.Precision)), set, rows, device, checkAlive);
         var shape = new ImageShape(1, 1, (int)features.shape[1]);
         var pixels = features.to(ScalarType.Float32).reshape(-1, shape.Height, shape.Width, shape.Channels);
         return new MemoryImageSet(

@@ -26,7 +26,8 @@ internal readonly record struct Evaluation(double Loss, double Accuracy, double?
         List<Tensor> probabilities = [];
         List<Tensor> labels = [];
         Tensor Logits(Tensor pixels) => part.Logits(part.Prepare(pixels));
-        Inference.ForEachBatch(part.Weights.Network, Logits, set, ranks?.ShareOf(rows) ?? rows, device, checkAlive, (batch, logits) =>
+        nn.Module network = part is HeadOnly { TakesFeatures: true } head ? head.Network.Head : part.Weights.Network;
+        Inference.ForEachBatch(network, Logits, set, ranks?.ShareOf(rows) ?? rows, device, checkAlive, (batch, logits) =>
         {
             if (ownMetric is not null)
             {

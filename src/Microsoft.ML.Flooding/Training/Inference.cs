@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -6,13 +7,8 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>Runs a network in evaluation mode on rows of a set, without gradients. The network stays in evaluation mode.</summary>
 internal static class Inference
 {
-    private const int MostImages = 256;
-
-    // Of a batch. 32 photos of 224 x 224 pixels: the layers' outputs stay below a gigabyte, and more images are not faster.
-    private const int MostPixels = 32 * 224 * 224;
-
     /// <summary>Calls a function with the results of each batch. Does not wait for the device.</summary>
-    /// <param name="network">A network on <paramref name="device"/>.</param>
+    /// <param name="network">A network of the set's images, on <paramref name="device"/>.</param>
     /// <param name="compute">Computes the results of a batch, [B, ...], from its pixels, [B, H, W, C].</param>
     /// <param name="set">The images.</param>
     /// <param name="rows">int64 [N] on the CPU, each row once.</param>
@@ -28,7 +24,8 @@ internal static class Inference
     {
         using var _ = no_grad();
         network.eval();
-        using var batches = set.Read(rows, Math.Clamp(MostPixels / (set.Shape.Height * set.Shape.Width), 1, MostImages), device);
+        var precision = network.parameters().FirstOrDefault()?.dtype ?? ScalarType.Float32;
+        using var batches = set.Read(rows, InferenceBatch.Of(network, set.Shape, precision, device), device);
         while (true)
         {
             using var step = NewDisposeScope();

@@ -27,8 +27,8 @@ internal sealed class ProgressReporter
             entry => entry.SetProgress(0, _done, _total));
     }
 
-    /// <summary>Sets the number of epochs of a run, and of runs, when they are known.</summary>
-    public void Expect(int epochs, int runs = 1) => (_epochs, _total) = (epochs, (double)epochs * runs);
+    /// <summary>Sets the number of epochs of the next runs, and of runs, when they are known.</summary>
+    public void Expect(int epochs, int runs = 1) => (_epochs, _total) = (epochs, _done + ((double)epochs * runs));
 
     /// <summary>Reports an epoch of the only run.</summary>
     public void Report(EpochMetrics metrics) => Report("", metrics);

@@ -92,7 +92,8 @@ internal sealed record RunFactory(
         var counts = bincount(Data.Training.Labels.index_select(0, Data.TrainingRows), minlength: Classes);
         return new ObjectiveFacts(
             counts.data<long>().ToArray(), Data.Training.Labels, Data.TrainingRows,
-            folds => HeldOut?.Probabilities(folds) ?? throw new InvalidOperationException("The runs have no held-out predictions."),
+            auxiliaries => HeldOut?.Probabilities(auxiliaries)
+                ?? throw new InvalidOperationException("The runs have no held-out predictions."),
             Device);
     }
 }

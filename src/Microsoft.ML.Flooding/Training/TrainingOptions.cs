@@ -229,7 +229,13 @@ public class TrainingOptions
                 $"Mixup works with {nameof(FloodingObjective.Flood)}, {nameof(FloodingObjective.IndividualFlood)} and "
                 + $"{nameof(FloodingObjective.SoftAscentDescent)}. It does not work with {Objective}, whose levels belong to a class or a "
                 + "sample: a mixed image has two.", nameof(Objective));
-        Require(Enum.IsDefined(FineTuning), nameof(FineTuning), FineTuning, "Automatic or None");
+        Require(Enum.IsDefined(FineTuning), nameof(FineTuning), FineTuning, "Automatic, AllLayers or None");
+        if (FineTuning == FineTuning.AllLayers && !IsLeftToFineTuning)
+            throw new ArgumentException(
+                $"{nameof(FineTuning)} is {FineTuning.AllLayers}, but another option plans the training too. Unset {nameof(Epochs)}, "
+                + $"{nameof(FreezeBackboneEpochs)}, {nameof(LayerDecay)}, {nameof(FreezeBatchNorm)}, {nameof(Augmentation)}, "
+                + $"{nameof(Schedule)}, {nameof(EarlyStopping)} and FloodLevels, use an {nameof(Objective)} without auxiliary networks, or "
+                + $"set {nameof(FineTuning)} to {FineTuning.None}.", nameof(FineTuning));
         Require(Epochs is null or >= 1, nameof(Epochs), Epochs, "at least 1");
         Require(FreezeBackboneEpochs >= 0, nameof(FreezeBackboneEpochs), FreezeBackboneEpochs, "at least 0");
         Require(LayerDecay is > 0 and <= 1, nameof(LayerDecay), LayerDecay, "in (0, 1]");

@@ -29,6 +29,11 @@ internal sealed record PhotoMethod(string Name, string Description, Func<MLConte
         {
             Architecture = Architecture.FromDnnImageFeaturizerResNet18(),
         })),
+        new("all-layers", "pretrained, all layers", (context, photos) => Train(context, photos, new()
+        {
+            Architecture = Architecture.FromDnnImageFeaturizerResNet18(),
+            FineTuning = FineTuning.AllLayers,
+        })),
     ];
 
     /// <summary>Trains on photos and tests on others.</summary>
@@ -52,7 +57,7 @@ internal sealed record PhotoMethod(string Name, string Description, Func<MLConte
     }
 
     /// <summary>The pipeline of ML.NET's sample for DnnFeaturizeImage.</summary>
-    private static EstimatorChain<TransformerChain<ColumnCopyingTransformer>> Featurize(MLContext context) =>
+    public static EstimatorChain<TransformerChain<ColumnCopyingTransformer>> Featurize(MLContext context) =>
         context.Transforms.LoadImages("Image", imageFolder: "", nameof(ImageFile.ImagePath))
             .Append(context.Transforms.ResizeImages("Image", FeaturizerSide, FeaturizerSide))
             .Append(context.Transforms.ExtractPixels("Pixels", "Image"))

@@ -91,6 +91,55 @@ public sealed class FloodingObjectiveTests
             new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.AdaFlood() }.EffectiveAveraging);
     }
 
+    /// <summary>With three classes and a share of 0.3, a label of probability p is given with the probability 0.7 p + 0.15 (1 - p).</summary>
+    [TestMethod]
+    public void Noisy_labels_are_as_likely_as_right_and_wrong_labels_together()
+    {
+        using var scope = NewDisposeScope();
+        var objective = FloodingObjective.NoisyLabels(0.3);
+        var expected = new[] { 0.1, 0.5, 2, 0.05 }.Average(loss => -Math.Log((0.7 * Math.Exp(-loss)) + (0.15 * (1 - Math.Exp(-loss)))));
+        Assert.AreEqual(expected, objective.At(0, Facts(2, 1, 1)).Of(Batch()).Minimised.item<float>(), 1e-6);
+        Assert.AreEqual(1f, objective.At((float)expected - 0.01f, Facts(2, 1, 1)).Of(Batch()).Balance!.item<float>());
+        Assert.AreEqual(-1f, objective.At((float)expected + 0.01f, Facts(2, 1, 1)).Of(Batch()).Balance!.item<float>());
+        Assert.IsInstanceOfType<Flood>(FloodingObjective.NoisyLabels(0).At(0.1f, Facts(2, 1, 1)));
+        Assert.IsInstanceOfType<Flood>(objective.At(0.1f, Facts(2)));
+    }
+
+    [TestMethod]
+    public void Noisy_labels_of_images_with_weights_count_by_them()
+    {
+        using var scope = NewDisposeScope();
+        var losses = tensor(new[] { 0.2f, 1.5f });
+        BatchLoss Of(float[] weights) => new(_ => losses, tensor(new[] { 0L, 1 }), tensor(new[] { 0L, 1 }), tensor(weights));
+        var objective = FloodingObjective.NoisyLabels(0.2).At(0.1f, Facts(1, 1));
+        var first = -Math.Log((0.6 * Math.Exp(-0.2)) + 0.2);
+        var second = -Math.Log((0.6 * Math.Exp(-1.5)) + 0.2);
+        Assert.AreEqual(((1.5 * first) + (0.5 * second)) / 2, objective.Of(Of([1.5f, 0.5f])).Minimised.item<float>(), 1e-6);
+    }
+
+    /// <summary>The gradient of a label that is surely wrong is almost 0, where that of the cross-entropy is 1.</summary>
+    [TestMethod]
+    public void A_label_that_is_surely_wrong_is_not_learned()
+    {
+        using var scope = NewDisposeScope();
+        var logits = tensor(new[,] { { 12f, 0f } }).requires_grad_();
+        var labels = tensor(new[] { 1L });
+        var loss = new BatchLoss(
+            reduction => nn.functional.cross_entropy(logits, labels, reduction: reduction), labels, tensor(new[] { 0L }));
+        var descent = FloodingObjective.NoisyLabels(0.2).At(0, Facts(1, 1)).Of(loss);
+        Assert.IsLessThan(1e-4f, autograd.grad([descent.Minimised], [logits]).Single().abs().max().item<float>());
+    }
+
+    [TestMethod]
+    public void Labels_that_are_random_are_refused()
+    {
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.NoisyLabels(-0.1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.NoisyLabels(double.NaN));
+        StringAssert.Contains(
+            Assert.ThrowsExactly<InvalidOperationException>(() => FloodingObjective.NoisyLabels(0.5).At(0.1f, Facts(1, 1))).Message,
+            "NoisyLabels(0.5)");
+    }
+
     [TestMethod]
     public void Parameters_out_of_range_are_refused()
     {
@@ -111,6 +160,7 @@ public sealed class FloodingObjectiveTests
         Validate(FloodingObjective.SoftAscentDescent());
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.AdaFlood())).Message, "AdaFlood");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.ClassWise())).Message, "Mixup");
+        Assert.ThrowsExactly<ArgumentException>(() => Validate(FloodingObjective.NoisyLabels(0.2)));
     }
 
     [TestMethod]

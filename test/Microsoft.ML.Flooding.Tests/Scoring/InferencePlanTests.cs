@@ -1,6 +1,5 @@
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
-using Microsoft.ML.Flooding.Scoring;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -42,6 +41,27 @@ public sealed class InferencePlanTests
         Assert.IsLessThan(
             Math.Max(1e-5, 2 * rounding), (actual - exact).abs().max().item<double>(), $"Rounding without folding: {rounding}.");
         Assert.IsGreaterThan(1e-4f, (actual[0] - actual[1]).abs().max().item<float>(), "The scores must depend on the image.");
+    }
+
+    [TestMethod]
+    [DataRow("resnet18-width8")]
+    [DataRow("mlp-linear")]
+    [DataRow("vit_tiny")]
+    public void Folded_features_are_those_of_the_network(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var shape = new ImageShape(32, 32, 3);
+        using var network = RandomModel.CreateNetwork(Architecture.Parse(name), shape);
+        network.eval();
+        using var plan = InferencePlanBuilder.BuildFeatures(network, CPU, ScalarType.Float32);
+        using var generator = new Generator(2);
+        var images = RandomModel.Images(4, shape, generator);
+
+        var expected = network.Features(new TensorOperators(training: false, null), images.clone());
+        var actual = plan.Run(images.clone());
+        CollectionAssert.AreEqual(expected.shape, actual.shape);
+        Assert.IsTrue(expected.allclose(actual, 1e-3, 1e-3 * expected.abs().max().item<float>()));
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
@@ -44,7 +45,8 @@ public sealed class HeadSearchTests
         Assert.IsNull(model.History.ValidationLoss);
         Assert.AreEqual("200", model.History.Settings["number of training images"]);
         Assert.IsGreaterThan(0.2, trial.Accuracy);
-        Assert.AreEqual(3, log.Count(line => line.Contains("Tried learning rate", StringComparison.Ordinal)));
+        // At least one share of wrong labels beside none, and two more learning rates.
+        Assert.IsGreaterThanOrEqualTo(4, log.Count(line => line.Contains("Tried learning rate", StringComparison.Ordinal)));
         Assert.IsTrue(log.Any(line => line.Contains($"Chose {trial}", StringComparison.Ordinal)), string.Join('\n', log));
 
         using var initial = Small.CreateEmpty(new(28, 28, 1), 10);
@@ -129,6 +131,63 @@ public sealed class HeadSearchTests
         var exact = Choose(fine, labels);
         Assert.IsLessThan(exact.LearningRate * exact.Epochs / 10, noisy.LearningRate * noisy.Epochs, $"{noisy}; {exact}");
         Assert.IsGreaterThan(0.95, exact.Accuracy);
+    }
+
+    /// <summary>Without anything to learn from, the shares of the classes decide, unless they differ by chance only.</summary>
+    [TestMethod]
+    [DataRow(170, 30)]
+    [DataRow(105, 95)]
+    public void Training_starts_from_shares_of_the_classes_that_differ_by_more_than_chance(int first, int second)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        using var set = Features(randn([first + second, 3], generator: generator), arange(first + second).ge(first));
+        var runs = Runs(set, classes: 2);
+        using var search = new HeadSearch(runs, new TrainingOptions { LearningRate = 1e-30 });
+        using var network = runs.CreateNetwork();
+        search.Train(null, network, _ => _ => { });
+        var difference = (network.Head.bias![0] - network.Head.bias![1]).item<float>();
+        // Shrunk by a tenth.
+        Assert.AreEqual(first > 2 * second ? 0.9 * Math.Log(171.0 / 31) : 0, difference, 0.05);
+    }
+
+    /// <summary>Four classes in eight dimensions, with a share of labels of another class.</summary>
+    [TestMethod]
+    [DataRow(0.0)]
+    [DataRow(0.2)]
+    [DataRow(0.4)]
+    public void The_share_of_wrong_labels_is_estimated(double share)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var labels = arange(400).remainder(4);
+        var features = randn([400, 8], generator: generator) + nn.functional.one_hot(labels, 8) * 5;
+        var wrong = (labels + randint(1, 4, [400], ScalarType.Int64, generator: generator)).remainder(4);
+        var given = where(arange(400) < (400 * share), wrong, labels);
+        var trial = Choose(features, given, classes: 4);
+        Assert.AreEqual(share, trial.WrongLabels, $"{trial}");
+        Assert.AreEqual(1 - share, trial.Accuracy, 0.03);
+    }
+
+    /// <summary>The labels of 160 of 400 images are wrong.</summary>
+    [TestMethod]
+    public void The_model_is_trained_for_the_share_that_is_estimated()
+    {
+        var rows = FashionMnistData.Rows("train", 400).ToArray();
+        string[] classes = [.. rows.Select(row => row.Class).Distinct()];
+        var random = new Random(1);
+        foreach (var row in rows.Where((_, i) => i % 5 < 2))
+            row.Class = classes[(Array.IndexOf(classes, row.Class) + random.Next(1, classes.Length)) % classes.Length];
+        var view = _context.Data.LoadFromEnumerable(rows);
+        var data = _context.Transforms.Conversion.MapValueToKey("Label", nameof(FashionMnistData.Row.Class)).Fit(view).Transform(view);
+        using var model = Fit(data);
+        Assert.IsGreaterThan(0.0, model.History.HeadTrial!.WrongLabels, $"{model.History.HeadTrial}");
+        Assert.AreEqual(
+            $"NoisyLabels({model.History.HeadTrial.WrongLabels.ToString(CultureInfo.InvariantCulture)})",
+            model.History.Settings[nameof(TrainingOptions.Objective)]);
+
+        using var individual = Fit(data, o => o.Objective = FloodingObjective.IndividualFlood);
+        Assert.AreEqual(0.0, individual.History.HeadTrial!.WrongLabels);
     }
 
     [TestMethod]
@@ -256,20 +315,30 @@ public sealed class HeadSearchTests
             change?.Invoke(o);
         });
 
-    private static HeadTrial Choose(Tensor features, Tensor labels)
+    private static HeadTrial Choose(Tensor features, Tensor labels, int classes = 2)
+    {
+        using var set = Features(features, labels);
+        using var search = new HeadSearch(Runs(set, classes), new TrainingOptions());
+        return search.Choose(_ => { })!;
+    }
+
+    private static MemoryImageSet Features(Tensor features, Tensor labels)
     {
         var count = (int)features.shape[0];
         var length = (int)features.shape[1];
-        using var set = new MemoryImageSet(
+        return new MemoryImageSet(
             new ImageShape(1, 1, length), features.to(ScalarType.Float32).reshape(count, 1, 1, length).DetachFromDisposeScope(),
             labels.to(ScalarType.Int64).DetachFromDisposeScope(), arange(count).DetachFromDisposeScope(),
             zeros(count, ScalarType.Int64).DetachFromDisposeScope());
+    }
+
+    /// <summary>The features of a linear network are the pixels.</summary>
+    private static RunFactory Runs(MemoryImageSet features, int classes)
+    {
+        var length = features.Shape.Channels;
         var pixels = new Normalization([.. new float[length]], [.. Enumerable.Repeat(1f, length)]);
-        // The features of a linear network are the pixels.
-        var runs = new RunFactory(
-            Architecture.Mlp.WithHiddenSizes(), 2, new TrainingData(set, arange(count), null, null), pixels, CPU, ScalarType.Float32, 1,
-            () => { });
-        using var search = new HeadSearch(runs, new TrainingOptions());
-        return search.Choose(_ => { })!;
+        return new RunFactory(
+            Architecture.Mlp.WithHiddenSizes(), classes, new TrainingData(features, arange(features.Count), null, null), pixels, CPU,
+            ScalarType.Float32, 1, () => { });
     }
 }

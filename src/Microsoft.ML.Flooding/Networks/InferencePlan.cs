@@ -1,14 +1,13 @@
-using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
-namespace Microsoft.ML.Flooding.Scoring;
+namespace Microsoft.ML.Flooding.Networks;
 
 /// <summary>
-/// A network's forward pass, prepared for scoring: a list of steps over numbered values. Batch norm is folded into the preceding layer,
+/// A network's forward pass, prepared for evaluation: a list of steps over numbered values. Batch norm is folded into the preceding layer,
 /// weights have the layout that the device prefers, and each value is freed after its last use, so that the next value reuses memory in the
 /// CPU cache. Thread-safe.
 /// </summary>
@@ -80,10 +79,26 @@ internal sealed class InferencePlanBuilder : IOperators<int>
             network.eval();
             return new InferencePlan([new InferencePlan.Step(values => network.forward(values[0]), 1, [0])], 2, []);
         }
+        return Build(device, type, builder => network.Logits(builder, 0));
+    }
+
+    /// <summary>Builds the plan of a network's features, the inputs of its last layer.</summary>
+    /// <param name="network">The network, whose weights are copied. It can be interpreted.</param>
+    /// <param name="device">The device of the plan.</param>
+    /// <param name="type">The type in which the plan computes.</param>
+    public static InferencePlan BuildFeatures(Network network, Device device, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return Build(device, type, builder => network.Features(builder, 0));
+    }
+
+    private static InferencePlan Build(Device device, ScalarType type, Action<InferencePlanBuilder> record)
+    {
         var builder = new InferencePlanBuilder(device, type);
         try
         {
-            network.Logits(builder, 0);
+            record(builder);
             return builder.ToPlan();
         }
         catch

@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Objectives;
 using Microsoft.ML.Flooding.Search;
 using Microsoft.ML.Runtime;
 
@@ -18,7 +19,7 @@ public sealed partial class FloodedImageClassificationTrainer
         (search.ValidationSet, search.ValidationSetFraction, search.EarlyStopping) = (null, null, null);
         (search.FloodLevels, search.FloodLevel, search.FitTemperature) = (null, 0, false);
         search.Objective = FloodingObjective.CrossFitted(weight: 1, folds);
-        return new FloodedImageClassificationTrainer(environment, search).Prepare(data, pretrained: null, p =>
+        return new FloodedImageClassificationTrainer(environment, search).OnRanks(trainer => trainer.Prepare(data, pretrained: null, p =>
         {
             var set = p.Runs.Data.Training;
             // The features of a pretrained network say enough, and their classifiers are trained in seconds.
@@ -30,10 +31,10 @@ public sealed partial class FloodedImageClassificationTrainer
                 p.Reporter.Expect(HeadSearch.EpochsOf(trial), folds);
             using var onFeatures = heads?.HeldOut(
                 trial, p.Reporter.ReportAs, text => p.Channel.Info(MessageSensitivity.None, text));
-            var probabilities = (onFeatures ?? p.Runs.HeldOut!).Probabilities(folds);
+            var probabilities = (onFeatures ?? p.Runs.HeldOut!).Probabilities(new Auxiliaries(folds));
             return LabelIssues.Of(
                 environment, data, set, p.Runs.Data.TrainingRows, probabilities, p.Start.Labels.Names,
                 [.. p.Images.Skipped.Select(image => image.Row)], p.Runs.CheckAlive);
-        });
+        }));
     }
 }

@@ -24,6 +24,7 @@ public sealed partial class FloodedImageClassificationTrainer
 {
     private readonly IHostEnvironment _environment;
     private readonly Options _options;
+    private readonly Ranks? _ranks;
 
     internal FloodedImageClassificationTrainer(IHostEnvironment environment, Options options)
     {
@@ -31,6 +32,17 @@ public sealed partial class FloodedImageClassificationTrainer
         options.Validate();
         _environment = environment;
         _options = options.Clone();
+    }
+
+    /// <summary>The trainer of one rank: rank 0 reports and writes files, and all stop together.</summary>
+    private FloodedImageClassificationTrainer(FloodedImageClassificationTrainer trainer, Ranks ranks)
+        : this(trainer._environment, trainer._options)
+    {
+        _ranks = ranks;
+        _options.StopToken = ranks.StopToken;
+        if (ranks.Rank > 0)
+            (_options.MetricsCallback, _options.Callbacks, _options.CheckpointDirectory, _options.TensorBoardDirectory) =
+                (null, [], null, null);
     }
 
     /// <summary>
@@ -101,7 +113,18 @@ public sealed partial class FloodedImageClassificationTrainer
     }
 
     private FloodedImageClassificationTransformer Fit(IDataView input, FloodedImageClassificationTransformer? pretrained) =>
-        Prepare(input, pretrained, Train);
+        OnRanks(trainer => trainer.Prepare(input, pretrained, trainer.Train));
+
+    /// <summary>Does work with this trainer or, if processes train together, with that of this rank.</summary>
+    private T OnRanks<T>(Func<FloodedImageClassificationTrainer, T> work)
+    {
+        if (_options.DataParallel is not { } parallel)
+            return work(this);
+        using var ranks = new Ranks(parallel.Group, _options.StopToken);
+        var result = work(new FloodedImageClassificationTrainer(this, ranks));
+        ranks.Complete();
+        return result;
+    }
 
     /// <summary>Checks and reads the data, and does what <paramref name="use"/> does with it.</summary>
     private T Prepare<T>(IDataView input, FloodedImageClassificationTransformer? pretrained, Func<Preparation, T> use)
@@ -110,9 +133,11 @@ public sealed partial class FloodedImageClassificationTrainer
         ImageColumn.ThrowIfCachedAway(input, _options.FeatureColumnName);
         GetOutputSchema(SchemaShape.Create(input.Schema));
         var host = _environment.Register(nameof(FloodedImageClassificationTrainer));
-        using var channel = host.Start("Training");
-        using var progress = host.StartProgressChannel("Training");
-        var device = DeviceSelection.Choose(_environment, channel);
+        // What happens on rank 0 happens on all ranks.
+        var log = _ranks is { Rank: > 0 } ? ((IHostEnvironment)new MLContext()).Register(nameof(FloodedImageClassificationTrainer)) : host;
+        using var channel = log.Start("Training");
+        using var progress = log.StartProgressChannel("Training");
+        var device = DeviceSelection.Choose(_environment, channel, _ranks?.LocalRank ?? 0);
         _options.StopToken.ThrowIfCancellationRequested();
         TorchSettings.RequireDefaults();
         using var gradients = TorchSettings.WithGradients();
@@ -130,7 +155,13 @@ public sealed partial class FloodedImageClassificationTrainer
                 $"{nameof(_options.FineTuning)} is {FineTuning.AllLayers}, which needs pretrained weights and a network whose layers are "
                 + $"known. Set {nameof(_options.PretrainedWeights)}, or an {nameof(_options.Architecture)} with weights such as "
                 + $"{nameof(Architecture.FromOnnx)}. To train a model further, unset {nameof(_options.FineTuning)}.");
-        using var images = new LoadedImages(host, input, column, labels, _options);
+        if (isFineTuned && _ranks is not null)
+            throw new ArgumentException(
+                $"{nameof(_options.DataParallel)} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, "
+                + $"which one process does in seconds. Unset {nameof(_options.DataParallel)}, or set {nameof(_options.FineTuning)} to "
+                + $"{FineTuning.None} to train the whole network.");
+        _ranks?.RequireSame(OptionsOfModel());
+        using var images = new LoadedImages(log, input, column, labels, _options);
         var seed = ChooseSeed();
         var trainsAllLayers = _options.FineTuning == FineTuning.AllLayers;
         // Cross-validation needs no images of its own: all are trained on.
@@ -147,11 +178,15 @@ public sealed partial class FloodedImageClassificationTrainer
             + FormattableString.Invariant($"flood level {_options.FloodLevel}."));
         var runs = new RunFactory(
             architecture, start.Labels.Count, data, normalization, device, _options.Precision.On(device), seed,
-            CheckAlive: () => HostSettings.ThrowIfCanceled(host), start.Load);
+            CheckAlive: () => HostSettings.ThrowIfCanceled(host), start.Load,
+            Ranks: _ranks);
+        if (_ranks is not null)
+            channel.Info(MessageSensitivity.None, $"Training on {_ranks.Size} ranks, each with {get_num_threads()} threads.");
         var reporter = new ProgressReporter(channel, progress, _options.EffectiveEpochs, (double)_options.EffectiveEpochs * CountRuns());
         using var heldOut = new HeldOutPredictions(
             runs, _options, reporter.ReportAs, text => channel.Info(MessageSensitivity.None, text));
         runs = runs with { HeldOut = heldOut };
+        _ranks?.AgreeToStop();
         _options.StopToken.ThrowIfCancellationRequested();
 
         using var heap = HeapRetention.ForTraining();
@@ -172,6 +207,8 @@ public sealed partial class FloodedImageClassificationTrainer
                 : _options.FloodLevels is { } levels ? SearchLevel(levels, network, runs, channel, reporter)
                 : _options.Objective.Candidates.Count > 1 ? SearchObjective(network, runs, channel, reporter)
                 : Train(network, runs, reporter);
+            // Processors of different kinds round differently.
+            _ranks?.Share(network.State().Select(s => s.Tensor));
             if (history.Stopped)
                 channel.Info(
                     MessageSensitivity.None,
@@ -219,8 +256,14 @@ public sealed partial class FloodedImageClassificationTrainer
     /// </summary>
     private long ChooseSeed()
     {
-        if ((_options.Seed ?? HostSettings.SeedOf(_environment)) is { } seed)
-            return seed;
+        var given = _options.Seed ?? HostSettings.SeedOf(_environment);
+        var seed = given ?? DrawSeed();
+        var first = _ranks is null ? seed : _ranks.Share(seed);
+        return given ?? first;
+    }
+
+    private long DrawSeed()
+    {
         var checkpoints = _options.CheckpointDirectory is not { } directory ? null
             : _options.FloodLevels is not null ? LevelSearch.PlainFolder(directory)
             : _options.Objective.Candidates.Count > 1 ? ObjectiveSearch.FirstFolder(directory)
@@ -229,6 +272,21 @@ public sealed partial class FloodedImageClassificationTrainer
             ? long.Parse(begun, CultureInfo.InvariantCulture)
             : Random.Shared.Next();
     }
+
+    /// <summary>The options that decide what the model is and are not in <see cref="RunIdentity"/>.</summary>
+    private Dictionary<string, string> OptionsOfModel() => new()
+    {
+        [nameof(_options.FloodLevels)] = $"{_options.FloodLevels}",
+        [nameof(_options.Objective)] = $"{_options.Objective}",
+        [nameof(_options.FitTemperature)] = $"{_options.FitTemperature}",
+        [nameof(_options.FeatureColumnName)] = _options.FeatureColumnName,
+        [nameof(_options.ScoreColumnName)] = _options.ScoreColumnName,
+        [nameof(_options.PredictedLabelColumnName)] = _options.PredictedLabelColumnName,
+        [nameof(_options.OnInvalidImage)] = $"{_options.OnInvalidImage}",
+        [nameof(_options.MaxPixels)] = $"{_options.MaxPixels}",
+        [nameof(_options.ScoringPrecision)] = $"{_options.ScoringPrecision}",
+        [nameof(_options.ScoringEngine)] = $"{_options.ScoringEngine}",
+    };
 
     private void WarnOfHighLevel(LabelKeys labels, IChannel channel)
     {

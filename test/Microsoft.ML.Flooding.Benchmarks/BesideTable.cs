@@ -20,6 +20,8 @@ internal static class BesideTable
 
     public static void Print(TextWriter output)
     {
+        output.WriteLine(Machine.Description);
+        output.WriteLine();
         output.WriteLine("| Work | Threads that wait | Alone | Beside two busy processes | Two at once |");
         output.WriteLine("|---|---|---:|---:|---:|");
         foreach (var (work, unit) in new[] { ("fit", "s"), ("predict", "ms, 99 %") })
@@ -50,7 +52,7 @@ internal static class BesideTable
             {
             }
         }
-        Console.WriteLine((work == "fit" ? Fit() : Predict()).ToString(CultureInfo.InvariantCulture));
+        OwnProcess.Write(work == "fit" ? Fit() : Predict());
     }
 
     private static double[] Run(string work, string policy, int count, int busy)
@@ -62,7 +64,7 @@ internal static class BesideTable
             return Array.ConvertAll(processes, process =>
             {
                 using (process)
-                    return double.Parse(process.StandardOutput.ReadToEnd(), CultureInfo.InvariantCulture);
+                    return OwnProcess.Figures(process)[0];
             });
         }
         finally
@@ -75,20 +77,15 @@ internal static class BesideTable
         }
     }
 
-    private static Process Start(string work, string policy)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
-        start.ArgumentList.Add(Verb);
-        start.ArgumentList.Add(work);
-        start.Environment["OMP_WAIT_POLICY"] = policy == "PASSIVE" ? null : policy;
-        return Process.Start(start)!;
-    }
+    private static Process Start(string work, string policy) =>
+        // Without the variable, the library sets it.
+        OwnProcess.Start([Verb, work], ("OMP_WAIT_POLICY", policy == "PASSIVE" ? null : policy));
 
     private static double Fit()
     {
         var context = new MLContext(seed: 1);
         var random = new Random(1);
-        var rows = Enumerable.Range(0, 512).Select(i =>
+        var rows = Enumerable.Range(0, 256).Select(i =>
         {
             var row = new Row { Label = (uint)(i % 10) };
             random.NextBytes(row.Features);
@@ -99,7 +96,7 @@ internal static class BesideTable
         using var model = context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
         {
             Architecture = Architecture.ConvNet,
-            Epochs = 4,
+            Epochs = 2,
             ValidationSetFraction = null,
         }).Fit(data);
         return Stopwatch.GetElapsedTime(start).TotalSeconds;

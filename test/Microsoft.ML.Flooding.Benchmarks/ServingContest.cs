@@ -20,7 +20,7 @@ internal sealed class ServingContest : IDisposable
     public ServingContest(Architecture architecture, ImageShape shape, int classes, int batch)
     {
         (_shape, _classes, Batch) = (shape, classes, batch);
-        Count = 4 * batch;
+        Count = 2 * batch;
         Model = Own(ServingTable.CreateModel(_context, architecture, shape, classes, ScoringEngine.OnnxRuntime));
         LibTorch = Own(Model.WithScoringEngine(ScoringEngine.LibTorch));
         Model.SaveAsOnnx(_file);
@@ -91,13 +91,12 @@ internal sealed class ServingContest : IDisposable
         return () => Consume(view, "Score");
     }
 
-    /// <summary>Our Transform over as many JPEG files of the network's size.</summary>
-    public Action TransformJpeg()
+    /// <summary>Our Transform over as many JPEG files of the network's size; null for gray images, which are not read from files.</summary>
+    public Action? TransformJpeg()
     {
-        var files = Drawings.Jpeg(Count, _shape.Width).Select(file => new EncodedRow { Features = file }).ToArray();
-        // Drawings have three channels.
         if (_shape.Channels != 3)
-            return () => { };
+            return null;
+        var files = Drawings.Jpeg(Count, _shape.Width).Select(file => new EncodedRow { Features = file }).ToArray();
         var view = Model.Transform(_context.Data.LoadFromEnumerable(files));
         return () => Consume(view, "Score");
     }

@@ -12,7 +12,9 @@ namespace Microsoft.ML.Flooding.Benchmarks;
 /// </summary>
 internal static class ServingTable
 {
-    private const int Rounds = 7;
+    private const int Rounds = 5;
+    private const double BlockMilliseconds = 200;
+    private const int FewestCalls = 5;
 
     private static readonly (Architecture Architecture, ImageShape Shape, int Classes, int Batch)[] Networks =
     [
@@ -29,7 +31,7 @@ internal static class ServingTable
     /// <summary>Writes the tables as Markdown, each row as soon as it is measured.</summary>
     public static void Print(TextWriter output, string[] names)
     {
-        output.WriteLine($"{Environment.ProcessorCount} cores, {Processor()}, {DateTime.UtcNow:yyyy-MM-dd}");
+        output.WriteLine(Machine.Description);
         output.WriteLine();
         output.WriteLine(
             "| Network | One image, median (99 %), ms: ONNX Runtime | ours | ratio | libtorch | ApplyOnnxModel "
@@ -41,16 +43,15 @@ internal static class ServingTable
             if (names.Length == 0 || names.Contains(name))
             {
                 using var contest = new ServingContest(architecture, shape, classes, batch);
-                output.WriteLine($"| {name} | {OneImage(contest, shape)} | {Batches(contest)} |");
+                output.WriteLine($"| {name} | {OneImage(contest)} | {Batches(contest)} |");
             }
         }
         if (names.Length == 0 || names.Contains("first"))
             FirstPrediction.Print(output);
     }
 
-    private static string OneImage(ServingContest contest, ImageShape shape)
+    private static string OneImage(ServingContest contest)
     {
-        var repeats = Math.Clamp(200_000 / shape.Length, 1, 100);
         // Single calls are timed, in blocks: the threads of one engine do not disturb those of the next.
         var all = new[] { contest.OnnxRuntime(1), contest.Predict(contest.Model), contest.Predict(contest.LibTorch), contest.ApplyOne() };
         var seconds = all.Select(_ => new List<double>()).ToArray();
@@ -61,15 +62,7 @@ internal static class ServingTable
             {
                 var contender = round % 2 == 0 ? i : all.Length - 1 - i;
                 Thread.Sleep(20);
-                var block = new List<double>();
-                for (var call = 0; call < repeats + 2; call++)
-                {
-                    var start = Stopwatch.GetTimestamp();
-                    all[contender]();
-                    // The first calls of a block wake the threads.
-                    if (call >= 2)
-                        block.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-                }
+                var block = TimeBlock(all[contender]);
                 if (round < 0)
                     continue;
                 seconds[contender].AddRange(block);
@@ -85,16 +78,35 @@ internal static class ServingTable
             CultureInfo.InvariantCulture, $"{times.Median():0.00} ({times.Order().ElementAt((int)(0.99 * (times.Count - 1))):0.00})");
     }
 
+    /// <summary>The milliseconds of single calls, as many as fit into the time of a block.</summary>
+    private static List<double> TimeBlock(Action call)
+    {
+        // The first calls of a block wake the threads.
+        for (var i = 0; i < 2; i++)
+            call();
+        var times = new List<double>();
+        for (var total = 0.0; total < BlockMilliseconds || times.Count < FewestCalls; total += times[^1])
+        {
+            var start = Stopwatch.GetTimestamp();
+            call();
+            times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        }
+        return times;
+    }
+
     private static string Batches(ServingContest contest)
     {
         var count = contest.Count;
-        var times = Alternation.Time(
-            Rounds, Rested(contest.OnnxRuntime(contest.Batch)), Rested(contest.Transform(contest.Model)),
-            Rested(contest.Transform(contest.LibTorch)), Rested(contest.ApplyAll()), Rested(contest.TransformJpeg()));
+        Action[] runs =
+        [
+            contest.OnnxRuntime(contest.Batch), contest.Transform(contest.Model), contest.Transform(contest.LibTorch), contest.ApplyAll(),
+            .. contest.TransformJpeg() is { } jpeg ? new[] { jpeg } : [],
+        ];
+        var times = Alternation.Time(Rounds, Array.ConvertAll(runs, Rested));
         var ratio = Alternation.MedianRatio(times[1], times[0]);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{Rate(0)} | {Rate(1)} | {ratio:0.00} | {Rate(2)} | {Rate(3)} | {Rate(4)}");
+            $"{Rate(0)} | {Rate(1)} | {ratio:0.00} | {Rate(2)} | {Rate(3)} | {(runs.Length > 4 ? Rate(4) : "")}");
 
         string Rate(int i) => string.Create(CultureInfo.InvariantCulture, $"{count / times[i].Median():N0}");
 
@@ -104,11 +116,6 @@ internal static class ServingTable
             return null;
         });
     }
-
-    /// <summary>The name of the processor, as Linux reports it.</summary>
-    public static string Processor() => File.Exists("/proc/cpuinfo")
-        ? File.ReadLines("/proc/cpuinfo").First(line => line.StartsWith("model name", StringComparison.Ordinal)).Split(':')[1].Trim()
-        : "unknown processor";
 
     /// <summary>A model with random weights.</summary>
     public static FloodedImageClassificationTransformer CreateModel(

@@ -13,7 +13,7 @@ internal sealed class Workload : IDisposable
     private const int Classes = 10;
 
     private readonly Architecture _architecture;
-    private readonly Func<nn.Module<Tensor, Tensor>> _byHand;
+    private readonly Func<nn.Module<Tensor, Tensor>>? _byHand;
     private readonly ImageShape _shape;
     private readonly Optimizer _optimizer;
     private readonly int _steps;
@@ -23,7 +23,7 @@ internal sealed class Workload : IDisposable
     private readonly List<IDisposable> _owned = [];
 
     private Workload(
-        Architecture architecture, Func<nn.Module<Tensor, Tensor>> byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd,
+        Architecture architecture, Func<nn.Module<Tensor, Tensor>>? byHand, ImageShape shape, int steps, Optimizer optimizer = Optimizer.Sgd,
         int batch = 128)
     {
         _architecture = architecture;
@@ -54,6 +54,10 @@ internal sealed class Workload : IDisposable
             Architecture.Mlp.WithHiddenSizes(1000, 1000), () => HandWritten.Mlp(28 * 28, Classes), new ImageShape(28, 28, 1), steps,
             optimizer);
 
+    /// <summary>A network without a version by hand.</summary>
+    public static Workload Of(Architecture architecture, ImageShape shape, int batch, int steps) =>
+        new(architecture, null, shape, steps, batch: batch);
+
     public int Images => _steps * _batch;
 
     /// <summary>
@@ -62,7 +66,7 @@ internal sealed class Workload : IDisposable
     /// </summary>
     public Contender ByHand()
     {
-        var network = Own(_byHand());
+        var network = Own(_byHand!());
         var parameters = network.parameters();
         optim.Optimizer optimizer = Own(_optimizer switch
         {

@@ -27,6 +27,13 @@ if (args is ["waiting", .. var policy])
     return;
 }
 
+// Or: ranks IMAGES LABELS OUTPUT SETTING..., one rank of several.
+if (args is ["ranks", var rankImages, var rankLabels, var rankOutput, .. var settings])
+{
+    RankProgram.Run(rankImages, rankLabels, rankOutput, settings);
+    return;
+}
+
 // A process that tests kill: it trains with checkpoints, reports each epoch, and saves the model at the end. With a sixth argument,
 // auxiliary networks predict the images first.
 var (images, labels, checkpoints, output, epochs) = (args[0], args[1], args[2], args[3], int.Parse(args[4], null));

@@ -21,7 +21,7 @@ internal sealed class Comparison(int epochs, int seeds)
         .Start(progress =>
         {
             // All bars are visible from the start.
-            var bars = settings.Select(setting => progress.AddTask(setting.Name, maxValue: 5 * seeds)).ToArray();
+            var bars = settings.Select(setting => progress.AddTask(setting.Name, maxValue: 6 * seeds)).ToArray();
             return settings.Zip(bars, Run).ToArray();
         });
 
@@ -34,7 +34,7 @@ internal sealed class Comparison(int epochs, int seeds)
             Train("plain, last epoch", o => (o.FloodLevel, o.EarlyStopping, o.WeightAveraging) = (0, null, WeightAveraging.None));
             Train("plain + EMA, best epoch", o => o.FloodLevel = 0);
             Train("flooded + EMA, last epoch", o => (o.FloodLevel, o.EarlyStopping) = (setting.FloodLevel, null));
-            Train("self-distilled, best epoch", o => o.Objective = FloodingObjective.SelfDistilled(), runs: 2);
+            Train("self-distilled, best epoch", o => o.Objective = FloodingObjective.SelfDistilled(), runs: 3);
 
             void Train(string method, Action<FloodedImageClassificationTrainer.Options> change, int runs = 1)
             {

@@ -5,7 +5,7 @@ using FashionMnist;
 using Microsoft.ML;
 using Spectre.Console;
 
-var epochs = new Option<int>("--epochs") { Description = "Passes over the training images in each run.", DefaultValueFactory = _ => 40 };
+var epochs = new Option<int>("--epochs") { Description = "Passes over the training images in each run.", DefaultValueFactory = _ => 30 };
 var seeds = new Option<int>("--seeds")
 {
     Description = "Runs of each method. The tables show their mean and standard deviation.",

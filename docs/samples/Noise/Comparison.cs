@@ -6,33 +6,29 @@ using MathNet.Numerics.Distributions;
 namespace Noise;
 
 /// <summary>Runs the methods and writes the tables: every method's figures, and the paired differences of docs/protocol.md.</summary>
-internal sealed class Comparison(Results results, int seeds, Action<string> progress)
+internal sealed class Comparison(Results results, IReadOnlyList<LabelNoise> noises, int seeds, Action<string> progress)
 {
     /// <summary>Seeds below were used in development.</summary>
-    public const int FirstSeed = 1001;
+    public const int FirstSeed = 2001;
 
     private const double Confidence = 0.95;
 
     private readonly List<Difference> _differences = [];
 
     /// <summary>Trains what is missing.</summary>
-    public void Train(NoisySet set)
+    public void Train(NoisySet set, LabelNoise noise)
     {
         for (var seed = FirstSeed; seed < FirstSeed + seeds; seed++)
         {
-            foreach (var noise in LabelNoise.All)
+            Lazy<Draw> draw = new(() => set.Draw(seed, noise));
+            foreach (var method in Method.All())
             {
-                var methods = Method.All();
-                Lazy<Draw> draw = new(() => set.Draw(seed, noise));
-                foreach (var method in methods)
-                {
-                    var run = new Run(set.Name, noise.Name, method.Name, seed);
-                    if (results.Find(run) is not null)
-                        continue;
-                    var trained = method.Run(draw.Value);
-                    results.Add(run, new Figures(100 * trained.Accuracy, trained.LogLoss));
-                    progress($"{set.Name}, {noise.Name}, seed {seed}: {method.Name}, {100 * trained.Accuracy:0.0} %");
-                }
+                var run = new Run(set.Name, noise.Name, method.Name, seed);
+                if (results.Find(run) is not null)
+                    continue;
+                var trained = method.Run(draw.Value);
+                results.Add(run, new Figures(100 * trained.Accuracy, trained.LogLoss));
+                progress($"{set.Name}, {noise.Name}, seed {seed}: {method.Name}, {100 * trained.Accuracy:0.0} %");
             }
         }
     }
@@ -43,13 +39,18 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
         var methods = Method.All();
         var table = new StringBuilder();
         table.Append(CultureInfo.InvariantCulture, $"### {set.Name}\n\n");
-        table.Append("| method | compute |").AppendJoin("|", LabelNoise.All.Select(noise => $" {noise.Name} ")).Append("|\n|---|---|");
-        table.Append(string.Concat(LabelNoise.All.Select(_ => "---|"))).Append('\n');
+        table.Append("| method | compute |").AppendJoin("|", noises.Select(noise => $" {noise.Name} ")).Append("|\n|---|---|");
+        table.Append(string.Concat(noises.Select(_ => "---|"))).Append('\n');
         foreach (var method in methods)
         {
-            var name = method.IsBaseline ? $"*{method.Name}*" : method.Name == Method.Recommended ? $"**{method.Name}**" : method.Name;
+            var name = method.Role switch
+            {
+                Role.Recommended => $"**{method.Name}**",
+                Role.Baseline or Role.Ensemble => $"*{method.Name}*",
+                _ => method.Name,
+            };
             table.Append(CultureInfo.InvariantCulture, $"| {name} | {method.Cost} |");
-            foreach (var noise in LabelNoise.All)
+            foreach (var noise in noises)
             {
                 var figures = results.Of(set.Name, noise.Name, method.Name);
                 double[] accuracies = [.. figures.Select(f => f.Accuracy)];
@@ -58,19 +59,25 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
             }
             table.Append('\n');
         }
-        foreach (var noise in LabelNoise.All)
-            _differences.Add(Compare(set, noise, methods));
+        foreach (var role in (Role[])[Role.Baseline, Role.Ensemble])
+            foreach (var noise in noises)
+                _differences.Add(Compare(set, noise, methods, role));
         return table.Append('\n').ToString();
     }
 
     /// <summary>The paired differences of all sets so far, with Holm's correction over all of them.</summary>
-    public string Differences()
+    public string Differences() =>
+        Differences("The recommended setting against the best single network of equal compute", Role.Baseline)
+        + Differences("The recommended setting against three networks of equal compute", Role.Ensemble);
+
+    private string Differences(string title, Role role)
     {
         var table = new StringBuilder();
-        table.Append("### The recommended setting against the best baseline of equal compute\n\n");
-        table.Append("| set | labels | best baseline | difference, points | 95 % interval | p | result |\n|---|---|---|---|---|---|---|\n");
+        table.Append(CultureInfo.InvariantCulture, $"### {title}\n\n");
+        table.Append("| set | labels | compared with | difference, points | 95 % interval | p | result |\n|---|---|---|---|---|---|---|\n");
         var significant = Holm();
-        foreach (var difference in _differences)
+        Difference[] differences = [.. _differences.Where(difference => difference.Role == role)];
+        foreach (var difference in differences)
         {
             var result = difference.Low > 0 ? "won" : difference.High < 0 ? "lost" : "tied";
             var corrected = result == "tied" ? "" : significant.Contains(difference) ? ", also after Holm" : ", not after Holm";
@@ -79,21 +86,22 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
             table.Append(CultureInfo.InvariantCulture,
                 $"{difference.Low:+0.0;-0.0;0.0} to {difference.High:+0.0;-0.0;0.0} | {difference.P:0.000} | {result}{corrected} |\n");
         }
-        var (won, lost) = (_differences.Count(d => d.Low > 0), _differences.Count(d => d.High < 0));
+        var (won, lost) = (differences.Count(d => d.Low > 0), differences.Count(d => d.High < 0));
         return table.Append(CultureInfo.InvariantCulture,
-            $"\nWon {won}, lost {lost}, tied {_differences.Count - won - lost} of {_differences.Count}.\n").ToString();
+            $"\nWon {won}, lost {lost}, tied {differences.Length - won - lost} of {differences.Length}.\n\n").ToString();
     }
 
-    private Difference Compare(NoisySet set, LabelNoise noise, IReadOnlyList<Method> methods)
+    private Difference Compare(NoisySet set, LabelNoise noise, IReadOnlyList<Method> methods, Role role)
     {
-        double[] Accuracies(string method) => [.. results.Of(set.Name, noise.Name, method).Select(f => f.Accuracy)];
-        var baseline = methods.Where(m => m.IsBaseline).MaxBy(m => Accuracies(m.Name).Average())!;
-        double[] differences = [.. Accuracies(Method.Recommended).Zip(Accuracies(baseline.Name), (a, b) => a - b)];
+        double[] Accuracies(Method method) => [.. results.Of(set.Name, noise.Name, method.Name).Select(f => f.Accuracy)];
+        var baseline = methods.Where(m => m.Role == role).MaxBy(m => Accuracies(m).Average())!;
+        var recommended = methods.Single(m => m.Role == Role.Recommended);
+        double[] differences = [.. Accuracies(recommended).Zip(Accuracies(baseline), (a, b) => a - b)];
         var (mean, error) = (differences.Average(), differences.StandardDeviation() / Math.Sqrt(differences.Length));
         var freedom = Math.Max(1, differences.Length - 1);
         var margin = StudentT.InvCDF(0, 1, freedom, (1 + Confidence) / 2) * error;
         var p = error > 0 ? 2 * (1 - StudentT.CDF(0, 1, freedom, Math.Abs(mean) / error)) : 1;
-        return new Difference(set.Name, noise.Name, baseline.Name, mean, mean - margin, mean + margin, p);
+        return new Difference(role, set.Name, noise.Name, baseline.Name, mean, mean - margin, mean + margin, p);
     }
 
     /// <summary>The differences that pass Holm's correction.</summary>
@@ -109,5 +117,6 @@ internal sealed class Comparison(Results results, int seeds, Action<string> prog
         return passed;
     }
 
-    private sealed record Difference(string Set, string Noise, string Baseline, double Mean, double Low, double High, double P);
+    private sealed record Difference(
+        Role Role, string Set, string Noise, string Baseline, double Mean, double Low, double High, double P);
 }

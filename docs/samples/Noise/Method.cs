@@ -8,12 +8,9 @@ namespace Noise;
 /// <param name="Name">Its name in the tables.</param>
 /// <param name="Cost">Its compute, in plain runs.</param>
 /// <param name="Run">Trains on a draw and scores its test images.</param>
-/// <param name="IsBaseline">Whether the recommended setting is compared with it.</param>
-internal sealed record Method(string Name, int Cost, Func<Draw, Trained> Run, bool IsBaseline = false)
+/// <param name="Role">Its part in the comparison.</param>
+internal sealed record Method(string Name, int Cost, Func<Draw, Trained> Run, Role Role = Role.Other)
 {
-    /// <summary>The name of the method that the comparison is about.</summary>
-    public const string Recommended = "recommended";
-
     /// <summary>The methods of docs/protocol.md. Runs that several methods need are trained once.</summary>
     public static IReadOnlyList<Method> All()
     {
@@ -24,18 +21,19 @@ internal sealed record Method(string Name, int Cost, Func<Draw, Trained> Run, bo
                 once[(draw, number)] = trained = Train(draw, o => o.FloodLevel = 0, number);
             return trained;
         }
+        Trained[] Three(Draw draw) => [Plain(draw, 0), Plain(draw, 1), Plain(draw, 2)];
         return
         [
             new("plain, last epoch", 1, draw => Train(draw, o =>
                 (o.FloodLevel, o.EarlyStopping, o.WeightAveraging) = (0, null, WeightAveraging.None))),
             new("EMA, best epoch", 1, draw => Plain(draw, 0)),
-            new("EMA, best epoch, twice the epochs", 2, draw => Train(draw, o => (o.FloodLevel, o.Epochs) = (0, 2 * o.Epochs)), true),
-            new("EMA, best epoch, better of two seeds", 2, draw => Plain(draw, 0).Better(Plain(draw, 1)), true),
-            new("EMA, best epoch, two networks", 2, draw => Plain(draw, 0).Average(Plain(draw, 1)), true),
-            new("label smoothing, EMA, best epoch", 1, draw => Train(draw, o => o.Objective = FloodingObjective.LabelSmoothing())),
-            new("GCE, EMA, best epoch", 1, draw => Train(draw, o => o.Objective = GeneralizedCrossEntropy)),
             new("flood, EMA, best epoch", 1, draw => Train(draw, o => o.FloodLevel = draw.Noise.Level)),
-            new(Recommended, 2, draw => Train(draw, o => o.Objective = FloodingObjective.SelfDistilled())),
+            new("GCE, EMA, best epoch", 1, draw => Train(draw, o => o.Objective = GeneralizedCrossEntropy)),
+            new("EMA, best epoch, three times the epochs", 3, draw => Train(draw, o => (o.FloodLevel, o.Epochs) = (0, 3 * o.Epochs)),
+                Role.Baseline),
+            new("EMA, best epoch, best of three seeds", 3, draw => Trained.Best(Three(draw)), Role.Baseline),
+            new("EMA, best epoch, three networks", 3, draw => Trained.Average(Three(draw)), Role.Ensemble),
+            new("recommended", 3, draw => Train(draw, o => o.Objective = FloodingObjective.SelfDistilled()), Role.Recommended),
         ];
     }
 
@@ -78,12 +76,32 @@ internal sealed record Trained(float[][] Scores, IReadOnlyList<Example> Test, do
     /// <summary>The mean of -ln p of the true class.</summary>
     public double LogLoss => Scores.Zip(Test).Average(t => -Math.Log(Math.Max(t.First[t.Second.Label], Smallest)));
 
-    /// <summary>The one with the higher validation accuracy.</summary>
-    public Trained Better(Trained other) => other.ValidationAccuracy > ValidationAccuracy ? other : this;
+    /// <summary>The one with the highest validation accuracy; the first of equal ones.</summary>
+    public static Trained Best(IReadOnlyList<Trained> networks) => networks.MaxBy(network => network.ValidationAccuracy)!;
 
     /// <summary>The average of the probabilities.</summary>
-    public Trained Average(Trained other) => this with
+    public static Trained Average(IReadOnlyList<Trained> networks) => networks[0] with
     {
-        Scores = [.. Scores.Zip(other.Scores, (a, b) => a.Zip(b, (x, y) => (x + y) / 2).ToArray())],
+        Scores =
+        [
+            .. networks[0].Scores.Select((score, image) =>
+                score.Select((_, label) => networks.Average(network => network.Scores[image][label])).ToArray()),
+        ],
     };
+}
+
+/// <summary>The part of a method in the comparison.</summary>
+internal enum Role
+{
+    /// <summary>For information.</summary>
+    Other,
+
+    /// <summary>One network with the compute of the recommended setting.</summary>
+    Baseline,
+
+    /// <summary>Several networks with the compute of the recommended setting.</summary>
+    Ensemble,
+
+    /// <summary>The setting that the comparison is about.</summary>
+    Recommended,
 }

@@ -40,33 +40,6 @@ internal sealed record NoisySet(
         ];
     }
 
-    /// <summary>CIFAR-10, small images.</summary>
-    /// <param name="folder">A folder with train/CLASS and test/CLASS.</param>
-    public static NoisySet Cifar10(DirectoryInfo folder)
-    {
-        return new NoisySet(
-            "CIFAR-10, pixels", [32, 32, 3], Architecture.ConvNet, 20, CifarPartners, Read("train", 10_000), Read("test", 2000),
-            1000, 2000);
-
-        Example[] Read(string part, int count)
-        {
-            var context = new MLContext();
-            var images = context.Data.LoadFromImageFolder(Path.Combine(folder.FullName, part));
-            ImageFile[] files = [.. context.Data.CreateEnumerable<ImageFile>(images, reuseRowObject: false)];
-            string[] classes = [.. files.Select(file => file.Label).Distinct().Order(StringComparer.Ordinal)];
-            new Random(0).Shuffle(files);
-            files = files[..Math.Min(count, files.Length)];
-            var data = context.Data.LoadFromEnumerable(files);
-            var pipeline = context.Transforms.LoadImages("Image", null, nameof(ImageFile.ImagePath))
-                .Append(context.Transforms.ExtractPixels("Pixels", "Image", interleavePixelColors: true));
-            return
-            [
-                .. pipeline.Fit(data).Transform(data).GetColumn<float[]>("Pixels").Zip(files, (values, file) =>
-                    new Example { Features = values, Label = (uint)Array.IndexOf(classes, file.Label) }),
-            ];
-        }
-    }
-
     /// <summary>Features of a frozen network.</summary>
     public static NoisySet Features(string name, IReadOnlyList<Example> pool, IReadOnlyList<Example> test)
     {

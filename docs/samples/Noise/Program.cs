@@ -7,11 +7,16 @@ using Spectre.Console;
 
 var fashion = new Option<DirectoryInfo>("--fashion") { Description = "A folder with the four IDX files of Fashion-MNIST." };
 var cifar = new Option<DirectoryInfo>("--cifar") { Description = "A folder with CIFAR-10 as image files in train/CLASS and test/CLASS." };
-var pixels = new Option<bool>("--cifar-pixels") { Description = "Also train a small convolutional network on CIFAR-10." };
 var photos = new Option<DirectoryInfo[]>("--photos")
 {
     Description = "Folders with photos in train/CLASS and test/CLASS.",
     AllowMultipleArgumentsPerToken = true,
+};
+var kinds = new Option<string[]>("--noise")
+{
+    Description = "The kinds of wrong labels: none (0), 20 or 40 % changed to any class, or 20 % changed to one fixed class (pairs).",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [.. LabelNoise.All.Select(noise => noise.Key)],
 };
 var seeds = new Option<int>("--seeds") { Description = "Runs of each method.", DefaultValueFactory = _ => 10 };
 var issues = new Option<int>("--issue-seeds")
@@ -27,11 +32,12 @@ var folder = new Option<DirectoryInfo>("--output")
 fashion.AcceptExistingOnly();
 cifar.AcceptExistingOnly();
 photos.AcceptExistingOnly();
+kinds.AcceptOnlyFromAmong([.. LabelNoise.All.Select(noise => noise.Key)]);
 seeds.AcceptAtLeast(2);
 
 var command = new RootCommand("Compares training under wrong labels as docs/protocol.md describes and prints the tables.")
 {
-    fashion, cifar, pixels, photos, seeds, issues, folder,
+    fashion, cifar, photos, kinds, seeds, issues, folder,
 };
 command.SetAction(arguments =>
 {
@@ -43,8 +49,6 @@ command.SetAction(arguments =>
         sets.Add(Features("CIFAR-10, features", images, 2000, 1000));
     foreach (var photo in arguments.GetValue(photos) ?? [])
         sets.Add(Features($"{photo.Name}, features", photo, int.MaxValue, int.MaxValue));
-    if (arguments.GetValue(cifar) is { } small && arguments.GetValue(pixels))
-        sets.Add(NoisySet.Cifar10(small));
     if (sets.Count == 0)
     {
         AnsiConsole.WriteLine("Give at least one data set: --fashion, --cifar or --photos.");
@@ -53,18 +57,19 @@ command.SetAction(arguments =>
 
     var watch = Stopwatch.StartNew();
     void Progress(string step) => AnsiConsole.MarkupLineInterpolated($"[grey]{watch.Elapsed:hh\\:mm\\:ss}[/] {step}");
+    LabelNoise[] noises = [.. LabelNoise.All.Where(noise => arguments.GetRequiredValue(kinds).Contains(noise.Key))];
     var comparison = new Comparison(
-        new Results(Path.Combine(output, "results.csv")), arguments.GetRequiredValue(seeds), Progress);
+        new Results(Path.Combine(output, "results.csv")), noises, arguments.GetRequiredValue(seeds), Progress);
     var tables = new StringBuilder();
+    foreach (var noise in noises)
+        foreach (var set in sets)
+            comparison.Train(set, noise);
     foreach (var set in sets)
-    {
-        comparison.Train(set);
         tables.Append(comparison.Table(set));
-    }
     tables.Append(comparison.Differences()).Append('\n');
     if (arguments.GetRequiredValue(issues) is > 0 and var searches)
         foreach (var set in sets)
-            tables.Append(WrongLabels.Table(set, searches, Progress));
+            tables.Append(WrongLabels.Table(set, noises, searches, Progress));
     AnsiConsole.WriteLine(tables.ToString());
     File.WriteAllText(Path.Combine(output, "tables.md"), tables.ToString());
     return 0;

@@ -9,13 +9,13 @@ namespace Noise;
 internal static class WrongLabels
 {
     /// <summary>The table of a set: means over the seeds.</summary>
-    public static string Table(NoisySet set, int seeds, Action<string> progress)
+    public static string Table(NoisySet set, IReadOnlyList<LabelNoise> noises, int seeds, Action<string> progress)
     {
         var table = new StringBuilder();
         table.Append(CultureInfo.InvariantCulture, $"### Wrong labels that are found: {set.Name}, {seeds} seeds\n\n");
         table.Append(
             "| labels | wrong labels among as many first images | precision of the suspected ones | recall |\n|---|---|---|---|\n");
-        foreach (var noise in LabelNoise.All.Where(noise => noise.Share > 0))
+        foreach (var noise in noises.Where(noise => noise.Share > 0))
         {
             double[][] shares = [.. Enumerable.Range(Comparison.FirstSeed, seeds).Select(seed => Search(set.Draw(seed, noise)))];
             progress($"{set.Name}, {noise.Name}: wrong labels");

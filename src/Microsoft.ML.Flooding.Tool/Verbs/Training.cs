@@ -76,13 +76,15 @@ internal sealed class Training
             throw new Failure($"The folder '{output.DirectoryName}' does not exist. Create it, or choose another --output.");
 
         var context = new MLContext(options.Seed);
-        context.Log += (_, e) =>
-        {
-            if (e.Kind == ChannelMessageKind.Warning)
-                Screen.WriteWarning(e.Message.Split("] ", 2)[^1]);
-        };
         Check(context, options);
         TorchBackend.Load();
+        // All ranks train the same model. One shows it and saves it.
+        var isFirst = options.DataParallel is not { Rank: > 0 };
+        context.Log += (_, e) =>
+        {
+            if (isFirst && e.Kind == ChannelMessageKind.Warning)
+                Screen.WriteWarning(e.Message.Split("] ", 2)[^1]);
+        };
 
         using var source = new DataArgument(
             context, options.LabelColumnName, new ImageColumns(options.ExampleWeightColumnName, options.SamplingKeyColumnName));
@@ -106,9 +108,14 @@ internal sealed class Training
         using var interrupt = new Interrupt(() => StopSoon(progress));
         options.StopToken = interrupt.Token;
         options.Callbacks = [progress];
-        Screen.WriteNote($"Training on {training.Rows.Count:N0} images of {training.Labels.Count} classes.");
+        if (isFirst)
+            Screen.WriteNote($"Training on {training.Rows.Count:N0} images of {training.Labels.Count} classes.");
         using var classifier = progress.Show(
             () => context.Transforms.FloodedImageClassification(options).Fit(keys.Transform(view)));
+
+        var exitCode = classifier.History.Stopped ? ExitCode.Stopped : ExitCode.Done;
+        if (!isFirst)
+            return exitCode;
 
         var files = new List<string>();
         if (output is not null)
@@ -119,7 +126,7 @@ internal sealed class Training
             files.Add(output.FullName);
         }
         Conclude(context, classifier, test, options, result.GetValue(_report), show, files);
-        return classifier.History.Stopped ? ExitCode.Stopped : ExitCode.Done;
+        return exitCode;
     }
 
     /// <summary>Checks the options before any image is read.</summary>

@@ -16,9 +16,15 @@ internal sealed class Flood(double level) : Objective
     public override Descent Of(BatchLoss loss)
     {
         var minimised = loss.Weighted;
-        using var _ = no_grad();
-        var sign = loss.Mean.Minus(level).sign();
+        var sign = DirectionAt(loss.Mean);
         return new(minimised, sign, sign);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor DirectionAt(Tensor mean)
+    {
+        using var _ = no_grad();
+        return mean.Minus(level).sign();
     }
 
     /// <summary>The objective for a level. At 0 it is <see cref="CrossEntropy"/>: no loss is below 0.</summary>

@@ -31,7 +31,7 @@ public abstract partial record FloodingObjective
         if (weight is not (>= 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(weight), weight, "The weight must be from 0 to 1.");
         ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
-        return new CrossFittedObjective([weight], folds, leaveOutSuspects);
+        return new CrossFittedObjective([weight], new Auxiliaries(folds), leaveOutSuspects);
     }
 
     /// <summary>
@@ -48,22 +48,27 @@ public abstract partial record FloodingObjective
     {
         ThrowUnlessShares(weights, nameof(weights));
         ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
-        return new CrossFittedObjective([.. weights.Distinct()], folds, leaveOutSuspects);
+        return new CrossFittedObjective([.. weights.Distinct()], new Auxiliaries(folds), leaveOutSuspects);
     }
 
     /// <summary>
-    /// As <see cref="CrossFitted(double, int, bool)"/>, but one auxiliary network, trained on all images and taken from its best epoch,
-    /// predicts them. Early in training a network fits the correct labels and not yet the wrong ones, so its predictions correct them
-    /// (self-distillation; Dong et al., "Distillation ≈ Early Stopping?", 2019). For labels of which some may be wrong. Fit takes twice as
-    /// long. <see cref="TrainingOptions.FloodLevel"/> is not used.
+    /// As <see cref="CrossFitted(double, int, bool)"/>, but each auxiliary network is trained on all images, and the average of their
+    /// predictions corrects the labels. Early in training, a network fits the correct labels and not yet the wrong ones, so the predictions
+    /// of its best epoch correct them (self-distillation; Dong et al., "Distillation ≈ Early Stopping?", 2019). For labels of which some
+    /// may be wrong. <see cref="TrainingOptions.FloodLevel"/> is not used.
     /// </summary>
     /// <param name="weight">The weight w of the prediction, in [0, 1]. Default: 0.7.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="weight"/> is out of its range.</exception>
-    public static FloodingObjective SelfDistilled(double weight = DefaultWeight)
+    /// <param name="teachers">
+    /// The number of auxiliary networks, at least 1. Default: 2. They differ in their initial weights and the order of the images. Each
+    /// takes as long as a plain run, so with two teachers Fit takes three times as long. The model has one network, whatever their number.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter is out of its range.</exception>
+    public static FloodingObjective SelfDistilled(double weight = DefaultWeight, int teachers = DefaultTeachers)
     {
         if (weight is not (>= 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(weight), weight, "The weight must be from 0 to 1.");
-        return new CrossFittedObjective([weight], 1, false);
+        ArgumentOutOfRangeException.ThrowIfLessThan(teachers, 1);
+        return new CrossFittedObjective([weight], new Auxiliaries(teachers, HoldOut: false), false);
     }
 
     /// <summary>
@@ -85,7 +90,7 @@ public abstract partial record FloodingObjective
         if (gamma is not (>= 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(gamma), gamma, "Gamma must be from 0 to 1.");
         ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
-        return new AdaFloodObjective([gamma], folds);
+        return new AdaFloodObjective([gamma], new Auxiliaries(folds));
     }
 
     /// <summary>
@@ -100,12 +105,13 @@ public abstract partial record FloodingObjective
     {
         ThrowUnlessShares(gammas, nameof(gammas));
         ArgumentOutOfRangeException.ThrowIfLessThan(folds, 2);
-        return new AdaFloodObjective([.. gammas.Distinct()], folds);
+        return new AdaFloodObjective([.. gammas.Distinct()], new Auxiliaries(folds));
     }
 
     private const double DefaultWeight = 0.7;
     private const double DefaultGamma = 0.5;
     private const int DefaultFolds = 2;
+    private const int DefaultTeachers = 2;
     private const bool DefaultLeaveOutSuspects = false;
 
     private static void ThrowUnlessShares(IReadOnlyList<double> values, string parameter)
@@ -118,10 +124,10 @@ public abstract partial record FloodingObjective
                 throw new ArgumentOutOfRangeException(parameter, value, "Each value must be from 0 to 1.");
     }
 
-    /// <summary>An objective that trains on what networks predict for images that they were not trained on.</summary>
+    /// <summary>An objective that trains on what auxiliary networks predict for the training images.</summary>
     /// <param name="Values">The values of its parameter that validation data chooses among.</param>
-    /// <param name="Folds">The number of auxiliary networks.</param>
-    private abstract record HeldOutObjective(double[] Values, int Folds) : FloodingObjective
+    /// <param name="Auxiliaries">The auxiliary networks.</param>
+    private abstract record AuxiliaryObjective(double[] Values, Auxiliaries Auxiliaries) : FloodingObjective
     {
         internal sealed override bool IsPlainAt(float floodLevel) => false;
 
@@ -129,36 +135,38 @@ public abstract partial record FloodingObjective
 
         internal sealed override bool AllowsMixup => false;
 
-        internal sealed override int AuxiliaryNetworks => Folds;
+        internal sealed override int AuxiliaryNetworks => Auxiliaries.Networks;
 
         internal sealed override IReadOnlyList<FloodingObjective> Candidates =>
             Values.Length == 1 ? [this] : [.. Values.Select(value => this with { Values = [value] })];
 
-        private protected string Describe(string name, string parameter, string rest) =>
-            $"{name}({parameter}: {string.Join(" or ", Values.Select(v => v.ToString(CultureInfo.InvariantCulture)))}"
-            + (Folds > 1 ? FormattableString.Invariant($", folds: {Folds}{rest})") : ")");
+        private protected string Describe(string name, string parameter, string rest) => FormattableString.Invariant(
+            $"{name}({parameter}: {string.Join(" or ", Values.Select(v => v.ToString(CultureInfo.InvariantCulture)))}, ")
+            + FormattableString.Invariant($"{(Auxiliaries.HoldOut ? "folds" : "teachers")}: {Auxiliaries.Networks}{rest})");
 
-        public virtual bool Equals(HeldOutObjective? other) =>
-            other is not null && EqualityContract == other.EqualityContract && Folds == other.Folds && Values.SequenceEqual(other.Values);
+        public virtual bool Equals(AuxiliaryObjective? other) =>
+            other is not null && EqualityContract == other.EqualityContract && Auxiliaries == other.Auxiliaries
+            && Values.SequenceEqual(other.Values);
 
-        public override int GetHashCode() => HashCode.Combine(Values[0], Folds);
+        public override int GetHashCode() => HashCode.Combine(Values[0], Auxiliaries);
     }
 
-    private sealed record CrossFittedObjective(double[] Values, int Folds, bool LeavesOutSuspects) : HeldOutObjective(Values, Folds)
+    private sealed record CrossFittedObjective(double[] Values, Auxiliaries Auxiliaries, bool LeavesOutSuspects)
+        : AuxiliaryObjective(Values, Auxiliaries)
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
-            SoftTargets.CrossFitted(facts, Values[0], Folds, LeavesOutSuspects);
+            SoftTargets.Corrected(facts, Values[0], Auxiliaries, LeavesOutSuspects);
 
-        private protected override string Describe() =>
-            Describe(Folds > 1 ? nameof(CrossFitted) : nameof(SelfDistilled), "weight", LeavesOutSuspects ? ", without suspects" : "");
+        private protected override string Describe() => Describe(
+            Auxiliaries.HoldOut ? nameof(CrossFitted) : nameof(SelfDistilled), "weight", LeavesOutSuspects ? ", without suspects" : "");
     }
 
-    private sealed record AdaFloodObjective(double[] Values, int Folds) : HeldOutObjective(Values, Folds)
+    private sealed record AdaFloodObjective(double[] Values, Auxiliaries Auxiliaries) : AuxiliaryObjective(Values, Auxiliaries)
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts)
         {
             using var scope = torch.NewDisposeScope();
-            var ofLabel = facts.HeldOutProbabilities(Folds).gather(1, facts.Labels.unsqueeze(1)).squeeze(1);
+            var ofLabel = facts.AuxiliaryProbabilities(Auxiliaries).gather(1, facts.Labels.unsqueeze(1)).squeeze(1);
             return new Objectives.AdaFlood(Objectives.AdaFlood.Levels(ofLabel, Values[0]).to(facts.Device).MoveToOuterDisposeScope());
         }
 

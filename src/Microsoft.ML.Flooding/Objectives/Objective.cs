@@ -8,6 +8,12 @@ internal abstract class Objective
 {
     /// <summary>The value to minimize for one mini-batch.</summary>
     public abstract Descent Of(BatchLoss loss);
+
+    /// <summary>
+    /// <see cref="Descent.Direction"/> for a mini-batch whose mean loss J is known and whose losses are in several places.
+    /// </summary>
+    /// <param name="mean">float32 scalar: <see cref="BatchLoss.Mean"/> of the whole mini-batch.</param>
+    public virtual Tensor? DirectionAt(Tensor mean) => null;
 }
 
 /// <summary>Plain training: the mean loss of the mini-batch.</summary>
@@ -51,7 +57,10 @@ internal sealed class BatchLoss(
     public Tensor PerSample => _perSample ??= losses(Reduction.None);
 
     /// <summary>float32 scalar: the weighted mean of the losses, J in the paper.</summary>
-    public Tensor Mean => _mean ??= weights is not null ? Weighted.div(weights.mean()) : _perSample?.mean() ?? losses(Reduction.Mean);
+    public Tensor Mean => _mean ??= MeanWeight is { } weight ? Weighted.div(weight) : _perSample?.mean() ?? losses(Reduction.Mean);
+
+    /// <summary>float32 scalar: the mean weight of the samples; null if all are 1.</summary>
+    public Tensor? MeanWeight => weights?.mean();
 
     /// <summary>float32 scalar: the <see cref="Average"/> of the losses, which plain training minimizes.</summary>
     public Tensor Weighted => _weighted ??= weights is not null ? Average(PerSample) : Mean;
@@ -93,10 +102,18 @@ internal sealed class BatchLoss(
 /// <param name="ClassCounts">The number of training images of each class.</param>
 /// <param name="Labels">int64 [rows of the set] on the CPU: the class of each row.</param>
 /// <param name="TrainingRows">int64 [N] on the CPU: the rows that are trained on.</param>
-/// <param name="HeldOutProbabilities">
-/// Given a number of folds, returns float32 [rows of the set, K] on the CPU: the probabilities that a network trained without a row gives
-/// to the classes. They are 0 for rows that are not trained on. The tensor stays the run's.
+/// <param name="AuxiliaryProbabilities">
+/// Returns float32 [rows of the set, K] on the CPU: the probabilities that auxiliary networks give to the classes. They are 0 for rows that
+/// are not trained on. The tensor stays the run's.
 /// </param>
 /// <param name="Device">The device of the levels.</param>
 internal sealed record ObjectiveFacts(
-    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<int, Tensor> HeldOutProbabilities, Device Device);
+    IReadOnlyList<long> ClassCounts, Tensor Labels, Tensor TrainingRows, Func<Auxiliaries, Tensor> AuxiliaryProbabilities, Device Device);
+
+/// <summary>Networks that predict the training images before a run starts.</summary>
+/// <param name="Networks">Their number, at least 1, and at least 2 if images are held out.</param>
+/// <param name="HoldOut">
+/// Whether each predicts a fold of the images and is trained on the others. If not, each is trained on all images and predicts them all,
+/// and their predictions are averaged.
+/// </param>
+internal readonly record struct Auxiliaries(int Networks, bool HoldOut = true);

@@ -19,15 +19,15 @@ internal sealed class SoftTargets(Tensor targets, Tensor? counts = null) : Objec
         return new(loss.Average(counts is null ? losses : losses.mul(counts.index_select(0, loss.Rows))));
     }
 
-    /// <summary>The targets w p + (1 - w) y of held-out predictions p and labels y.</summary>
+    /// <summary>The targets w p + (1 - w) y of predictions p and labels y.</summary>
     /// <param name="facts">The training set.</param>
     /// <param name="weight">w, in [0, 1].</param>
-    /// <param name="folds">The number of networks that predict.</param>
+    /// <param name="auxiliaries">The networks that predict.</param>
     /// <param name="withoutSuspects">Whether samples that <see cref="ConfidentLearning"/> suspects do not count.</param>
-    public static SoftTargets CrossFitted(ObjectiveFacts facts, double weight, int folds, bool withoutSuspects)
+    public static SoftTargets Corrected(ObjectiveFacts facts, double weight, Auxiliaries auxiliaries, bool withoutSuspects)
     {
         using var scope = NewDisposeScope();
-        var probabilities = facts.HeldOutProbabilities(folds);
+        var probabilities = facts.AuxiliaryProbabilities(auxiliaries);
         var targets = Mix(probabilities, facts.Labels, weight).to(facts.Device).MoveToOuterDisposeScope();
         if (!withoutSuspects)
             return new SoftTargets(targets);

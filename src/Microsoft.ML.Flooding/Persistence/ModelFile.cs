@@ -45,11 +45,12 @@ internal static class ModelFile
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
-        Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
+        Converters = { new JsonStringEnumConverter() },
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
     };
+
+    // The largest ratio of deflate.
+    private const long MostExpansion = 1032;
 
     /// <summary>Writes a model.</summary>
     public static void Save(ModelSaveContext context, ModelDescription description, TrainedNetwork network)
@@ -57,7 +58,7 @@ internal static class ModelFile
         context.CheckAtModel();
         context.SetVersionInfo(Version);
         var metadata = new Dictionary<string, string> { ["format"] = "pt", ["architecture"] = description.Architecture };
-        WriteEntry(context, DescriptionEntry, stream => stream.Write(JsonSerializer.SerializeToUtf8Bytes(description, Json)));
+        WriteEntry(context, DescriptionEntry, stream => JsonSerializer.Serialize(stream, description, Json));
         WriteEntry(context, WeightsEntry, stream => network.WriteWeights(stream, metadata));
         context.Writer.Write(network.HasGraph);
         if (network.HasGraph)
@@ -81,9 +82,7 @@ internal static class ModelFile
             var scoringSeal = context.Header.ModelVerWritten >= FirstWithScoring && context.Reader.ReadBoolean()
                 ? ReadSeal(context.Reader)
                 : (Seal?)null;
-            var description = ReadEntry(
-                context, DescriptionEntry, descriptionSeal, stream => JsonSerializer.Deserialize<ModelDescription>(stream, Json))
-                ?? throw new InvalidDataException($"Entry {DescriptionEntry} is empty.");
+            var description = ReadEntry(context, DescriptionEntry, descriptionSeal, DescriptionReader.Read);
             description.Validate();
             var content = ReadContent(context, ContentEntryOf(description));
             var architecture = Architecture.Load(description.Architecture, content);
@@ -103,6 +102,7 @@ internal static class ModelFile
     private static TrainedNetwork ReadNetwork(
         ModelLoadContext context, Seal weightsSeal, Seal graphSeal, Architecture architecture, ModelDescription description)
     {
+        EngineSelection.Prepare(description);
         var graph = ReadEntry(context, ScoringEntry, graphSeal, ModelProto.Parser.ParseFrom);
         using var bytes = ReadBytes(context, WeightsEntry, weightsSeal);
         var weights = SafetensorsFile.Read(bytes);
@@ -181,21 +181,33 @@ internal static class ModelFile
         });
 
     /// <summary>Reads the bytes of an entry and checks them against its seal.</summary>
-    private static NativeBytes ReadBytes(ModelLoadContext context, string name, Seal seal) =>
-        ReadSealed(context, name, seal, stream =>
+    private static NativeBytes ReadBytes(ModelLoadContext context, string name, Seal seal)
+    {
+        if (ArchiveEntry.Find(context, name) is not { } entry)
+            return ReadSealed(context, name, seal, stream => ReadBytes(stream, name, seal));
+        // Opening checks that the compressed bytes lie within the archive.
+        using var content = entry.Open();
+        RequireLength(name, seal, entry.Length);
+        if (entry.Length / MostExpansion > entry.CompressedLength)
+            throw new InvalidDataException($"Entry {name} is damaged: {entry.CompressedLength:N0} bytes cannot hold {entry.Length:N0}.");
+        return ReadBytes(content, name, seal);
+    }
+
+    private static NativeBytes ReadBytes(Stream stream, string name, Seal seal)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var content = NativeBytes.Read(stream, seal.Length, hash);
+        try
         {
-            var content = NativeBytes.Read(stream, stream.Length);
-            try
-            {
-                RequireHash(name, seal, SHA256.HashData(content.OpenRead()));
-                return content;
-            }
-            catch
-            {
-                content.Dispose();
-                throw;
-            }
-        });
+            RequireHash(name, seal, hash.GetHashAndReset());
+            return content;
+        }
+        catch
+        {
+            content.Dispose();
+            throw;
+        }
+    }
 
     private static T ReadSealed<T>(ModelLoadContext context, string name, Seal seal, Func<Stream, T> read)
     {
@@ -205,11 +217,16 @@ internal static class ModelFile
             // ML.NET unpacks the entry to a temporary file, or to memory if it cannot create one, so the stream can seek.
             var stream = reader.BaseStream;
             // Check the entry's length first, so that a damaged header cannot make this method allocate memory.
-            if (stream.Length != seal.Length)
-                throw new InvalidDataException($"Entry {name} has {stream.Length:N0} bytes instead of {seal.Length:N0}.");
+            RequireLength(name, seal, stream.Length);
             content = read(stream);
         });
         return found ? content : throw new InvalidDataException($"Entry {name} is missing.");
+    }
+
+    private static void RequireLength(string name, Seal seal, long length)
+    {
+        if (length != seal.Length)
+            throw new InvalidDataException($"Entry {name} has {length:N0} bytes instead of {seal.Length:N0}.");
     }
 
     private static void RequireHash(string name, Seal seal, ReadOnlySpan<byte> hash)

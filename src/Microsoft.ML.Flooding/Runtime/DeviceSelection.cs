@@ -4,7 +4,8 @@ using TorchSharp;
 namespace Microsoft.ML.Flooding.Runtime;
 
 /// <summary>
-/// Chooses where a network computes: on the GPU that the MLContext names, otherwise on the first GPU, otherwise on the CPU.
+/// Chooses where a network computes: on the GPU that the MLContext names, otherwise on the first GPU, otherwise on the CPU. Ranks on one
+/// machine take one GPU after the other.
 /// </summary>
 internal static class DeviceSelection
 {
@@ -12,10 +13,10 @@ internal static class DeviceSelection
     /// <exception cref="InvalidOperationException">
     /// The GPU that the MLContext names does not exist, and FallbackToCpu is false; or libtorch cannot be loaded.
     /// </exception>
-    public static torch.Device Choose(IHostEnvironment environment, IChannel channel)
+    public static torch.Device Choose(IHostEnvironment environment, IChannel channel, int localRank = 0)
     {
         LibTorch.EnsureLoaded();
-        return DeviceOf(ChooseGpu(environment, channel));
+        return DeviceOf(ChooseGpu(environment, channel, localRank));
     }
 
     /// <summary>The device with the number of a GPU; the CPU if it is null.</summary>
@@ -26,7 +27,7 @@ internal static class DeviceSelection
     /// driver.
     /// </summary>
     /// <exception cref="InvalidOperationException">The GPU that the MLContext names does not exist, and FallbackToCpu is false.</exception>
-    public static int? ChooseGpu(IHostEnvironment environment, IChannel channel)
+    public static int? ChooseGpu(IHostEnvironment environment, IChannel channel, int localRank = 0)
     {
         var count = CudaDriver.IsInstalled && LibTorch.IsAvailable ? CountGpus() : 0;
         var wanted = HostSettings.GpuDeviceIdOf(environment);
@@ -40,7 +41,7 @@ internal static class DeviceSelection
             channel.Warning(MessageSensitivity.None, $"{message} Using the CPU.");
             return null;
         }
-        int? gpu = count > 0 ? wanted ?? 0 : null;
+        int? gpu = count > 0 ? wanted ?? localRank % count : null;
         channel.Info(MessageSensitivity.None, gpu is { } number ? $"Computing on GPU {number}." : "Computing on the CPU.");
         return gpu;
     }

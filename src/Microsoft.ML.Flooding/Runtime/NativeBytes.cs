@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 
 namespace Microsoft.ML.Flooding.Runtime;
 
@@ -8,12 +9,16 @@ namespace Microsoft.ML.Flooding.Runtime;
 /// </summary>
 internal sealed unsafe class NativeBytes : IDisposable
 {
+    // Read at a time: the hash then finds the bytes in the processor's cache.
+    private const int PartSize = 1 << 20;
+
     private byte* _start;
     private int _owners = 1;
 
     public NativeBytes(long length)
     {
         _start = (byte*)NativeMemory.Alloc(checked((nuint)length));
+        HugePages.Advise((nint)_start, checked((nint)length));
         Length = length;
         if (length > 0)
             GC.AddMemoryPressure(length);
@@ -24,17 +29,22 @@ internal sealed unsafe class NativeBytes : IDisposable
 
     public long Length { get; }
 
-    /// <summary>Reads the next bytes of a stream, as many as there is memory for.</summary>
+    /// <summary>Reads the next bytes of a stream.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="length">The number of bytes.</param>
+    /// <param name="hash">The hash to append the bytes to.</param>
     /// <exception cref="EndOfStreamException">The stream ends before.</exception>
-    public static NativeBytes Read(Stream stream, long length)
+    public static NativeBytes Read(Stream stream, long length, IncrementalHash? hash = null)
     {
         var bytes = new NativeBytes(length);
         try
         {
-            for (long at = 0, part; at < length; at += part)
+            for (long at = 0, count; at < length; at += count)
             {
-                part = Math.Min(length - at, 1 << 30);
-                stream.ReadExactly(new Span<byte>(bytes._start + at, (int)part));
+                count = Math.Min(length - at, PartSize);
+                var part = new Span<byte>(bytes._start + at, (int)count);
+                stream.ReadExactly(part);
+                hash?.AppendData(part);
             }
             return bytes;
         }

@@ -39,6 +39,16 @@ internal static class EngineSelection
         }
     }
 
+    /// <summary>
+    /// Loads ONNX Runtime on another thread if a model that is being read will probably be scored with it. Reading the weights takes about
+    /// as long.
+    /// </summary>
+    public static void Prepare(ModelDescription description)
+    {
+        if (description is { ScoringEngine: not ScoringEngine.LibTorch, ScoringPrecision: Precision.Float32 })
+            _ = Task.Run(() => OnnxLibrary.IsAvailable);
+    }
+
     /// <summary>Throws before training if ONNX Runtime cannot score the network.</summary>
     /// <exception cref="InvalidOperationException">The layers are not known, or ONNX Runtime is not installed.</exception>
     public static void RequireOnnxRuntime(Architecture architecture)

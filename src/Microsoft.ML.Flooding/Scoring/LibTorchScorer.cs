@@ -11,9 +11,6 @@ namespace Microsoft.ML.Flooding.Scoring;
 /// <summary>Scores with libtorch, on the CPU or on a GPU.</summary>
 internal sealed class LibTorchScorer : Scorer
 {
-    // The size of the largest result relative to the image: that of MobileNetV2 at 224 x 224, which is typical of common networks.
-    private const int UnknownNetworkWidening = 8;
-
     private readonly Network _network;
     private readonly ModelDescription _description;
     private readonly Device _device;
@@ -34,7 +31,7 @@ internal sealed class LibTorchScorer : Scorer
         // A network of unknown layers computes in the type of its weights, which do not change.
         _type = network.IsInterpretable ? description.ScoringPrecision.ForScoringOn(device) : ScalarType.Float32;
         _normalizer = description.Normalization.On(device);
-        BatchSize = BatchOf(network, device);
+        BatchSize = InferenceBatch.Of(network, description.Shape, _type, device);
         _heap = HeapRetention.ForScoring();
     }
 
@@ -70,21 +67,6 @@ internal sealed class LibTorchScorer : Scorer
         Buffer.MemoryCopy(
             (void*)pixels.Start, Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes)), pixels.Length, pixels.Length);
         return tensor;
-    }
-
-    /// <summary>
-    /// On a CPU, the number of images for which the largest result of a layer takes 32 MB: fewer do not keep the cores busy, and with more
-    /// the results in use exceed the memory that <see cref="HeapRetention.ForScoring"/> keeps. A GPU needs more images at a time.
-    /// </summary>
-    private int BatchOf(Network network, Device device)
-    {
-        var largest = network.IsInterpretable
-            ? Math.Max(Complexity.Of(network, _description.Shape).LargestResult, _description.Shape.Length)
-            : UnknownNetworkWidening * (long)_description.Shape.Length;
-        largest *= _type == ScalarType.Float32 ? sizeof(float) : sizeof(float) / 2;
-        return device.type == DeviceType.CPU
-            ? (int)Math.Clamp((32 << 20) / largest, 1, 256)
-            : (int)Math.Clamp((1 << 30) / largest, 1, 1024);
     }
 
     /// <summary>

@@ -16,7 +16,8 @@ internal sealed class CheckpointStore
     private const string RunKey = "run";
     private const int Kept = 2;
 
-    private static readonly JsonSerializerOptions Json = new()
+    /// <summary>How the scalars of a run are written.</summary>
+    internal static readonly JsonSerializerOptions Json = new()
     {
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         RespectNullableAnnotations = true,

@@ -4,8 +4,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Flooding.Training;
 
 /// <summary>
-/// The class probabilities of training images by networks that were not trained on them (cross-fitting). They are computed on first use and
-/// kept, so runs that need the same predictions share them. With checkpoints, each network continues from its own.
+/// The class probabilities of training images by networks that were not trained on them (cross-fitting), or by networks that were trained
+/// on all of them. They are computed on first use and kept, so runs that need the same predictions share them. With checkpoints, each
+/// network continues from its own.
 /// </summary>
 /// <param name="runs">Creates the networks' runs.</param>
 /// <param name="options">
@@ -19,22 +20,21 @@ internal sealed class HeldOutPredictions(
 {
     private const double SetAside = 0.1;
 
-    private readonly Dictionary<int, Tensor> _probabilities = [];
+    private readonly Dictionary<Auxiliaries, Tensor> _probabilities = [];
 
     /// <summary>The probabilities by a number of networks.</summary>
-    /// <param name="folds">
-    /// The number of folds of the training rows, stratified by class; images with the same sampling key are in one fold. A network is
-    /// trained for each fold, on the other folds. There are at most as many as groups of rows. With 1, one network is trained on all rows
-    /// and predicts them itself.
+    /// <param name="auxiliaries">
+    /// The networks. If they predict held-out images, each is a fold of the training rows, stratified by class; images with the same
+    /// sampling key are in one fold. A network is trained for each fold, on the other folds. There are at most as many as groups of rows.
     /// </param>
     /// <returns>
     /// float32 [rows of the set, K] on the CPU; 0 for rows that are not trained on. The tensor stays this object's.
     /// </returns>
     /// <exception cref="InvalidOperationException">The rows cannot be divided, or a network diverged.</exception>
-    public Tensor Probabilities(int folds)
+    public Tensor Probabilities(Auxiliaries auxiliaries)
     {
-        if (!_probabilities.TryGetValue(folds, out var probabilities))
-            _probabilities[folds] = probabilities = Predict(folds);
+        if (!_probabilities.TryGetValue(auxiliaries, out var probabilities))
+            _probabilities[auxiliaries] = probabilities = Predict(auxiliaries);
         return probabilities;
     }
 
@@ -44,30 +44,32 @@ internal sealed class HeldOutPredictions(
             probabilities.Dispose();
     }
 
-    private Tensor Predict(int folds)
+    private Tensor Predict(Auxiliaries auxiliaries)
     {
         using var scope = NewDisposeScope();
         using var gradients = enable_grad();
-        var parts = Divide(folds);
+        var parts = auxiliaries.HoldOut
+            ? Divide(auxiliaries.Networks)
+            : [.. Enumerable.Repeat(runs.Data.TrainingRows, auxiliaries.Networks)];
         var probabilities = zeros([runs.Data.Training.Count, runs.Classes]);
-        for (var fold = 0; fold < parts.Length; fold++)
+        for (var number = 1; number <= parts.Length; number++)
         {
-            var others = parts.Length == 1 ? parts[0] : cat([.. parts.Where((_, i) => i != fold)]);
+            var rows = parts[number - 1];
             var auxiliary = runs with
             {
-                Data = DataOf(others, fold),
-                Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, fold + 1),
+                Data = DataOf(auxiliaries.HoldOut ? cat([.. parts.Where(part => !ReferenceEquals(part, rows))]) : rows, number - 1),
+                Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, number),
             };
-            probabilities.index_copy_(0, parts[fold], PredictFold(auxiliary, parts[fold], fold + 1, parts.Length));
+            var name = $"{(auxiliaries.HoldOut ? "Fold" : "Teacher")} {number} of {parts.Length}";
+            probabilities.index_add_(
+                0, rows, PredictRows(auxiliary, rows, number, name), auxiliaries.HoldOut ? 1 : 1.0 / parts.Length);
         }
-        Describe(probabilities, parts.Length);
+        Describe(probabilities, auxiliaries, parts.Length);
         return probabilities.DetachFromDisposeScope();
     }
 
     private Tensor[] Divide(int folds)
     {
-        if (folds == 1)
-            return [runs.Data.TrainingRows];
         using var generator = RandomStreams.Create(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, 0);
         var parts = new StratifiedSplit(runs.Data.Training, runs.Data.TrainingRows, generator).Fold(folds);
         return parts.Length > 1
@@ -95,20 +97,20 @@ internal sealed class HeldOutPredictions(
             };
     }
 
-    private Tensor PredictFold(RunFactory auxiliary, Tensor heldOut, int fold, int folds)
+    private Tensor PredictRows(RunFactory auxiliary, Tensor rows, int number, string name)
     {
         using var scope = NewDisposeScope();
         using var normalizer = runs.Normalization.On(runs.Device);
-        using var prepared = auxiliary.Create(OptionsOf(auxiliary.Data, fold));
-        prepared.Run.Fit(watch($"Fold {fold} of {folds}"), prepared.Checkpoints);
+        using var prepared = auxiliary.Create(OptionsOf(auxiliary.Data, number));
+        prepared.Run.Fit(watch(name), prepared.Checkpoints);
         // The run itself has not started: it has nothing to keep.
         options.StopToken.ThrowIfCancellationRequested();
         var (logits, _) = Inference.ComputeLogits(
-            prepared.Network, runs.Precision, runs.Data.Training, heldOut, normalizer, runs.Device, runs.CheckAlive);
+            prepared.Network, runs.Precision, runs.Data.Training, rows, normalizer, runs.Device, runs.CheckAlive);
         return logits.softmax(1).to(CPU).MoveToOuterDisposeScope();
     }
 
-    private TrainingOptions OptionsOf(TrainingData data, int fold) => options.With(o =>
+    private TrainingOptions OptionsOf(TrainingData data, int number) => options.With(o =>
     {
         o.FloodLevel = 0;
         // An objective that needs these predictions cannot be used to compute them.
@@ -120,17 +122,18 @@ internal sealed class HeldOutPredictions(
             : (o.EarlyStopping ?? EarlyStopping.Default) with { Patience = int.MaxValue };
         o.MetricsCallback = null;
         o.Callbacks = [];
-        o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{fold}") : null;
+        o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Path.Combine(folder, $"fold-{number}") : null;
     });
 
-    private void Describe(Tensor probabilities, int networks)
+    private void Describe(Tensor probabilities, Auxiliaries auxiliaries, int networks)
     {
         var predicted = probabilities.index_select(0, runs.Data.TrainingRows);
         var labels = runs.Data.Training.Labels.index_select(0, runs.Data.TrainingRows);
         var agreement = predicted.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>();
         var suspected = ConfidentLearning.Of(predicted, labels).Suspected.Count(s => s);
         log(FormattableString.Invariant(
-            $"Held-out predictions by {networks} network{(networks == 1 ? "" : "s")}: {agreement:0.0000} of {labels.shape[0]} images have ")
+            $"{(auxiliaries.HoldOut ? "Held-out predictions" : "Predictions")} by {networks} network{(networks == 1 ? "" : "s")}: ")
+            + FormattableString.Invariant($"{agreement:0.0000} of {labels.shape[0]} images have ")
             + FormattableString.Invariant($"the predicted label. {suspected} labels are suspected to be wrong."));
     }
 }

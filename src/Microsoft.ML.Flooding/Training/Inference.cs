@@ -1,5 +1,5 @@
 using Microsoft.ML.Flooding.Images;
-using TorchSharp;
+using Microsoft.ML.Flooding.Networks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -7,15 +7,8 @@ namespace Microsoft.ML.Flooding.Training;
 /// <summary>Runs a network in evaluation mode on rows of a set, without gradients. The network stays in evaluation mode.</summary>
 internal static class Inference
 {
-    private const int MostImages = 256;
-
-    // Of a batch: 8 photos of 224 x 224 pixels on a CPU, where the outputs of a ResNet-18 then take about 200 MB and more images are not
-    // faster. A GPU needs more to be busy.
-    private const int MostPixels = 8 * 224 * 224;
-    private const int MostPixelsOnGpu = 4 * MostPixels;
-
     /// <summary>Calls a function with the results of each batch. Does not wait for the device.</summary>
-    /// <param name="network">A network on <paramref name="device"/>.</param>
+    /// <param name="network">A network of the set's images, on <paramref name="device"/>.</param>
     /// <param name="compute">Computes the results of a batch, [B, ...], from its pixels, [B, H, W, C].</param>
     /// <param name="set">The images.</param>
     /// <param name="rows">int64 [N] on the CPU, each row once.</param>
@@ -31,7 +24,8 @@ internal static class Inference
     {
         using var _ = no_grad();
         network.eval();
-        using var batches = set.Read(rows, BatchOf(set.Shape, device), device);
+        var precision = network.parameters().FirstOrDefault()?.dtype ?? ScalarType.Float32;
+        using var batches = set.Read(rows, InferenceBatch.Of(network, set.Shape, precision, device), device);
         while (true)
         {
             using var step = NewDisposeScope();
@@ -40,12 +34,6 @@ internal static class Inference
             checkAlive();
             take(batches.Current, compute(batches.Current.Pixels));
         }
-    }
-
-    private static int BatchOf(ImageShape shape, Device device)
-    {
-        var pixels = device.type == DeviceType.CPU ? MostPixels : MostPixelsOnGpu;
-        return Math.Clamp(pixels / (shape.Height * shape.Width), 1, MostImages);
     }
 
     /// <summary>Computes results for each row.</summary>

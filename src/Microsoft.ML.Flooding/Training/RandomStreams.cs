@@ -33,5 +33,6 @@ internal static class RandomStreams
         AuxiliaryFolds = 6,
         AuxiliaryValidation = 7,
         HeadFolds = 8,
+        Rank = 9,
     }
 }

@@ -22,9 +22,10 @@ namespace Microsoft.ML.Flooding.Training;
 /// The predictions that objectives such as <see cref="FloodingObjective.CrossFitted(double, int, bool)"/> train on; null if the runs have
 /// no such objective.
 /// </param>
+/// <param name="Ranks">The processes that train each run together; null: this one alone.</param>
 internal sealed record RunFactory(
     Architecture Architecture, int Classes, TrainingData Data, Normalization Normalization, Device Device, ScalarType Precision, long Seed,
-    Action CheckAlive, Action<Network>? Start = null, HeldOutPredictions? HeldOut = null)
+    Action CheckAlive, Action<Network>? Start = null, HeldOutPredictions? HeldOut = null, Ranks? Ranks = null)
 {
     /// <summary>Creates a run that has not started.</summary>
     /// <param name="options">Valid options.</param>
@@ -35,9 +36,10 @@ internal sealed record RunFactory(
         {
             Check(network, options);
             var identity = RunIdentity.Compute(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
+            Ranks?.RequireSame(identity);
             var checkpoints = options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null;
             var objective = options.Objective.At(options.FloodLevel, Facts());
-            var run = new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive);
+            var run = new TrainingRun(network, objective, options, Data, Normalization, Device, Precision, Seed, CheckAlive, Ranks);
             return new PreparedRun(network, run, identity, checkpoints);
         }
         catch
@@ -70,6 +72,14 @@ internal sealed record RunFactory(
             throw new ArgumentException(
                 $"{Architecture.Name} normalizes over the images of a batch: {nameof(TrainingOptions.BatchSize)} and "
                 + $"{nameof(TrainingOptions.MicroBatchSize)} must be at least 2.");
+        if (Ranks is not null && options.BatchSize < Ranks.FewestImages)
+            throw new ArgumentException(
+                $"{nameof(options.BatchSize)} is {options.BatchSize}, which {Ranks.Size} ranks share: it must be at least "
+                + $"{Ranks.FewestImages}, two images for each rank. Raise it, or start fewer ranks.");
+        if (Ranks is not null && Data.TrainingRows.shape[0] < Ranks.FewestImages)
+            throw new InvalidOperationException(
+                $"There are {Data.TrainingRows.shape[0]} images to train on, fewer than two for each of {Ranks.Size} ranks. Start fewer "
+                + "ranks.");
         if (!network.IsInterpretable && (options.FreezeBackboneEpochs > 0 || options.FreezeBatchNorm))
             throw new ArgumentException(
                 $"{nameof(options.FreezeBackboneEpochs)} and {nameof(options.FreezeBatchNorm)} need to know the layers of a network. "
@@ -82,7 +92,8 @@ internal sealed record RunFactory(
         var counts = bincount(Data.Training.Labels.index_select(0, Data.TrainingRows), minlength: Classes);
         return new ObjectiveFacts(
             counts.data<long>().ToArray(), Data.Training.Labels, Data.TrainingRows,
-            folds => HeldOut?.Probabilities(folds) ?? throw new InvalidOperationException("The runs have no held-out predictions."),
+            auxiliaries => HeldOut?.Probabilities(auxiliaries)
+                ?? throw new InvalidOperationException("The runs have no held-out predictions."),
             Device);
     }
 }

@@ -22,6 +22,8 @@ internal static class RunIdentity
     // The steps of a run of another length are the same as far as both go.
     private const string Nothing = "nothing";
 
+    private const string NotSet = "not set";
+
     // Marks a value that only shows whether two things are equal.
     private const string DigestMark = "sha256 ";
 
@@ -44,6 +46,8 @@ internal static class RunIdentity
             [LengthKey] = DependsOnEpochs(options),
             [nameof(options.BatchSize)] = Describe(options.BatchSize),
             [nameof(options.MicroBatchSize)] = Describe(options.MicroBatchSize),
+            // The sum of the gradients rounds differently.
+            [nameof(options.DataParallel)] = options.DataParallel is { } parallel ? $"{parallel} (ranks: {parallel.Size})" : NotSet,
             [nameof(options.Augmentation)] = Describe(options.Augmentation),
             [nameof(options.Optimizer)] = options.Optimizer.ToString(),
             [nameof(options.LearningRate)] = Describe(options.LearningRate),
@@ -57,7 +61,7 @@ internal static class RunIdentity
             [nameof(options.WeightAveraging)] = Describe(options.WeightAveraging),
             [nameof(options.EarlyStopping)] = options.EarlyStopping is { } stopping
                 ? Describe(new { Metric = stopping.Metric.Name, stopping.Patience, stopping.MinimumChange })
-                : "not set",
+                : NotSet,
             // Checkpoints hold its values. A search compares by it, and has no early stopping that would name it.
             ["validation metric"] = options.OwnMetric?.Name ?? "built in",
             [nameof(options.Precision)] = precision.ToString(),
@@ -92,14 +96,14 @@ internal static class RunIdentity
         [
             .. run.Keys.Union(other.Keys)
                 .Where(key => key != LengthKey && !(isFree && key == nameof(TrainingOptions.Epochs)))
-                .Where(key => run.GetValueOrDefault(key) != other.GetValueOrDefault(key))
-                .Select(key => Difference(key, run.GetValueOrDefault(key), other.GetValueOrDefault(key))
+                .Where(key => run.GetValueOrDefault(key, NotSet) != other.GetValueOrDefault(key, NotSet))
+                .Select(key => Difference(key, run.GetValueOrDefault(key, NotSet), other.GetValueOrDefault(key, NotSet))
                     + (key == nameof(TrainingOptions.Epochs) && dependent != Nothing ? $", which changes {dependent}" : "")),
         ];
     }
 
-    private static string Difference(string key, string? value, string? other) =>
-        IsDigest(value) || IsDigest(other) ? $"other {key}" : $"{key} is {value ?? "not set"} but was {other ?? "not set"}";
+    private static string Difference(string key, string value, string other) =>
+        IsDigest(value) || IsDigest(other) ? $"other {key}" : $"{key} is {value} but was {other}";
 
     /// <summary>The options through which the number of epochs changes the steps of a run.</summary>
     private static string DependsOnEpochs(TrainingOptions options)
@@ -114,9 +118,9 @@ internal static class RunIdentity
         return parts.Count == 0 ? Nothing : string.Join(" and ", parts);
     }
 
-    private static bool IsDigest(string? value) => value?.StartsWith(DigestMark, StringComparison.Ordinal) == true;
+    private static bool IsDigest(string value) => value.StartsWith(DigestMark, StringComparison.Ordinal);
 
-    private static string Describe<T>(T? value) => value is null ? "not set" : JsonSerializer.Serialize(value, value.GetType());
+    private static string Describe<T>(T? value) => value is null ? NotSet : JsonSerializer.Serialize(value, value.GetType());
 
     private static string Count(Tensor? rows) => (rows?.shape[0] ?? 0).ToString(CultureInfo.InvariantCulture);
 

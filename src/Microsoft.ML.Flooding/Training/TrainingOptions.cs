@@ -77,6 +77,28 @@ public class TrainingOptions
     /// </summary>
     public int? MicroBatchSize { get; set; }
 
+    /// <summary>
+    /// The processes that train the network together, such as <see cref="Flooding.DataParallel.Mpi"/>. Each computes its share of every
+    /// mini-batch of <see cref="BatchSize"/> images, at least two; the loss J that is compared with the flood level is that of the whole
+    /// mini-batch. Every process runs the same program and returns the same model; the process of rank 0 logs, reports and writes files.
+    /// Default (null): this process alone.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// Batch norm uses the statistics of each process's images; its running statistics are averaged after each epoch. Augmentation,
+    /// mixup and dropout are drawn by each process for its images. A <see cref="Seed"/> that is not set is that of rank 0. Options and
+    /// data that differ between the processes are an error that names the difference. <see cref="MetricsCallback"/> and
+    /// <see cref="Callbacks"/> are called in the process of rank 0, and <see cref="StopToken"/> stops all processes if it is canceled in
+    /// one.
+    /// </para>
+    /// <para>
+    /// Needs an objective that is a mean over samples, so neither <see cref="FloodingObjective.ClassWise()"/> nor
+    /// <see cref="FloodingObjective.FromFunction"/>, and a network that is trained as a whole: <see cref="FineTuning"/> must not apply. A
+    /// run with <see cref="CheckpointDirectory"/>, which only rank 0 uses, continues with the same number of processes.
+    /// </para>
+    /// </remarks>
+    public DataParallel? DataParallel { get; set; }
+
     /// <summary>Random changes to the training images, drawn anew each epoch. Default: <see cref="Augmentation.None"/>.</summary>
     public Augmentation Augmentation { get; set; } = Augmentation.None;
 
@@ -223,6 +245,10 @@ public class TrainingOptions
             throw new ArgumentException(
                 $"{nameof(MicroBatchSize)} is set, but {Objective} needs all samples of a mini-batch at once. Unset it and lower "
                 + $"{nameof(BatchSize)}, or choose another {nameof(Objective)}.", nameof(MicroBatchSize));
+        if (DataParallel is not null && !Objective.AllowsParts)
+            throw new ArgumentException(
+                $"{nameof(DataParallel)} is set, but {Objective} needs all samples of a mini-batch in one process. Unset it, or choose "
+                + $"another {nameof(Objective)}.", nameof(DataParallel));
         Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "Sgd, Adam or AdamW");
         Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "Float32, BFloat16 or Auto");
         Require(LearningRate is null or > 0 and < double.PositiveInfinity, nameof(LearningRate), LearningRate, "finite and greater than 0");

@@ -27,9 +27,10 @@ internal sealed class TrainingPhases : IDisposable
     /// <param name="data">The images.</param>
     /// <param name="device">The device of the network.</param>
     /// <param name="checkAlive">Called before each batch; throws to cancel.</param>
+    /// <param name="ranks">The processes that share each mini-batch; null: this one takes all of it.</param>
     public TrainingPhases(
         WorkingWeights weights, Normalization.PixelNormalizer normalizer, Objective objective, TrainingOptions options, TrainingData data,
-        Device device, Action checkAlive)
+        Device device, Action checkAlive, Ranks? ranks)
     {
         _data = data;
         _device = device;
@@ -37,13 +38,13 @@ internal sealed class TrainingPhases : IDisposable
         _headEpochs = options.FreezeBackboneEpochs;
         _exampleWeights = data.Weights?.to(device, copy: true).DetachFromDisposeScope();
         var whole = new WholeNetwork(weights, normalizer, options.FreezeBatchNorm);
-        _whole = new TrainingStep(weights, objective, whole, options, _exampleWeights);
+        _whole = new TrainingStep(weights, objective, whole, options, _exampleWeights, ranks);
         if (_headEpochs == 0)
             return;
         // Without augmentation an image has the same features in every epoch.
         var takesFeatures = options.Augmentation == Augmentation.None;
         var head = new HeadOnly(weights, (Network)weights.Network, normalizer, takesFeatures);
-        _head = new TrainingStep(weights, objective, head, options, _exampleWeights);
+        _head = new TrainingStep(weights, objective, head, options, _exampleWeights, ranks);
     }
 
     /// <summary>The optimizers' own tensors, for checkpoints. The names are stable.</summary>

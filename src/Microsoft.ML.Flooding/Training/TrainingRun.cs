@@ -23,6 +23,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainingPhases _phases;
     private readonly TrainingState _state;
     private readonly TrainingContext _context;
+    private readonly Ranks? _ranks;
     private bool _started;
     private bool _brokenOff;
 
@@ -37,19 +38,24 @@ internal sealed class TrainingRun : IDisposable
     /// <param name="precision">The type that the network computes in.</param>
     /// <param name="seed">The seed of everything random.</param>
     /// <param name="checkAlive">Called before each step and each batch of the validation; throws to cancel.</param>
+    /// <param name="ranks">
+    /// The processes that train the network together; null: this one alone. The options of a rank are its own:
+    /// <see cref="Ranks.StopToken"/> stops it, and only rank 0 reports.
+    /// </param>
     public TrainingRun(
         nn.Module<Tensor, Tensor> network, Objective objective, TrainingOptions options, TrainingData data, Normalization normalization,
-        Device device, ScalarType precision, long seed, Action checkAlive)
+        Device device, ScalarType precision, long seed, Action checkAlive, Ranks? ranks = null)
     {
+        _ranks = ranks;
         _options = options;
         _data = data;
         _device = device;
         _seed = seed;
         _checkAlive = checkAlive;
-        _stepsPerEpoch = CountSteps(data.TrainingRows.shape[0], options.BatchSize);
+        _stepsPerEpoch = CountSteps(data.TrainingRows.shape[0], options.BatchSize, ranks?.FewestImages ?? 2);
         _normalizer = normalization.On(device);
         _weights = new WorkingWeights(network, device, precision);
-        _phases = new TrainingPhases(_weights, _normalizer, objective, options, data, device, checkAlive);
+        _phases = new TrainingPhases(_weights, _normalizer, objective, options, data, device, checkAlive, ranks);
         _state = new TrainingState(_weights, _phases, options, (long)_stepsPerEpoch * options.EffectiveEpochs, data.Validation is not null);
         _context = new TrainingContext(network, options, _stepsPerEpoch);
     }
@@ -67,6 +73,9 @@ internal sealed class TrainingRun : IDisposable
 
     /// <summary>Whether nothing is left to train.</summary>
     public bool Ended => Finished || Stopped || Divergence is not null;
+
+    /// <summary>The seed of what is drawn for each image.</summary>
+    private long SeedOfShare => _ranks?.SeedOf(_seed) ?? _seed;
 
     /// <summary>Whether all epochs are trained or early stopping has run out of patience.</summary>
     private bool Finished => Epochs.Count >= _options.EffectiveEpochs || _state.Best?.Exhausted(Epochs.Count) == true;
@@ -98,7 +107,8 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Continues from the newest checkpoint, if there is one.</summary>
     public void Resume(CheckpointStore? checkpoints)
     {
-        using var checkpoint = checkpoints?.LoadNewest();
+        var newest = checkpoints?.LoadNewest();
+        using var checkpoint = _ranks is null ? newest : _ranks.Share(newest);
         if (checkpoint is not null)
             Restore(checkpoint);
     }
@@ -115,7 +125,7 @@ internal sealed class TrainingRun : IDisposable
         _context.Notify(static (callback, context) => callback.OnEpochStart(context));
         if (_weights.Network is not Network network)
             return TrainEpoch(epoch);
-        using var generator = RandomStreams.Create(_seed, RandomStreams.Purpose.Dropout, epoch);
+        using var generator = RandomStreams.Create(SeedOfShare, RandomStreams.Purpose.Dropout, epoch);
         network.DropoutGenerator = generator;
         try
         {
@@ -142,6 +152,7 @@ internal sealed class TrainingRun : IDisposable
         report(Epochs[^1]);
         _options.MetricsCallback?.Invoke(Epochs[^1]);
         _context.Notify(static (callback, context) => callback.OnEpochEnd(context));
+        _ranks?.AgreeToStop();
     }
 
     /// <summary>Gives the network the weights that validation prefers. Ends the run.</summary>
@@ -173,10 +184,14 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>
-    /// A single image left over is left out, because batch norm cannot compute its variance. It is another image each epoch.
+    /// A single image left over is left out, because batch norm cannot compute its variance. It is another image each epoch. Ranks leave
+    /// out up to two images each in the same way.
     /// </summary>
-    private static int CountSteps(long rows, int batchSize) =>
-        checked((int)((rows + batchSize - 1) / batchSize - (rows % batchSize == 1 && rows > 1 ? 1 : 0)));
+    private static int CountSteps(long rows, int batchSize, int fewest)
+    {
+        var (whole, rest) = Math.DivRem(rows, batchSize);
+        return checked((int)(whole + (rest >= fewest || (rest > 0 && whole == 0) ? 1 : 0)));
+    }
 
     /// <summary>Tells the callbacks of the run before its first epoch.</summary>
     private void Start()
@@ -198,6 +213,8 @@ internal sealed class TrainingRun : IDisposable
         if (Divergence is not null)
             return Divergence.LowestBatchLoss;
         var seconds = watch.Elapsed.TotalSeconds;
+        if (_ranks is not null)
+            seconds = _ranks.Sum(seconds)[0] / _ranks.Size;
 
         var raw = Validate(step.Part, data);
         var averaged = ValidateAverage(step.Part, data);
@@ -230,14 +247,18 @@ internal sealed class TrainingRun : IDisposable
     private EpochSteps TakeSteps(int epoch, TrainingStep step, TrainingData data)
     {
         using var orderGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Order, epoch);
-        using var augmentationGenerator = RandomStreams.Create(_seed, RandomStreams.Purpose.Augmentation, epoch);
-        var order = _data.TrainingRows.index_select(0, randperm(_data.TrainingRows.shape[0], generator: orderGenerator));
+        using var augmentationGenerator = RandomStreams.Create(SeedOfShare, RandomStreams.Purpose.Augmentation, epoch);
+        var count = _data.TrainingRows.shape[0];
+        var order = _data.TrainingRows.index_select(0, randperm(count, generator: orderGenerator));
         var losses = new List<Tensor>(_stepsPerEpoch);
         var balances = new List<Tensor>(_stepsPerEpoch);
         var gradientNorm = zeros([], ScalarType.Float32, _device);
         var rate = 0.0;
         step.Part.Train();
-        using (var batches = data.Training.Read(order, _options.BatchSize, _device))
+        using (var batches = _ranks is null
+            ? data.Training.Read(order, _options.BatchSize, _device)
+            : data.Training.Read(
+                _ranks.ShareOfBatches(order, _options.BatchSize, _stepsPerEpoch), (int)_ranks.ShareOf(_options.BatchSize).Count, _device))
         {
             for (var i = 0; i < _stepsPerEpoch; i++)
             {
@@ -247,9 +268,11 @@ internal sealed class TrainingRun : IDisposable
                 _context.Notify(static (callback, context) => callback.OnStepStart(context));
                 using var scope = NewDisposeScope();
                 batches.MoveNext();
-                var (loss, balance, gradients) = step.Take(batches.Current, rate, augmentationGenerator);
+                var (loss, balance, gradients) = step.Take(
+                    batches.Current, rate, augmentationGenerator,
+                    Math.Min(_options.BatchSize, count - ((long)i * _options.BatchSize)));
                 _state.CountStep(step.Part.Changed);
-                losses.Add(loss.Mean.detach().MoveToOuterDisposeScope());
+                losses.Add(loss.MoveToOuterDisposeScope());
                 _context.Step = _state.Step;
                 _context.SetLoss(losses[^1]);
                 _context.Notify(static (callback, context) => callback.OnStepEnd(context));
@@ -263,6 +286,8 @@ internal sealed class TrainingRun : IDisposable
             }
         }
         _context.SetLoss(null);
+        // Each rank normalizes its own images in a step.
+        _ranks?.Average([.. _weights.Buffers(_weights.All), .. _weights.Buffers(_state.Average?.Values ?? [])]);
         var norms = new List<Tensor> { gradientNorm, _weights.NormOf(_weights.All) };
         if (_state.Average is { } average)
             norms.Add(_weights.NormOf(average.Values));
@@ -276,7 +301,7 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Evaluates the network on the validation rows; null without any.</summary>
     private Evaluation? Validate(NetworkPart part, TrainingData data) =>
         data is { Validation: { } set, ValidationRows: { } rows }
-            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _device, _checkAlive, _options.OwnMetric)
+            ? Evaluation.Measure(part, set, rows, data.ValidationWeights, _device, _checkAlive, _options.OwnMetric, _ranks)
             : null;
 
     /// <summary>As <see cref="Validate"/>, with the averaged weights; null without averaging.</summary>

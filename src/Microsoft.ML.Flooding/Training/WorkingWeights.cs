@@ -76,6 +76,9 @@ internal sealed class WorkingWeights : IDisposable
     /// <summary>The masters, then the float32 buffers.</summary>
     public Tensor[] All { get; }
 
+    /// <summary>The buffers among values in the order of <see cref="All"/>.</summary>
+    public IEnumerable<Tensor> Buffers(Tensor[] values) => values.Skip(Masters.Length);
+
     /// <summary>Copies the masters into the network's parameters.</summary>
     public void Publish()
     {

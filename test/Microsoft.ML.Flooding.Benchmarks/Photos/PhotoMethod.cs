@@ -57,7 +57,7 @@ internal sealed record PhotoMethod(string Name, string Description, Func<MLConte
     }
 
     /// <summary>The pipeline of ML.NET's sample for DnnFeaturizeImage.</summary>
-    private static EstimatorChain<TransformerChain<ColumnCopyingTransformer>> Featurize(MLContext context) =>
+    public static EstimatorChain<TransformerChain<ColumnCopyingTransformer>> Featurize(MLContext context) =>
         context.Transforms.LoadImages("Image", imageFolder: "", nameof(ImageFile.ImagePath))
             .Append(context.Transforms.ResizeImages("Image", FeaturizerSide, FeaturizerSide))
             .Append(context.Transforms.ExtractPixels("Pixels", "Image"))

@@ -10,7 +10,10 @@ internal static class PhotosCommand
 {
     private const string AllPhotos = "all";
 
-    public static System.CommandLine.Command Create()
+    /// <summary>Runs the command and returns its exit code.</summary>
+    public static int Run(string[] args) => Create().Parse(args).Invoke();
+
+    private static System.CommandLine.Command Create()
     {
         var sets = new Argument<FileSystemInfo[]>("SET")
         {

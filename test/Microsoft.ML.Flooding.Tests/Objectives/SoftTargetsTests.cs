@@ -91,7 +91,7 @@ public sealed class SoftTargetsTests
         });
         var facts = new ObjectiveFacts(
             [3, 2], tensor(new[] { 0L, 0, 0, 0, 1, 1 }), tensor(new[] { 0L, 1, 2, 4, 5 }), _ => probabilities, CPU);
-        var objective = SoftTargets.CrossFitted(facts, weight: 0.5, folds: 2, withoutSuspects: true);
+        var objective = SoftTargets.Corrected(facts, weight: 0.5, new Auxiliaries(2), withoutSuspects: true);
         var logits = zeros([5, 2], requires_grad: true);
         objective.Of(Batch(logits, rows: [0, 1, 2, 4, 5])).Minimised.backward();
 

@@ -113,6 +113,7 @@ public sealed class CrossFittedTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted(double.NaN));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted(0.5, folds: 1));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.SelfDistilled(-0.1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.SelfDistilled(teachers: 0));
         Assert.ThrowsExactly<ArgumentException>(() => FloodingObjective.CrossFitted([]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.CrossFitted([0.5, -1]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => FloodingObjective.AdaFlood([0.5, 2]));
@@ -140,7 +141,9 @@ public sealed class CrossFittedTests
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.3), FloodingObjective.CrossFitted(0.3, leaveOutSuspects: true));
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.5), FloodingObjective.AdaFlood(0.5));
         Assert.AreNotEqual(FloodingObjective.CrossFitted(0.5), FloodingObjective.SelfDistilled(0.5));
-        Assert.AreEqual("SelfDistilled(weight: 0.7)", FloodingObjective.SelfDistilled().ToString());
+        Assert.AreNotEqual(FloodingObjective.SelfDistilled(0.5, 2), FloodingObjective.CrossFitted(0.5, 2));
+        Assert.AreNotEqual(FloodingObjective.SelfDistilled(0.5, 2), FloodingObjective.SelfDistilled(0.5, 3));
+        Assert.AreEqual("SelfDistilled(weight: 0.7, teachers: 2)", FloodingObjective.SelfDistilled().ToString());
     }
 
     /// <summary>A streamed set gives its rows in another order within a batch; at a rate of almost 0 that changes nothing.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Objectives;
 using Microsoft.ML.Flooding.Tests.Images;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using Microsoft.ML.Flooding.Training;
@@ -33,13 +34,27 @@ public sealed class HeldOutPredictionsTests
     }
 
     [TestMethod]
-    public void With_one_fold_a_network_predicts_what_it_was_trained_on()
+    public void A_teacher_predicts_what_it_was_trained_on()
     {
         using var scope = NewDisposeScope();
         using var set = Load();
-        var before = Predict(set, folds: 1, validated: true);
+        var before = Predict(set, new Auxiliaries(1, HoldOut: false));
         set.Labels[7] = (set.Labels[7].item<long>() + 1) % 10;
-        CollectionAssert.AreNotEqual(Values(before[7]), Values(Predict(set, folds: 1, validated: true)[7]));
+        CollectionAssert.AreNotEqual(Values(before[7]), Values(Predict(set, new Auxiliaries(1, HoldOut: false))[7]));
+    }
+
+    [TestMethod]
+    public void The_predictions_of_several_teachers_are_averaged()
+    {
+        using var scope = NewDisposeScope();
+        using var set = Load();
+        var first = Predict(set, new Auxiliaries(1, HoldOut: false));
+        // The first of two teachers is the only one of one, so the second's predictions follow from the average.
+        var second = Predict(set, new Auxiliaries(2, HoldOut: false)).mul(2).sub(first);
+        var rows = Rows(validated: true);
+        Assert.IsTrue(second.min().item<float>() > -1e-5, "probabilities");
+        Assert.AreEqual(0, second.index_select(0, rows).sum(1).sub(1).abs().max().item<float>(), 1e-5, "they sum to 1");
+        Assert.IsGreaterThan(1e-3, second.sub(first).abs().max().item<float>(), "another network");
     }
 
     [TestMethod]
@@ -67,10 +82,12 @@ public sealed class HeldOutPredictionsTests
             networks.Add(name);
             return _ => { };
         }, lines.Add);
-        Assert.AreSame(heldOut.Probabilities(2), heldOut.Probabilities(2));
+        Assert.AreSame(heldOut.Probabilities(new(2)), heldOut.Probabilities(new(2)));
         CollectionAssert.AreEqual(new[] { "Fold 1 of 2", "Fold 2 of 2" }, networks);
-        heldOut.Probabilities(3);
+        heldOut.Probabilities(new(3));
         Assert.HasCount(5, networks);
+        heldOut.Probabilities(new(3, HoldOut: false));
+        Assert.AreEqual("Teacher 3 of 3", networks[^1]);
         StringAssert.StartsWith(lines[0], "Held-out predictions by 2 networks: 0.");
         StringAssert.Contains(lines[0], $"of {Count - 20} images");
     }
@@ -134,10 +151,13 @@ public sealed class HeldOutPredictionsTests
 
     private static Tensor Rows(bool validated) => arange(validated ? Count - 20 : Count);
 
-    private static Tensor Predict(ImageSet set, int folds, bool validated, long seed = 1)
+    private static Tensor Predict(ImageSet set, int folds, bool validated, long seed = 1) =>
+        Predict(set, new Auxiliaries(folds), validated, seed);
+
+    private static Tensor Predict(ImageSet set, Auxiliaries auxiliaries, bool validated = true, long seed = 1)
     {
         using var heldOut = new HeldOutPredictions(Runs(set, validated, seed), Options(), _ => _ => { }, _ => { });
-        return heldOut.Probabilities(folds).clone();
+        return heldOut.Probabilities(auxiliaries).clone();
     }
 
     private static TrainingOptions Options() => new() { Epochs = 3, BatchSize = 16 };

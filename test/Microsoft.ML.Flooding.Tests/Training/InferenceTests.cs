@@ -88,7 +88,7 @@ public sealed class InferenceTests
             var runs = new RunFactory(Architecture.Mlp.WithHiddenSizes(), 10, data, Normalization, CPU, ScalarType.Float32, 1, () => { });
             using var heldOut = new HeldOutPredictions(
                 runs, new TrainingOptions { Epochs = 1, LearningRate = 1e-38 }, _ => _ => { }, _ => { });
-            return heldOut.Probabilities(folds: 3).clone();
+            return heldOut.Probabilities(new(3)).clone();
         }
 
         var expected = Of(memory);
@@ -112,4 +112,23 @@ public sealed class InferenceTests
     }
 
     private static Network Create(ImageSet set) => Architecture.Mlp.WithHiddenSizes(16).Create(set.Shape, 10, new Generator(1));
+
+    [TestMethod]
+    public void Validation_takes_as_many_images_at_a_time_as_scoring()
+    {
+        const int Count = 100;
+        var shape = new ImageShape(64, 64, 3);
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        using var network = Architecture.MobileNetV2.Create(shape, 10, generator);
+        using var set = new MemoryImageSet(
+            shape, zeros([Count, 64, 64, 3], ScalarType.Byte), zeros([Count], ScalarType.Int64), arange(Count),
+            zeros(Count, ScalarType.Int64));
+        using var normalizer = new Normalization([0, 0, 0], [1, 1, 1]).On(CPU);
+        var batches = 0;
+        Inference.ComputeLogits(network, ScalarType.Float32, set, arange(Count), normalizer, CPU, () => batches++);
+
+        // For small images, the largest result of MobileNetV2 has 96 channels of the full width and height: 32 MB are 21 images.
+        Assert.AreEqual(5, batches);
+    }
 }

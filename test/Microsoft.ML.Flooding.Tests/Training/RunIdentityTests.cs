@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.ML.Flooding.Images;
+using Microsoft.ML.Flooding.Tests.DataParallelism;
 using Microsoft.ML.Flooding.Tests.Images;
 using Microsoft.ML.Flooding.Tests.Pipeline;
 using Microsoft.ML.Flooding.Training;
@@ -40,6 +41,7 @@ public sealed class RunIdentityTests
         [nameof(TrainingOptions.Epochs)] = 7,
         [nameof(TrainingOptions.BatchSize)] = 7,
         [nameof(TrainingOptions.MicroBatchSize)] = 3,
+        [nameof(TrainingOptions.DataParallel)] = ThreadGroup.Run(2, parallel => parallel)[0].Result!,
         [nameof(TrainingOptions.Augmentation)] = Augmentation.Small,
         [nameof(TrainingOptions.Optimizer)] = Optimizer.AdamW,
         [nameof(TrainingOptions.LearningRate)] = 0.5,

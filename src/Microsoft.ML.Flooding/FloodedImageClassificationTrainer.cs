@@ -152,8 +152,9 @@ public sealed partial class FloodedImageClassificationTrainer
         var isFineTuned = start.IsPretrained && _options.IsLeftToFineTuning;
         if (_options.FineTuning == FineTuning.AllLayers && !isFineTuned)
             throw new ArgumentException(
-                $"{nameof(_options.FineTuning)} is {FineTuning.AllLayers}, but {start.Architecture.Name} has no pretrained weights or its "
-                + $"layers are not known. Set {nameof(_options.PretrainedWeights)} or an {nameof(_options.Architecture)} with weights.");
+                $"{nameof(_options.FineTuning)} is {FineTuning.AllLayers}, which needs pretrained weights and a network whose layers are "
+                + $"known. Set {nameof(_options.PretrainedWeights)}, or an {nameof(_options.Architecture)} with weights such as "
+                + $"{nameof(Architecture.FromOnnx)}. To train a model further, unset {nameof(_options.FineTuning)}.");
         if (isFineTuned && _ranks is not null)
             throw new ArgumentException(
                 $"{nameof(_options.DataParallel)} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, "

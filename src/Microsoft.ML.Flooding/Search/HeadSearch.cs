@@ -9,8 +9,8 @@ namespace Microsoft.ML.Flooding.Search;
 
 /// <summary>
 /// Trains the head of a pretrained network. The other layers stay frozen, so an image's features are computed once and the head is a linear
-/// classifier of them. The right learning rate and number of epochs differ by powers of ten between data sets, and some labels may be wrong;
-/// cross-validation finds the rate, the epochs and the share of wrong labels in seconds.
+/// classifier of them. The right learning rate and number of epochs differ by powers of ten between data sets, and some labels may be
+/// wrong; cross-validation finds the rate, the epochs and the share of wrong labels in seconds.
 /// </summary>
 /// <remarks>
 /// The features are centered, divided by their common scale, and classified from zero weights. The result is folded into the head. Training
@@ -146,7 +146,8 @@ internal sealed class HeadSearch : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var labels = _features.Data.Training.Labels.index_select(0, rows);
-        var counts = bincount(labels, _features.Data.Weights?.index_select(0, rows), minlength: _runs.Classes).to(ScalarType.Float32).add(1);
+        var weights = _features.Data.Weights?.index_select(0, rows);
+        var counts = bincount(labels, weights, minlength: _runs.Classes).to(ScalarType.Float32).add(1);
         var logarithms = counts.log();
         var differences = logarithms - logarithms.mean();
         var chance = 4 * counts.reciprocal().sum() / differences.square().sum().clamp_min(float.Epsilon);

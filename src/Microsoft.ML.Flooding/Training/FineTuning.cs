@@ -13,7 +13,7 @@ public enum FineTuning
     None,
 
     /// <summary>
-    /// As <see cref="Automatic"/>, then 8 epochs of all layers, which take about 25 times as long. The network of the best epoch replaces
+    /// As <see cref="Automatic"/>, then 8 epochs of all layers, which take about 20 times as long. The network of the best epoch replaces
     /// the one with the last layer trained if it has a lower log-loss on validation data. The images are flipped at random.
     /// </summary>
     AllLayers,

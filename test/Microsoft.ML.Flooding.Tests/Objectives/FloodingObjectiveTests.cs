@@ -91,7 +91,7 @@ public sealed class FloodingObjectiveTests
             new TrainingOptions { FloodLevel = 0, Objective = FloodingObjective.AdaFlood() }.EffectiveAveraging);
     }
 
-    /// <summary>With three classes and a share of 0.3, a label of probability p is given with the probability 0.7 p + 0.15 (1 - p).</summary>
+    /// <summary>Of three classes, a share of 0.3: a label of probability p is given with the probability 0.7 p + 0.15 (1 - p).</summary>
     [TestMethod]
     public void Noisy_labels_are_as_likely_as_right_and_wrong_labels_together()
     {

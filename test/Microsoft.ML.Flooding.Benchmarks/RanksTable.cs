@@ -118,8 +118,8 @@ internal static class RanksTable
         using var network = ArchitectureTable.CreateNetwork(architecture, shape, classes);
         using var run = new TrainingRun(
             network, Flood.At(0.03f), new TrainingOptions { BatchSize = batch, Epochs = 1_000_000 },
-            new TrainingData(images, arange(batch * steps), null, null), ArchitectureTable.NormalizationOf(shape), CPU, ScalarType.Float32, 1,
-            () => { }, ranks);
+            new TrainingData(images, arange(batch * steps), null, null), ArchitectureTable.NormalizationOf(shape), CPU,
+            ScalarType.Float32, 1, () => { }, ranks);
         double[] seconds = [.. Enumerable.Range(0, Rounds + 1).Select(_ =>
         {
             var start = Stopwatch.GetTimestamp();

@@ -41,7 +41,7 @@ public sealed class DescriptionReaderTests
         FloodLevel = 0.1f,
         Stopped = true,
         Settings = new Dictionary<string, string> { ["a"] = "b", ["ä\""] = "\n" },
-        HeadTrial = new HeadTrial(0.01, 7, 0.9, 0.3),
+        HeadTrial = new HeadTrial(0.01, 7, 0.9, 0.3) { WrongLabels = 0.2 },
     };
 
     // No member has its default.

@@ -39,6 +39,7 @@ dotnet run -c Release --project docs/samples/Photos -- %arguments%
 exit /b %errorlevel%
 
 :demo
+if not defined OMP_NUM_THREADS set "OMP_NUM_THREADS=1"
 dotnet run -c Release --project docs/samples/FashionMnist -- %arguments%
 exit /b %errorlevel%
 

@@ -123,7 +123,8 @@ case $verb in
 esac
 case $verb in
   photos) exec dotnet run -c Release --project docs/samples/Photos -- "$@" ;;
-  demo) exec dotnet run -c Release --project docs/samples/FashionMnist -- "$@" ;;
+  # Its small network trains twice as fast with one thread.
+  demo) OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" exec dotnet run -c Release --project docs/samples/FashionMnist -- "$@" ;;
   test) exec dotnet test -c Release --solution Microsoft.ML.Flooding.sln "$@" ;;
   bench) exec dotnet run -c Release --project test/Microsoft.ML.Flooding.Benchmarks -- "$@" ;;
   pack) exec dotnet pack -c Release "$@" ;;

@@ -340,10 +340,10 @@ public sealed partial class FloodedImageClassificationTrainer
 
     private TrainingHistory Train(Network network, RunFactory runs, ProgressReporter reporter)
     {
-        using var prepared = runs.Create(_options);
-        var history = prepared.Run.Fit(Watch(reporter.Report, run: null), prepared.Checkpoints);
-        network.LoadState(prepared.Run.State());
-        return history with { FloodLevel = _options.FloodLevel, Settings = prepared.Identity };
+        using var result = runs.Wait(runs.Start(new RunRequest("training", _options, Watch(reporter.Report, run: null))));
+        var history = result.RequireHistory();
+        network.LoadState(result.State);
+        return history;
     }
 
     /// <summary>Trains what <see cref="FineTuning"/> chooses.</summary>

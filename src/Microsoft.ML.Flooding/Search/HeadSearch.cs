@@ -55,7 +55,7 @@ internal sealed class HeadSearch : IDisposable
             Data = _features.Data,
             Normalization = Measure(_features.Data, centers: network.Head.bias is not null),
             Precision = ScalarType.Float32,
-            Start = StartAt(_features.Data.TrainingRows),
+            InitialWeights = StartAt(_features.Data.TrainingRows),
         };
     }
 
@@ -200,7 +200,7 @@ internal sealed class HeadSearch : IDisposable
                 },
                 Seed = RandomStreams.Derive(_runs.Seed, RandomStreams.Purpose.HeadFolds, fold + 1),
             };
-            runs = runs with { Start = StartAt(runs.Data.TrainingRows) };
+            runs = runs with { InitialWeights = StartAt(runs.Data.TrainingRows) };
             using var prepared = runs.Create(OptionsAt(rate, share).With(o =>
             {
                 o.MetricsCallback = null;

@@ -15,6 +15,7 @@ internal sealed class LevelSearch : IDisposable
     private readonly FloodLevels _levels;
     private readonly Func<float, Action<EpochMetrics>> _watch;
     private readonly Trials _trials;
+    private readonly Queue<(Task<RunResult> Run, int SharedEpochs)> _started = [];
     private bool _stopped;
 
     /// <param name="runs">Creates the runs.</param>
@@ -53,7 +54,8 @@ internal sealed class LevelSearch : IDisposable
     /// <summary>Trains the plain run, then the levels that suit it.</summary>
     private void Adapt()
     {
-        Train(0, start: null, sharedEpochs: 0);
+        Start(0, from: null);
+        AddStarted();
         var plain = _trials.All[0].History;
         if (!_stopped && plain.Epochs.Count > 0)
             TrainAll(FloodLevels.For(plain));
@@ -63,19 +65,20 @@ internal sealed class LevelSearch : IDisposable
     {
         // Other objectives differ from plain training before the level is touched.
         if (_options.Objective == FloodingObjective.Flood)
-            TrainBranches(levels);
+            TrainBranches([.. levels.Where(l => l > 0)]);
         else
-            TrainSeparately(levels);
+            TrainSeparately([.. levels.Except(_trials.All.Select(t => t.FloodLevel))]);
     }
 
     private void TrainSeparately(IReadOnlyList<float> levels)
     {
-        foreach (var level in levels.Except(_trials.All.Select(t => t.FloodLevel)).ToArray())
+        foreach (var level in levels)
         {
-            if (_trials.All.Count > 0 && IsStopped())
-                return;
-            Train(level, start: null, sharedEpochs: 0);
+            if ((_trials.All.Count > 0 || _started.Count > 0) && IsStopped())
+                break;
+            Start(level, from: null);
         }
+        AddStarted();
     }
 
     /// <summary>
@@ -84,56 +87,72 @@ internal sealed class LevelSearch : IDisposable
     private void TrainBranches(IReadOnlyList<float> levels)
     {
         var repeats = _trials.All.Count > 0;
-        var waiting = levels.Where(l => l > 0).ToList();
-        using var plain = _runs.Create(
-            repeats ? OptionsAt(0).With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, [])) : OptionsAt(0));
-        var run = plain.Run;
+        if (repeats && levels.Count == 0)
+            return;
+        var waiting = levels.ToList();
+        var options = OptionsAt(0);
+        if (repeats)
+            options = options.With(o => (o.CheckpointDirectory, o.MetricsCallback, o.Callbacks) = (null, null, []));
         var report = repeats ? _ => { } : _watch(0);
-
-        run.Resume(plain.Checkpoints);
-        // The branches of these epochs have checkpoints of their own: each was saved before the plain run's.
-        foreach (var epoch in run.Epochs)
-            BranchOff(epoch.Epoch, epoch.LowestBatchLoss, start: null);
-        while (!run.Ended && (!repeats || waiting.Count > 0))
+        var plain = _runs.Start(new RunRequest(NameOf(0), options, report)
         {
-            using var start = waiting.Count > 0 ? run.Capture() : null;
-            var epoch = run.Epochs.Count + 1;
-            var lowestLoss = run.TrainEpoch();
-            var allBranched = BranchOff(epoch, lowestLoss, start);
-            // If the search stops before all branches of an epoch, it trains the epoch again when it continues.
-            run.FinishEpoch(report, allBranched ? plain.Checkpoints : null);
-        }
-        _stopped |= run.Stopped;
+            Branching = new Branching(levels, BranchOff, EndsRun: repeats),
+        });
+        using var result = _runs.Wait(plain);
+        _stopped |= result.History.Stopped;
+        AddStarted();
         if (!repeats)
-            _trials.Add(plain, level: 0, pruned: false, sharedEpochs: 0);
+            _trials.Add(result, sharedEpochs: 0);
         if (!_stopped)
             AddUntouched(waiting);
 
-        bool BranchOff(int epoch, double lowestLoss, TrainingSnapshot? start)
+        bool BranchOff(BranchPoint point)
         {
-            // At a loss of exactly b, plain training has a gradient and the flood has none.
-            foreach (var level in waiting.Where(l => lowestLoss <= l).ToArray())
+            foreach (var level in point.Levels)
             {
                 if (IsStopped())
                     return false;
-                Train(level, start, epoch - 1);
+                Start(level, point);
                 waiting.Remove(level);
             }
             return !_stopped;
         }
     }
 
-    /// <summary>Trains a run at a level from a snapshot of the plain run, or from the beginning.</summary>
-    private void Train(float level, TrainingSnapshot? start, int sharedEpochs)
+    /// <summary>Starts the run at a level, from where it branches off the plain run or from the beginning.</summary>
+    private void Start(float level, BranchPoint? from)
     {
-        using var scope = NewDisposeScope();
-        using var prepared = _runs.Create(OptionsAt(level));
-        var run = prepared.Run;
-        if (start is not null)
-            run.Restore(start);
-        run.Train(_watch(level), prepared.Checkpoints, prune: () => _levels.Pruning && IsHopeless(run.Epochs));
-        _stopped |= run.Stopped;
-        _trials.Add(prepared, level, pruned: !run.Ended, sharedEpochs);
+        var run = _runs.Start(new RunRequest(NameOf(level), OptionsAt(level), _watch(level))
+        {
+            Start = from?.Start,
+            Prune = _levels.Pruning ? IsHopeless : null,
+        });
+        _started.Enqueue((run, from is null ? 0 : from.Epoch - 1));
+        AddEnded();
+    }
+
+    /// <summary>Waits for the runs that were started, and adds their trials.</summary>
+    private void AddStarted()
+    {
+        while (_started.TryPeek(out var next))
+        {
+            _runs.Wait(next.Run);
+            AddEnded();
+        }
+    }
+
+    /// <summary>
+    /// Adds the trials of runs that have ended, in the order in which they were started: the choice of the best depends on it.
+    /// </summary>
+    private void AddEnded()
+    {
+        while (_started.TryPeek(out var next) && next.Run.IsCompleted)
+        {
+            _started.Dequeue();
+            using var result = _runs.Wait(next.Run);
+            _stopped |= result.History.Stopped;
+            _trials.Add(result, next.SharedEpochs);
+        }
     }
 
     /// <summary>Adds trials for levels that the plain run never touches: their runs are the plain run.</summary>
@@ -154,8 +173,9 @@ internal sealed class LevelSearch : IDisposable
         o.CheckpointDirectory = o.CheckpointDirectory is { } folder ? Folder(folder, level) : null;
     });
 
-    private static string Folder(string checkpointDirectory, float level) =>
-        Path.Combine(checkpointDirectory, FormattableString.Invariant($"level-{level}"));
+    private static string Folder(string checkpointDirectory, float level) => Path.Combine(checkpointDirectory, NameOf(level));
+
+    private static string NameOf(float level) => FormattableString.Invariant($"level-{level}");
 
     /// <summary>What pruning compares: the lower cost wins.</summary>
     private Cost CostOf(EpochMetrics epoch)

@@ -25,15 +25,25 @@ internal sealed class ObjectiveSearch(
     public TrainingHistory Run()
     {
         var stopped = false;
+        var started = new Queue<Task<RunResult>>();
         for (var number = 1; number <= options.Objective.Candidates.Count && !stopped; number++)
         {
             using var scope = NewDisposeScope();
-            using var prepared = runs.Create(OptionsOf(number));
-            prepared.Run.Train(watch(number), prepared.Checkpoints);
-            stopped = prepared.Run.Stopped || options.StopToken.IsCancellationRequested;
-            _trials.Add(prepared, options.FloodLevel, pruned: false, sharedEpochs: 0);
+            started.Enqueue(runs.Start(new RunRequest($"{options.Objective.Candidates[number - 1]}", OptionsOf(number), watch(number))));
+            while (started.TryPeek(out var run) && run.IsCompleted)
+                Add(started.Dequeue());
+            stopped |= options.StopToken.IsCancellationRequested;
         }
+        while (started.TryDequeue(out var run))
+            Add(run);
         return _trials.Finish(stopped);
+
+        void Add(Task<RunResult> run)
+        {
+            using var result = runs.Wait(run);
+            stopped |= result.History.Stopped;
+            _trials.Add(result, sharedEpochs: 0);
+        }
     }
 
     public void Dispose() => _trials.Dispose();

@@ -21,25 +21,21 @@ internal sealed class Trials(ValidationMetric metric, long validated) : IDisposa
     public IReadOnlyDictionary<string, Tensor> BestState { get; private set; } = new Dictionary<string, Tensor>();
 
     /// <summary>Adds the trial of a run, and keeps its weights if it is the best so far.</summary>
-    public void Add(PreparedRun prepared, float level, bool pruned, int sharedEpochs)
+    public void Add(RunResult result, int sharedEpochs)
     {
-        var run = prepared.Run;
-        var history = run.Divergence is null
-            ? run.SelectWeights()
-            : new TrainingHistory(run.Epochs, selectedEpoch: 0, averagedWeights: false);
         var trial = new FloodTrial
         {
-            History = history with { FloodLevel = level, Settings = prepared.Identity },
-            Pruned = pruned,
+            History = result.History,
+            Pruned = result.EndedEarly,
             SharedEpochs = sharedEpochs,
-            Failure = run.Divergence?.Message,
+            Failure = result.Failure,
         };
         _all.Add(trial);
         if (trial.Failure is not null || !IsChosen(trial.History))
             return;
         Dispose();
         Best = trial;
-        BestState = run.State().ToDictionary(s => s.Key, s => s.Value.detach().clone().DetachFromDisposeScope());
+        BestState = result.State.ToDictionary(s => s.Key, s => s.Value.detach().clone().DetachFromDisposeScope());
     }
 
     /// <summary>Adds a trial whose run is the same as that of another trial.</summary>

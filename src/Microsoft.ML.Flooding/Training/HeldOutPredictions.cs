@@ -1,3 +1,4 @@
+using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Objectives;
 using static TorchSharp.torch;
 
@@ -52,6 +53,7 @@ internal sealed class HeldOutPredictions(
             ? Divide(auxiliaries.Networks)
             : [.. Enumerable.Repeat(runs.Data.TrainingRows, auxiliaries.Networks)];
         var probabilities = zeros([runs.Data.Training.Count, runs.Classes]);
+        var started = new Queue<(Tensor Rows, RunFactory Runs, Task<RunResult> Run)>();
         for (var number = 1; number <= parts.Length; number++)
         {
             var rows = parts[number - 1];
@@ -61,11 +63,30 @@ internal sealed class HeldOutPredictions(
                 Seed = RandomStreams.Derive(runs.Seed, RandomStreams.Purpose.AuxiliaryFolds, number),
             };
             var name = $"{(auxiliaries.HoldOut ? "Fold" : "Teacher")} {number} of {parts.Length}";
-            probabilities.index_add_(
-                0, rows, PredictRows(auxiliary, rows, number, name), auxiliaries.HoldOut ? 1 : 1.0 / parts.Length);
+            started.Enqueue((rows, auxiliary, auxiliary.Start(new RunRequest(name, OptionsOf(auxiliary.Data, number), watch(name)))));
+            AddEnded();
+        }
+        while (started.TryPeek(out var next))
+        {
+            runs.Wait(next.Run);
+            AddEnded();
         }
         Describe(probabilities, auxiliaries, parts.Length);
         return probabilities.DetachFromDisposeScope();
+
+        void AddEnded()
+        {
+            while (started.TryPeek(out var next) && next.Run.IsCompleted)
+            {
+                started.Dequeue();
+                using var result = next.Runs.Wait(next.Run);
+                result.RequireHistory();
+                // The run itself has not started: it has nothing to keep.
+                options.StopToken.ThrowIfCancellationRequested();
+                probabilities.index_add_(
+                    0, next.Rows, PredictRows(next.Runs, result, next.Rows), auxiliaries.HoldOut ? 1 : 1.0 / parts.Length);
+            }
+        }
     }
 
     private Tensor[] Divide(int folds)
@@ -97,16 +118,15 @@ internal sealed class HeldOutPredictions(
             };
     }
 
-    private Tensor PredictRows(RunFactory auxiliary, Tensor rows, int number, string name)
+    private Tensor PredictRows(RunFactory auxiliary, RunResult result, Tensor rows)
     {
         using var scope = NewDisposeScope();
         using var normalizer = runs.Normalization.On(runs.Device);
-        using var prepared = auxiliary.Create(OptionsOf(auxiliary.Data, number));
-        prepared.Run.Fit(watch(name), prepared.Checkpoints);
-        // The run itself has not started: it has nothing to keep.
-        options.StopToken.ThrowIfCancellationRequested();
+        using var network = auxiliary.CreateNetwork();
+        network.LoadState(result.State);
+        using var weights = new WorkingWeights(network, runs.Device, runs.Precision);
         var (logits, _) = Inference.ComputeLogits(
-            prepared.Network, runs.Precision, runs.Data.Training, rows, normalizer, runs.Device, runs.CheckAlive);
+            network, runs.Precision, runs.Data.Training, rows, normalizer, runs.Device, runs.CheckAlive);
         return logits.softmax(1).to(CPU).MoveToOuterDisposeScope();
     }
 

@@ -15,7 +15,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="Precision">The type that networks compute in.</param>
 /// <param name="Seed">The seed of everything random.</param>
 /// <param name="CheckAlive">Called before each step; throws to cancel.</param>
-/// <param name="Start">
+/// <param name="InitialWeights">
 /// Replaces the random weights of a new network by those that training starts from; null: it starts from the random weights.
 /// </param>
 /// <param name="HeldOut">
@@ -23,10 +23,25 @@ namespace Microsoft.ML.Flooding.Training;
 /// no such objective.
 /// </param>
 /// <param name="Ranks">The processes that train each run together; null: this one alone.</param>
+/// <param name="Executor">Trains the runs; null: this process.</param>
 internal sealed record RunFactory(
     Architecture Architecture, int Classes, TrainingData Data, Normalization Normalization, Device Device, ScalarType Precision, long Seed,
-    Action CheckAlive, Action<Network>? Start = null, HeldOutPredictions? HeldOut = null, Ranks? Ranks = null)
+    Action CheckAlive, Action<Network>? InitialWeights = null, HeldOutPredictions? HeldOut = null, Ranks? Ranks = null,
+    IRunExecutor? Executor = null)
 {
+    private IRunExecutor Trainer => Executor ?? InProcessExecutor.Instance;
+
+    /// <inheritdoc cref="IRunExecutor.Start"/>
+    public Task<RunResult> Start(RunRequest request) => Trainer.Start(this, request);
+
+    /// <summary>Waits for a run that was started.</summary>
+    /// <returns>The result, which then is the caller's.</returns>
+    public RunResult Wait(Task<RunResult> run)
+    {
+        Trainer.Wait(run);
+        return run.GetAwaiter().GetResult();
+    }
+
     /// <summary>Creates a run that has not started.</summary>
     /// <param name="options">Valid options.</param>
     public PreparedRun Create(TrainingOptions options)
@@ -56,7 +71,7 @@ internal sealed record RunFactory(
         var network = Architecture.Create(Data.Training.Shape, Classes, generator);
         try
         {
-            Start?.Invoke(network);
+            InitialWeights?.Invoke(network);
             return network;
         }
         catch

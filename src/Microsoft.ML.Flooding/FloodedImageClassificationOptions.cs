@@ -130,6 +130,27 @@ public sealed partial class FloodedImageClassificationTrainer
         public string? TensorBoardDirectory { get; set; }
 
         /// <summary>
+        /// The machines that train, such as those of <c>OrleansCluster</c>. The runs of <see cref="FloodLevels"/>, of an
+        /// <see cref="TrainingOptions.Objective"/> with several values and of held-out predictions are trained at the same time, on as many
+        /// workers as there are. Default (null): this process trains all runs, one after the other.
+        /// </summary>
+        /// <remarks>
+        /// <para>
+        /// This process reads the images, sends them to each worker once, and keeps all checkpoints and results. If it or a worker is
+        /// killed, runs continue from their checkpoints; set <see cref="TrainingOptions.CheckpointDirectory"/> to continue after this
+        /// process was killed. A run that fails on workers three times is an error that has the worker's reason; the other runs are trained
+        /// to the end first.
+        /// </para>
+        /// <para>
+        /// Functions of the application stay in its process: <see cref="TrainingOptions.Callbacks"/> cannot be used, nor an objective, a
+        /// schedule or a metric from a function. <see cref="TrainingOptions.MetricsCallback"/> is called in this process. The factory of
+        /// <see cref="Architecture.FromFactory"/> has to be registered by each worker. <see cref="CacheOnDisk"/> must be true, and
+        /// <see cref="FloodLevels.Pruning"/> false, because it compares a run with those before it.
+        /// </para>
+        /// </remarks>
+        public TrainingCluster? Cluster { get; set; }
+
+        /// <summary>
         /// The memory in bytes that the decoded images of one set may take, at least 1. A larger set is kept in a temporary file (see
         /// <see cref="CacheOnDisk"/>). Default (null): half of the memory that is free when the set is read, or 1 GiB if
         /// <see cref="CacheOnDisk"/> is false.
@@ -199,6 +220,8 @@ public sealed partial class FloodedImageClassificationTrainer
             Require(
                 ValidationSetFraction is null or > 0 and < 1, nameof(ValidationSetFraction), ValidationSetFraction, "in (0, 1), or null");
             Require(MaxCacheBytes is null or > 0, nameof(MaxCacheBytes), MaxCacheBytes, "at least 1");
+            if (Cluster is not null && ReasonAgainstCluster() is { } reason)
+                throw new ArgumentException($"{nameof(Cluster)} is set, but {reason}, or unset {nameof(Cluster)}.", nameof(Cluster));
             var sides = $"at least 1 and at most {ImageShape.LongestSide}";
             Require(ImageWidth is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageWidth), ImageWidth, sides);
             Require(ImageHeight is null or (>= 1 and <= ImageShape.LongestSide), nameof(ImageHeight), ImageHeight, sides);
@@ -213,6 +236,24 @@ public sealed partial class FloodedImageClassificationTrainer
                 $"at most {ImageShape.MostValues} / {nameof(ImageWidth)}, which is {ImageWidth}");
             if (TensorBoardDirectory is not null)
                 ArgumentException.ThrowIfNullOrWhiteSpace(TensorBoardDirectory);
+        }
+
+        /// <summary>Why the runs cannot be sent to other processes, and what to do; null if they can.</summary>
+        private string? ReasonAgainstCluster()
+        {
+            if (DataParallel is not null)
+                return $"{nameof(DataParallel)} trains each run by processes of its own. Unset it";
+            if (Callbacks.Count > 0)
+                return $"{nameof(Callbacks)} are called in every step. Use {nameof(MetricsCallback)}";
+            if (Objective.IsFunction)
+                return $"the {nameof(Objective)} is a function of this application. Choose another one";
+            if (Schedule.IsFunction)
+                return $"the {nameof(Schedule)} is a function of this application. Choose another one";
+            if (OwnMetric is { } metric)
+                return $"the metric '{metric}' is a function of this application. Choose another one";
+            if (FloodLevels is { Pruning: true })
+                return $"{nameof(FloodLevels)}.{nameof(Flooding.FloodLevels.Pruning)} compares a run with those before it. Set it to false";
+            return CacheOnDisk ? null : $"{nameof(CacheOnDisk)} is false: workers need the decoded images. Set it to true";
         }
 
         /// <inheritdoc/>

@@ -31,7 +31,7 @@ public sealed partial class FloodedImageClassificationTrainer
                 p.Reporter.Expect(HeadSearch.EpochsOf(trial), folds);
             using var onFeatures = heads?.HeldOut(
                 trial, p.Reporter.ReportAs, text => p.Channel.Info(MessageSensitivity.None, text));
-            var probabilities = (onFeatures ?? p.Runs.HeldOut!).Probabilities(new Auxiliaries(folds));
+            var probabilities = onFeatures?.Probabilities(new Auxiliaries(folds)) ?? p.Runs.HeldOut!(new Auxiliaries(folds));
             return LabelIssues.Of(
                 environment, data, set, p.Runs.Data.TrainingRows, probabilities, p.Start.Labels.Names,
                 [.. p.Images.Skipped.Select(image => image.Row)], p.Runs.CheckAlive);

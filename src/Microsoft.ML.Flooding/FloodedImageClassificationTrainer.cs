@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Data;
+using Microsoft.ML.Flooding.Distribution;
 using Microsoft.ML.Flooding.Images;
 using Microsoft.ML.Flooding.Networks;
 using Microsoft.ML.Flooding.Reports;
@@ -155,11 +156,13 @@ public sealed partial class FloodedImageClassificationTrainer
                 $"{nameof(_options.FineTuning)} is {FineTuning.AllLayers}, which needs pretrained weights and a network whose layers are "
                 + $"known. Set {nameof(_options.PretrainedWeights)}, or an {nameof(_options.Architecture)} with weights such as "
                 + $"{nameof(Architecture.FromOnnx)}. To train a model further, unset {nameof(_options.FineTuning)}.");
-        if (isFineTuned && _ranks is not null)
+        if (isFineTuned && (_ranks is not null || _options.Cluster is not null))
+        {
+            var option = _ranks is null ? nameof(_options.Cluster) : nameof(_options.DataParallel);
             throw new ArgumentException(
-                $"{nameof(_options.DataParallel)} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, "
-                + $"which one process does in seconds. Unset {nameof(_options.DataParallel)}, or set {nameof(_options.FineTuning)} to "
-                + $"{FineTuning.None} to train the whole network.");
+                $"{option} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, which one process does in "
+                + $"seconds. Unset {option}, or set {nameof(_options.FineTuning)} to {FineTuning.None} to train the whole network.");
+        }
         _ranks?.RequireSame(OptionsOfModel());
         using var images = new LoadedImages(log, input, column, labels, _options);
         var seed = ChooseSeed();
@@ -176,16 +179,20 @@ public sealed partial class FloodedImageClassificationTrainer
             MessageSensitivity.None,
             $"Training {architecture.Name} on {data.TrainingRows.shape[0]} images of {column.Shape}, {start.Labels.Count} classes, "
             + FormattableString.Invariant($"flood level {_options.FloodLevel}."));
+        void CheckAlive() => HostSettings.ThrowIfCanceled(host);
+        using var cluster = _options.Cluster is null
+            ? null
+            : new ClusterExecutor(
+                _options.Cluster, CheckAlive, text => channel.Warning(MessageSensitivity.None, text), _options.StopToken);
         var runs = new RunFactory(
-            architecture, start.Labels.Count, data, normalization, device, _options.Precision.On(device), seed,
-            CheckAlive: () => HostSettings.ThrowIfCanceled(host), start.Load,
-            Ranks: _ranks);
+            architecture, start.Labels.Count, data, normalization, device, _options.Precision.On(device), seed, CheckAlive, start.Load,
+            Ranks: _ranks, Executor: cluster);
         if (_ranks is not null)
             channel.Info(MessageSensitivity.None, $"Training on {_ranks.Size} ranks, each with {get_num_threads()} threads.");
         var reporter = new ProgressReporter(channel, progress, _options.EffectiveEpochs, (double)_options.EffectiveEpochs * CountRuns());
         using var heldOut = new HeldOutPredictions(
             runs, _options, reporter.ReportAs, text => channel.Info(MessageSensitivity.None, text));
-        runs = runs with { HeldOut = heldOut };
+        runs = runs with { HeldOut = heldOut.Probabilities };
         _ranks?.AgreeToStop();
         _options.StopToken.ThrowIfCancellationRequested();
 

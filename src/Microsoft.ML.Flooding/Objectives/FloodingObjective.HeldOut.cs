@@ -126,8 +126,8 @@ public abstract partial record FloodingObjective
 
     /// <summary>An objective that trains on what auxiliary networks predict for the training images.</summary>
     /// <param name="Values">The values of its parameter that validation data chooses among.</param>
-    /// <param name="Auxiliaries">The auxiliary networks.</param>
-    private abstract record AuxiliaryObjective(double[] Values, Auxiliaries Auxiliaries) : FloodingObjective
+    /// <param name="Predictors">The auxiliary networks.</param>
+    private abstract record AuxiliaryObjective(double[] Values, Auxiliaries Predictors) : FloodingObjective
     {
         internal sealed override bool IsPlainAt(float floodLevel) => false;
 
@@ -135,38 +135,38 @@ public abstract partial record FloodingObjective
 
         internal sealed override bool AllowsMixup => false;
 
-        internal sealed override int AuxiliaryNetworks => Auxiliaries.Networks;
+        internal sealed override Auxiliaries? Auxiliaries => Predictors;
 
         internal sealed override IReadOnlyList<FloodingObjective> Candidates =>
             Values.Length == 1 ? [this] : [.. Values.Select(value => this with { Values = [value] })];
 
         private protected string Describe(string name, string parameter, string rest) => FormattableString.Invariant(
             $"{name}({parameter}: {string.Join(" or ", Values.Select(v => v.ToString(CultureInfo.InvariantCulture)))}, ")
-            + FormattableString.Invariant($"{(Auxiliaries.HoldOut ? "folds" : "teachers")}: {Auxiliaries.Networks}{rest})");
+            + FormattableString.Invariant($"{(Predictors.HoldOut ? "folds" : "teachers")}: {Predictors.Networks}{rest})");
 
         public virtual bool Equals(AuxiliaryObjective? other) =>
-            other is not null && EqualityContract == other.EqualityContract && Auxiliaries == other.Auxiliaries
+            other is not null && EqualityContract == other.EqualityContract && Predictors == other.Predictors
             && Values.SequenceEqual(other.Values);
 
-        public override int GetHashCode() => HashCode.Combine(Values[0], Auxiliaries);
+        public override int GetHashCode() => HashCode.Combine(Values[0], Predictors);
     }
 
-    private sealed record CrossFittedObjective(double[] Values, Auxiliaries Auxiliaries, bool LeavesOutSuspects)
-        : AuxiliaryObjective(Values, Auxiliaries)
+    private sealed record CrossFittedObjective(double[] Values, Auxiliaries Predictors, bool LeavesOutSuspects)
+        : AuxiliaryObjective(Values, Predictors)
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts) =>
-            SoftTargets.Corrected(facts, Values[0], Auxiliaries, LeavesOutSuspects);
+            SoftTargets.Corrected(facts, Values[0], Predictors, LeavesOutSuspects);
 
         private protected override string Describe() => Describe(
-            Auxiliaries.HoldOut ? nameof(CrossFitted) : nameof(SelfDistilled), "weight", LeavesOutSuspects ? ", without suspects" : "");
+            Predictors.HoldOut ? nameof(CrossFitted) : nameof(SelfDistilled), "weight", LeavesOutSuspects ? ", without suspects" : "");
     }
 
-    private sealed record AdaFloodObjective(double[] Values, Auxiliaries Auxiliaries) : AuxiliaryObjective(Values, Auxiliaries)
+    private sealed record AdaFloodObjective(double[] Values, Auxiliaries Predictors) : AuxiliaryObjective(Values, Predictors)
     {
         internal override Objective At(float floodLevel, ObjectiveFacts facts)
         {
             using var scope = torch.NewDisposeScope();
-            var ofLabel = facts.AuxiliaryProbabilities(Auxiliaries).gather(1, facts.Labels.unsqueeze(1)).squeeze(1);
+            var ofLabel = facts.AuxiliaryProbabilities(Predictors).gather(1, facts.Labels.unsqueeze(1)).squeeze(1);
             return new Objectives.AdaFlood(Objectives.AdaFlood.Levels(ofLabel, Values[0]).to(facts.Device).MoveToOuterDisposeScope());
         }
 

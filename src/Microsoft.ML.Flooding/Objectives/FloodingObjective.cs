@@ -127,7 +127,13 @@ public abstract partial record FloodingObjective
     internal virtual bool UsesFloodLevel => true;
 
     /// <summary>The number of networks that predict the training images before the run starts; 0: none.</summary>
-    internal virtual int AuxiliaryNetworks => 0;
+    internal int AuxiliaryNetworks => Auxiliaries?.Networks ?? 0;
+
+    /// <summary>These networks; null: none.</summary>
+    internal virtual Auxiliaries? Auxiliaries => null;
+
+    /// <summary>Whether a function of the application computes it.</summary>
+    internal virtual bool IsFunction => false;
 
     /// <summary>The objectives that validation data chooses among, one run for each; the objective itself if there is no choice.</summary>
     internal virtual IReadOnlyList<FloodingObjective> Candidates => [this];
@@ -215,6 +221,8 @@ public abstract partial record FloodingObjective
         internal override bool IsPlainAt(float floodLevel) => !Flooded || floodLevel == 0;
 
         internal override bool UsesFloodLevel => Flooded;
+
+        internal override bool IsFunction => true;
 
         internal override bool AllowsParts => false;
 

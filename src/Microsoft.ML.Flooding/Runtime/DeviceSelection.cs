@@ -29,7 +29,7 @@ internal static class DeviceSelection
     /// <exception cref="InvalidOperationException">The GPU that the MLContext names does not exist, and FallbackToCpu is false.</exception>
     public static int? ChooseGpu(IHostEnvironment environment, IChannel channel, int localRank = 0)
     {
-        var count = CudaDriver.IsInstalled && LibTorch.IsAvailable ? CountGpus() : 0;
+        var count = CountGpus();
         var wanted = HostSettings.GpuDeviceIdOf(environment);
         if (wanted is { } id && (id < 0 || id >= count))
         {
@@ -46,7 +46,9 @@ internal static class DeviceSelection
         return gpu;
     }
 
-    private static int CountGpus() => torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+    /// <summary>The number of GPUs that libtorch can use. It does not load libtorch on a machine without NVIDIA's driver.</summary>
+    public static int CountGpus() =>
+        CudaDriver.IsInstalled && LibTorch.IsAvailable && torch.cuda.is_available() ? torch.cuda.device_count() : 0;
 
     private static string Available(int count) => count switch
     {

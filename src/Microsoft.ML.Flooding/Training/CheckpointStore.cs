@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML.Flooding.Networks;
 
 namespace Microsoft.ML.Flooding.Training;
@@ -12,17 +11,7 @@ namespace Microsoft.ML.Flooding.Training;
 internal sealed class CheckpointStore
 {
     private const string Pattern = "epoch-*.safetensors";
-    private const string ProgressKey = "progress";
-    private const string RunKey = "run";
     private const int Kept = 2;
-
-    /// <summary>How the scalars of a run are written.</summary>
-    internal static readonly JsonSerializerOptions Json = new()
-    {
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
-    };
 
     private readonly string _folder;
     private readonly SortedDictionary<string, string> _run;
@@ -48,26 +37,14 @@ internal sealed class CheckpointStore
         if (!Directory.Exists(folder) || Newest(folder) is not { } path)
             return null;
         using var file = SafetensorsFile.Open(path);
-        return RunOf(file).GetValueOrDefault(key);
+        return SnapshotFile.RunOf(file).GetValueOrDefault(key);
     }
 
     /// <summary>Writes a checkpoint.</summary>
     /// <exception cref="IOException">The file cannot be written. Older checkpoints are not changed.</exception>
     public void Save(TrainingSnapshot snapshot)
     {
-        var epoch = snapshot.Progress.Epochs.Count;
-        var path = Path.Combine(_folder, NameOf(epoch));
-        var temporary = path + ".tmp";
-        using (var stream = File.Create(temporary))
-        {
-            Safetensors.Write(stream, snapshot.Tensors, new Dictionary<string, string>
-            {
-                [ProgressKey] = JsonSerializer.Serialize(snapshot.Progress, Json),
-                [RunKey] = JsonSerializer.Serialize(_run, Json),
-            });
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(temporary, path, overwrite: true);
+        SnapshotFile.Write(Path.Combine(_folder, NameOf(snapshot.Progress.Epochs.Count)), snapshot, _run);
         foreach (var old in Directory.EnumerateFiles(_folder, Pattern).OrderDescending(StringComparer.Ordinal).Skip(Kept))
             File.Delete(old);
     }
@@ -82,13 +59,12 @@ internal sealed class CheckpointStore
         try
         {
             using var file = SafetensorsFile.Open(path);
-            ThrowIfOfAnotherRun(RunOf(file));
-            var progress = JsonSerializer.Deserialize<TrainingProgress>(file.Metadata[ProgressKey], Json)
-                ?? throw new InvalidDataException("Its progress is missing.");
-            ThrowIfLonger(progress.Epochs.Count);
-            return new TrainingSnapshot(progress, [.. file.Entries.Select(e => (e.Name, file.Load(e.Name).DetachFromDisposeScope()))]);
+            ThrowIfOfAnotherRun(SnapshotFile.RunOf(file));
+            var snapshot = SnapshotFile.Read(file);
+            ThrowIfLonger(snapshot.Progress.Epochs.Count);
+            return snapshot;
         }
-        catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException)
+        catch (Exception e) when (e is InvalidDataException or JsonException)
         {
             throw new InvalidDataException(
                 $"The checkpoint '{path}' is damaged: {e.Message} Delete it to continue from the previous one.", e);
@@ -100,9 +76,6 @@ internal sealed class CheckpointStore
     private string? NewestOfAnEpoch() => Newest(_folder) is { } path && Path.GetFileName(path) != NameOf(0) ? path : null;
 
     private static string? Newest(string folder) => Directory.EnumerateFiles(folder, Pattern).Max(StringComparer.Ordinal);
-
-    private static Dictionary<string, string> RunOf(SafetensorsFile file) =>
-        JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata.GetValueOrDefault(RunKey) ?? "{}", Json) ?? [];
 
     /// <summary>A run of another length may continue, but not be cut: earlier epochs are not kept.</summary>
     private void ThrowIfLonger(int trained)

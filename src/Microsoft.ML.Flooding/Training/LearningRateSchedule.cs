@@ -61,6 +61,9 @@ public abstract record LearningRateSchedule
 
     private protected abstract string Describe();
 
+    /// <summary>Whether a function of the application computes it.</summary>
+    internal virtual bool IsFunction => false;
+
     /// <summary>The factor at a step.</summary>
     /// <param name="step">Steps taken so far.</param>
     /// <param name="stepsPerEpoch">Steps in an epoch.</param>
@@ -98,6 +101,8 @@ public abstract record LearningRateSchedule
 
         /// <summary>Stands for the function in the identity of a run.</summary>
         public string Name { get; }
+
+        internal override bool IsFunction => true;
 
         private protected override double Factor(double progress)
         {

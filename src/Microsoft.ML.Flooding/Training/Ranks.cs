@@ -131,8 +131,8 @@ internal sealed class Ranks : IDisposable
     /// <summary>The value of rank 0.</summary>
     public T Share<T>(T value)
     {
-        var bytes = Share(Rank == 0 ? JsonSerializer.SerializeToUtf8Bytes(value, CheckpointStore.Json) : [], root: 0);
-        return JsonSerializer.Deserialize<T>(bytes, CheckpointStore.Json)!;
+        var bytes = Share(Rank == 0 ? JsonSerializer.SerializeToUtf8Bytes(value, SnapshotFile.Json) : [], root: 0);
+        return JsonSerializer.Deserialize<T>(bytes, SnapshotFile.Json)!;
     }
 
     /// <summary>Replaces tensors by those of rank 0.</summary>

@@ -26,7 +26,7 @@ namespace Microsoft.ML.Flooding.Training;
 /// <param name="Executor">Trains the runs; null: this process.</param>
 internal sealed record RunFactory(
     Architecture Architecture, int Classes, TrainingData Data, Normalization Normalization, Device Device, ScalarType Precision, long Seed,
-    Action CheckAlive, Action<Network>? InitialWeights = null, HeldOutPredictions? HeldOut = null, Ranks? Ranks = null,
+    Action CheckAlive, Action<Network>? InitialWeights = null, Func<Auxiliaries, Tensor>? HeldOut = null, Ranks? Ranks = null,
     IRunExecutor? Executor = null)
 {
     private IRunExecutor Trainer => Executor ?? InProcessExecutor.Instance;
@@ -50,7 +50,7 @@ internal sealed record RunFactory(
         try
         {
             Check(network, options);
-            var identity = RunIdentity.Compute(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
+            var identity = IdentityOf(options, network);
             Ranks?.RequireSame(identity);
             var checkpoints = options.CheckpointDirectory is { } folder ? new CheckpointStore(folder, identity) : null;
             var objective = options.Objective.At(options.FloodLevel, Facts());
@@ -62,6 +62,14 @@ internal sealed record RunFactory(
             network.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The <see cref="RunIdentity"/> of a run, without creating it.</summary>
+    public IReadOnlyDictionary<string, string> Identify(TrainingOptions options)
+    {
+        using var network = CreateNetwork();
+        Check(network, options);
+        return IdentityOf(options, network);
     }
 
     /// <summary>Creates a network with its initial weights.</summary>
@@ -80,6 +88,9 @@ internal sealed record RunFactory(
             throw;
         }
     }
+
+    private IReadOnlyDictionary<string, string> IdentityOf(TrainingOptions options, Network network) =>
+        RunIdentity.Compute(options, Architecture, network, Data, Normalization, Precision, Device, Seed);
 
     private void Check(Network network, TrainingOptions options)
     {
@@ -107,8 +118,7 @@ internal sealed record RunFactory(
         var counts = bincount(Data.Training.Labels.index_select(0, Data.TrainingRows), minlength: Classes);
         return new ObjectiveFacts(
             counts.data<long>().ToArray(), Data.Training.Labels, Data.TrainingRows,
-            auxiliaries => HeldOut?.Probabilities(auxiliaries)
-                ?? throw new InvalidOperationException("The runs have no held-out predictions."),
+            HeldOut ?? (_ => throw new InvalidOperationException("The runs have no held-out predictions.")),
             Device);
     }
 }

@@ -16,6 +16,9 @@ internal static class RunIdentity
     /// <summary>The key of the seed.</summary>
     public const string SeedKey = nameof(TrainingOptions.Seed);
 
+    /// <summary>The key of the kind of device.</summary>
+    public const string DeviceKey = "device";
+
     /// <summary>The key of what depends on <see cref="TrainingOptions.Epochs"/>, besides the end of the run.</summary>
     private const string LengthKey = "depends on the number of epochs";
 
@@ -66,7 +69,7 @@ internal static class RunIdentity
             ["validation metric"] = options.OwnMetric?.Name ?? "built in",
             [nameof(options.Precision)] = precision.ToString(),
             [SeedKey] = seed.ToString(CultureInfo.InvariantCulture),
-            ["device"] = device.type.ToString(),
+            [DeviceKey] = device.type.ToString(),
             ["initial weights"] = Digest(network),
             ["image shape"] = data.Training.Shape.ToString(),
             ["normalization of the pixels"] = Describe(normalization),

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.ML.Flooding.Training;
 using static TorchSharp.torch;
 
@@ -17,6 +18,7 @@ public sealed record WeightAveraging
     public double? Decay { get; init; }
 
     /// <summary>Whether weights are averaged at all; false only for <see cref="None"/>.</summary>
+    [JsonInclude]
     public bool Enabled { get; private init; } = true;
 
     /// <summary>No averaging: the model has the last weights or, with early stopping, the best ones.</summary>

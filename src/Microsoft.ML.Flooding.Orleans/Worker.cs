@@ -59,10 +59,7 @@ internal sealed partial class Worker : BackgroundService
             foreach (var run in orders.Clients)
                 Find(run.Id)?.SetClient(run);
             foreach (var run in orders.Train.Where(run => Find(run.Id) is null))
-            {
-                LogBegin(_options.Name, run.Name);
                 _trainings.Add(WorkerTraining.Begin(run, FreePlace(places), places, _options, files, _logger));
-            }
             foreach (var training in _trainings.Where(training => training.IsUnwanted).ToArray())
                 Drop(training.Id);
         }
@@ -87,9 +84,6 @@ internal sealed partial class Worker : BackgroundService
     /// <summary>The smallest number that no run in training has: its GPU.</summary>
     private int FreePlace(int places) =>
         Enumerable.Range(0, places).First(place => !_trainings.Exists(t => t.Place == place && t.Report().State == HeldState.Training));
-
-    [LoggerMessage(LogLevel.Information, "Worker {Worker} begins {Run}.")]
-    private partial void LogBegin(string worker, string run);
 
     [LoggerMessage(LogLevel.Debug, "The dispatcher does not answer.")]
     private partial void LogSilence(Exception e);

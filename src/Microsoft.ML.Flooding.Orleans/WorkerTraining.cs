@@ -31,6 +31,7 @@ internal sealed partial class WorkerTraining : IDisposable
     private readonly List<(string File, EpochMetrics? Epoch)> _written = [];
     private NewRun _client;
     private int _told;
+    private string? _sent;
     private string? _error;
     private volatile HeldState _state;
     private DateTime _reached = DateTime.UtcNow;
@@ -78,7 +79,7 @@ internal sealed partial class WorkerTraining : IDisposable
     public void SetClient(NewRun client)
     {
         lock (_gate)
-            (_client, _told) = (client, 0);
+            (_client, _told, _sent) = (client, 0, null);
         _news.Release();
     }
 
@@ -102,6 +103,7 @@ internal sealed partial class WorkerTraining : IDisposable
                 WorkerMetrics.Drop();
                 return;
             }
+            LogBegin(_options.Name, _name, folder.Checkpoint is { } checkpoint ? RunFolder.EpochOf(checkpoint) : 0);
             var telling = Tell(folder, isShared);
             try
             {
@@ -109,6 +111,7 @@ internal sealed partial class WorkerTraining : IDisposable
                     () => Train(folder), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
                     .ConfigureAwait(false);
                 _state = HeldState.Trained;
+                LogEnd(_options.Name, _name);
                 WorkerMetrics.End(failed: false);
             }
             catch (Exception e) when (!_cancel.IsCancellationRequested)
@@ -163,13 +166,13 @@ internal sealed partial class WorkerTraining : IDisposable
         while (!_cancel.IsCancellationRequested)
         {
             await ((Task)_news.WaitAsync(Retry, _cancel.Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            while (Next() is var (client, file, epoch, isNewest) && !_cancel.IsCancellationRequested)
+            while (Next() is var (client, file, epoch, sent) && !_cancel.IsCancellationRequested)
             {
                 try
                 {
                     var isWanted = file is null
                         ? await client.Owner.Failed(Id, client.Lease, _options.Name, _error!).ConfigureAwait(false)
-                        : (isShared || !isNewest || await Send(client, folder, file).ConfigureAwait(false))
+                        : (isShared || sent is null || await Send(client, folder, sent).ConfigureAwait(false))
                             && await client.Owner.Written(
                                 Id, client.Lease, file,
                                 epoch is null ? null : JsonSerializer.Serialize(epoch, SnapshotFile.Json)).ConfigureAwait(false);
@@ -183,7 +186,7 @@ internal sealed partial class WorkerTraining : IDisposable
                     lock (_gate)
                     {
                         if (_client == client)
-                            _told++;
+                            (_told, _sent) = (_told + 1, sent ?? _sent);
                     }
                 }
                 catch (Exception e) when (e is not OutOfMemoryException)
@@ -197,18 +200,24 @@ internal sealed partial class WorkerTraining : IDisposable
         }
     }
 
-    /// <summary>What is to be told next; null if everything was told. The file is null for the error.</summary>
-    private (NewRun Client, string? File, EpochMetrics? Epoch, bool IsNewest)? Next()
+    /// <summary>
+    /// What is to be told next, and what is sent before; null if everything was told. The file is null for the error. Several checkpoints
+    /// in a row are told after the newest was sent. A branch is sent before the checkpoint of its epoch: a worker that continues from this
+    /// does not write the branch again.
+    /// </summary>
+    private (NewRun Client, string? File, EpochMetrics? Epoch, string? Sent)? Next()
     {
         lock (_gate)
         {
             if (_told < _written.Count)
             {
                 var (file, epoch) = _written[_told];
-                // Of several checkpoints the newest is enough.
-                return (_client, file, epoch, epoch is null || !_written.Skip(_told + 1).Any(later => later.Epoch is not null));
+                if (epoch is null)
+                    return (_client, file, epoch, file);
+                var newest = _written.Skip(_told).TakeWhile(written => written.Epoch is not null).Last().File;
+                return (_client, file, epoch, newest == _sent ? null : newest);
             }
-            return _error is null || _state == HeldState.Failed ? null : (_client, null, null, true);
+            return _error is null || _state == HeldState.Failed ? null : (_client, null, null, null);
         }
     }
 
@@ -232,6 +241,12 @@ internal sealed partial class WorkerTraining : IDisposable
                 return true;
         }
     }
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} trains {Run} from epoch {Epoch}.")]
+    private partial void LogBegin(string worker, string run, int epoch);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} has trained {Run}.")]
+    private partial void LogEnd(string worker, string run);
 
     [LoggerMessage(LogLevel.Error, "The run {Run} failed.")]
     private partial void LogFailure(string run, Exception e);

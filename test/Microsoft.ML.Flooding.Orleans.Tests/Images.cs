@@ -5,7 +5,7 @@ namespace Microsoft.ML.Flooding.Orleans.Tests;
 /// <summary>Rows of Fashion-MNIST, and the trainings that tests compare.</summary>
 internal static class Images
 {
-    private static string PathOf(string file) => Path.Combine(AppContext.BaseDirectory, "fashion-mnist", file);
+    public static string PathOf(string file) => Path.Combine(AppContext.BaseDirectory, "fashion-mnist", file);
 
     public static IDataView Train(MLContext context, int count = 300) => context.Data.TakeRows(
         context.Data.LoadFromIdx(PathOf("train-images-idx3-ubyte.gz"), PathOf("train-labels-idx1-ubyte.gz")), count);

@@ -58,8 +58,7 @@ internal sealed class ClusterExecutor : IRunExecutor, IRunOwner, IDisposable
         var checkpoints = new CheckpointStore(folder.Path, identity);
         using (var newest = checkpoints.LoadNewest())
             run.Reported = (newest ?? request.Start)?.Progress.Epochs.Count ?? 0;
-        foreach (var branch in folder.Branches)
-            Branch(run, branch);
+        BranchOff(run);
         if (ResultFile.Read(folder.PathOf(RunFolder.Result), id) is { } result)
         {
             run.State = ClusterRunState.Done;
@@ -137,8 +136,7 @@ internal sealed class ClusterExecutor : IRunExecutor, IRunOwner, IDisposable
             run.Request.Report(epoch);
             run.Request.Options.MetricsCallback?.Invoke(epoch);
         }
-        if (RunFolder.IsBranch(file))
-            Branch(run, file);
+        BranchOff(run);
         if (file != RunFolder.Result || ResultFile.Read(run.Folder.PathOf(file), id) is not { } result)
             return;
         run.State = result.Failure is null ? ClusterRunState.Done : ClusterRunState.Failed;
@@ -210,14 +208,17 @@ internal sealed class ClusterExecutor : IRunExecutor, IRunOwner, IDisposable
             });
     }
 
-    private static void Branch(StartedRun run, string file)
+    /// <summary>Starts the runs that branch off. A worker can be lost before it has told of a branch that it wrote.</summary>
+    private static void BranchOff(StartedRun run)
     {
-        // A worker that continues a run can write a branch again.
-        if (run.Request.Branching is not { } branching || !run.Branched.Add(RunFolder.EpochOf(file)))
+        if (run.Request.Branching is not { } branching)
             return;
-        var point = WorkerRun.ReadBranch(run.Folder, file);
-        using (point.Start)
-            branching.BranchOff(point);
+        foreach (var file in run.Folder.Branches.Where(file => run.Branched.Add(RunFolder.EpochOf(file))))
+        {
+            var point = WorkerRun.ReadBranch(run.Folder, file);
+            using (point.Start)
+                branching.BranchOff(point);
+        }
     }
 
     private void Complete(StartedRun run, RunResult result)

@@ -31,8 +31,6 @@ internal sealed partial class RunFolder(string path)
     /// <summary>The name of the snapshot before an epoch.</summary>
     public static string BranchAt(int epoch) => string.Create(CultureInfo.InvariantCulture, $"branch-{epoch:000000}.safetensors");
 
-    public static bool IsBranch(string name) => name.StartsWith("branch-", StringComparison.Ordinal);
-
     /// <summary>The number of the epoch in the name of a checkpoint or branch.</summary>
     public static int EpochOf(string name) => int.Parse(EpochName().Match(name).Groups["epoch"].ValueSpan, CultureInfo.InvariantCulture);
 

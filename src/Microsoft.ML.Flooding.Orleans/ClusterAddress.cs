@@ -74,6 +74,8 @@ public sealed class ClusterAddress
     {
         ArgumentNullException.ThrowIfNull(builder);
         _joinAsClient(builder);
+        // Each silo can be lost, and others join.
+        builder.Configure<GatewayOptions>(options => options.GatewayListRefreshPeriod = TimeSpan.FromSeconds(3));
         builder.Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (Id, Id));
     }
 

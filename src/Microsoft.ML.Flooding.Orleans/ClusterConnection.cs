@@ -12,6 +12,9 @@ internal sealed class ClusterConnection : IClusterConnection, IOwnerObserver
     /// <summary>The bytes of a file in one message.</summary>
     public const int PieceLength = 1 << 20;
 
+    /// <summary>An answer that takes longer was lost with the machine that it came from or through.</summary>
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Goodbye = TimeSpan.FromSeconds(3);
@@ -118,7 +121,7 @@ internal sealed class ClusterConnection : IClusterConnection, IOwnerObserver
             try
             {
                 var report = Report();
-                var orders = await _dispatcher.Sync(report).ConfigureAwait(false);
+                var orders = await _dispatcher.Sync(report).WaitAsync(Timeout).ConfigureAwait(false);
                 Take(report, orders);
                 if (orders.Workers > 0 || report.Runs.Count == 0)
                     (silentSince, isWarned) = (DateTime.UtcNow, false);

@@ -51,7 +51,8 @@ internal sealed partial class Worker : BackgroundService
         {
             var dispatcher = _grains.GetGrain<IDispatcherGrain>(DispatcherGrain.Key);
             var orders = await dispatcher.Sync(new WorkerReport(
-                _id, _options.Name, _options.Version, places, [.. _trainings.Select(training => training.Report())])).ConfigureAwait(false);
+                _id, _options.Name, _options.Version, places, [.. _trainings.Select(training => training.Report())]))
+                .WaitAsync(ClusterConnection.Timeout).ConfigureAwait(false);
             foreach (var id in orders.Drop)
                 Drop(id);
             foreach (var id in orders.Stop)

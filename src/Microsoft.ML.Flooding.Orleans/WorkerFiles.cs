@@ -81,7 +81,7 @@ internal sealed class WorkerFiles(string cacheFolder, string? sharedFolder) : ID
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (await owner.Read(id, name, file.Length).ConfigureAwait(false) is not { } piece)
+                if (await owner.Read(id, name, file.Length).WaitAsync(cancellationToken).ConfigureAwait(false) is not { } piece)
                     return false;
                 if (piece.Value.Length == 0)
                     break;

@@ -16,6 +16,9 @@ internal sealed partial class WorkerTraining : IDisposable
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
+    /// <summary>For a piece of a file on a slow line.</summary>
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(15);
+
     /// <summary>A run whose client was not reached for so long is given up.</summary>
     private static readonly TimeSpan Faithfulness = TimeSpan.FromHours(1);
 
@@ -30,6 +33,7 @@ internal sealed partial class WorkerTraining : IDisposable
     private readonly Lock _gate = new();
     private readonly List<(string File, EpochMetrics? Epoch)> _written = [];
     private NewRun _client;
+    private CancellationTokenSource _replaced;
     private int _told;
     private string? _sent;
     private string? _error;
@@ -42,6 +46,7 @@ internal sealed partial class WorkerTraining : IDisposable
         (_client, _name, Place, _places) = (run, run.Name, place, places);
         (_options, _files, _logger) = (options, files, logger);
         Id = run.Id;
+        _replaced = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token);
     }
 
     public string Id { get; }
@@ -79,13 +84,19 @@ internal sealed partial class WorkerTraining : IDisposable
     public void SetClient(NewRun client)
     {
         lock (_gate)
+        {
             (_client, _told, _sent) = (client, 0, null);
+            _replaced.Cancel();
+            _replaced.Dispose();
+            _replaced = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token);
+        }
         _news.Release();
     }
 
     /// <summary>Call it after <see cref="Ended"/>.</summary>
     public void Dispose()
     {
+        _replaced.Dispose();
         _cancel.Dispose();
         _stop.Dispose();
         _news.Dispose();
@@ -168,14 +179,17 @@ internal sealed partial class WorkerTraining : IDisposable
             await ((Task)_news.WaitAsync(Retry, _cancel.Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             while (Next() is var (client, file, epoch, sent) && !_cancel.IsCancellationRequested)
             {
+                // An answer that the client did not give before it was killed is not waited for.
+                var replaced = ReplacementOf(client);
                 try
                 {
                     var isWanted = file is null
-                        ? await client.Owner.Failed(Id, client.Lease, _options.Name, _error!).ConfigureAwait(false)
-                        : (isShared || sent is null || await Send(client, folder, sent).ConfigureAwait(false))
+                        ? await client.Owner.Failed(Id, client.Lease, _options.Name, _error!).WaitAsync(AnswerTime, replaced).ConfigureAwait(false)
+                        : (isShared || sent is null || await Send(client, folder, sent, replaced).ConfigureAwait(false))
                             && await client.Owner.Written(
                                 Id, client.Lease, file,
-                                epoch is null ? null : JsonSerializer.Serialize(epoch, SnapshotFile.Json)).ConfigureAwait(false);
+                                epoch is null ? null : JsonSerializer.Serialize(epoch, SnapshotFile.Json))
+                                .WaitAsync(AnswerTime, replaced).ConfigureAwait(false);
                     _reached = DateTime.UtcNow;
                     if (!isWanted || file is null)
                     {
@@ -221,7 +235,14 @@ internal sealed partial class WorkerTraining : IDisposable
         }
     }
 
-    private async Task<bool> Send(NewRun client, RunFolder folder, string file)
+    /// <summary>Canceled when another client wants the run.</summary>
+    private CancellationToken ReplacementOf(NewRun client)
+    {
+        lock (_gate)
+            return _client == client ? _replaced.Token : new CancellationToken(canceled: true);
+    }
+
+    private async Task<bool> Send(NewRun client, RunFolder folder, string file, CancellationToken cancellationToken)
     {
         var path = folder.PathOf(file);
         // The training has written newer checkpoints meanwhile.
@@ -232,10 +253,10 @@ internal sealed partial class WorkerTraining : IDisposable
         while (true)
         {
             var offset = stream.Position;
-            var count = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, _cancel.Token).ConfigureAwait(false);
+            var count = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
             var isLast = stream.Position == stream.Length;
             if (!await client.Owner.Receive(Id, client.Lease, file, offset, new Immutable<byte[]>(bytes[..count]), isLast)
-                .ConfigureAwait(false))
+                .WaitAsync(AnswerTime, cancellationToken).ConfigureAwait(false))
                 return false;
             if (isLast)
                 return true;

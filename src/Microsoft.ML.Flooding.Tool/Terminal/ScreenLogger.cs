@@ -5,7 +5,7 @@ namespace Mlflood.Terminal;
 /// <summary>Writes log messages to standard error, each as a line without a stack trace.</summary>
 internal sealed class ScreenLogger : ILoggerProvider, ILogger
 {
-    /// <summary>Whether messages are written. Before a silo has started, what goes wrong is an exception.</summary>
+    /// <summary>Whether messages are written.</summary>
     public bool IsOn { get; set; }
 
     public ILogger CreateLogger(string categoryName) => this;

@@ -58,10 +58,13 @@ internal static class WorkerVerb
             await host.StartAsync(token);
             return true;
         });
+        // Until here, exceptions say what goes wrong.
         logger.IsOn = true;
         Screen.WriteNote($"Worker {own.Name} is ready.");
         var ended = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         WaitHandle.WaitAny([interrupt.Token.WaitHandle, ended.WaitHandle]);
+        // Orleans warns that leaving takes seconds.
+        logger.IsOn = !interrupt.Token.IsCancellationRequested;
         host.StopAsync(CancellationToken.None).GetAwaiter().GetResult();
         return interrupt.Token.IsCancellationRequested ? ExitCode.Done : ExitCode.Failed;
     }

@@ -59,7 +59,8 @@ exit /b %errorlevel%
 rem The API reference is made from the built library, its XML documentation and the assemblies that it references. A broken link is an error.
 for %%f in (library api site) do if exist artifacts\%%f rmdir /s /q artifacts\%%f
 dotnet tool restore || exit /b 1
-dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding || exit /b 1
+dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding.Magick || exit /b 1
+dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding.Orleans || exit /b 1
 dotnet docfx docfx.json --warningsAsErrors %arguments%
 exit /b %errorlevel%
 

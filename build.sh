@@ -107,6 +107,7 @@ docs() {
   rm -rf artifacts/library artifacts/api artifacts/site
   dotnet tool restore
   dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding.Magick
+  dotnet publish -c Release -o artifacts/library src/Microsoft.ML.Flooding.Orleans
   dotnet docfx docfx.json --warningsAsErrors "$@"
 }
 

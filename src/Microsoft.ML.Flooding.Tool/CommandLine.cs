@@ -83,7 +83,7 @@ internal static class CommandLine
         {
             TrainVerb.Create(), EvaluateVerb.Create(), PredictVerb.Create(), SearchVerb.Create(), ReportVerb.Create(),
             InspectVerb.Create(), ExportVerb.Create(), ScaffoldVerb.Create(), DatasetsVerb.Create(), WeightsVerb.Create(),
-            CompletionVerb.Create(),
+            WorkerVerb.Create(), CompletionVerb.Create(),
         };
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExamples((HelpAction)help.Action!, Codes);

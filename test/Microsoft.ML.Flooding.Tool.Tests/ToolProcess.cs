@@ -92,6 +92,9 @@ internal sealed class ToolProcess : IDisposable
     /// <summary>The first line on standard error that has a text.</summary>
     public string LineWith(string text) => ErrorLines().First(line => line.Contains(text, StringComparison.Ordinal));
 
+    /// <summary>The lines on standard error that have a text.</summary>
+    public IEnumerable<string> Lines(string text) => ErrorLines().Where(line => line.Contains(text, StringComparison.Ordinal));
+
     /// <summary>Sends SIGINT, as Ctrl-C does.</summary>
     public void Interrupt()
     {

@@ -15,6 +15,7 @@ internal sealed class TrainerOptions
     {
         [nameof(TrainingOptions.MetricsCallback)] = "the progress display",
         [nameof(TrainingOptions.Callbacks)] = "the progress display",
+        [nameof(FloodedImageClassificationTrainer.Options.Cluster)] = "--cluster",
         [nameof(TrainingOptions.StopToken)] = "Ctrl-C",
         [nameof(FloodedImageClassificationTrainer.Options.ValidationSet)] = "--validation",
     };

@@ -9,7 +9,7 @@ namespace Mlflood.Terminal;
 /// Shows the training on standard error: redrawn on a terminal, a line for each epoch elsewhere. A search has a run for each level.
 /// </summary>
 /// <param name="runs">The most runs that there are.</param>
-internal sealed class TrainingProgress(int runs) : TrainingCallback
+internal sealed class TrainingProgress(int runs) : TrainingCallback, ITrainingDisplay
 {
     private const int BarWidth = 30;
     private const int ShownEpochs = 8;
@@ -24,10 +24,10 @@ internal sealed class TrainingProgress(int runs) : TrainingCallback
     private double _doneEpochs;
     private double _startedWith = -1;
 
-    /// <summary>Whether Ctrl-C was pressed.</summary>
+    /// <inheritdoc/>
     public bool IsStopping { get; set; }
 
-    /// <summary>Runs a training and shows it.</summary>
+    /// <inheritdoc/>
     public T Show<T>(Func<T> train)
     {
         if (!Screen.IsLive)

@@ -21,6 +21,9 @@ internal sealed class Training
     private readonly Argument<string> _data = DataArgument.Create();
     private readonly TrainerOptions _trainer = new();
 
+    private readonly ClusterOptions _cluster = new(
+        "Train on the workers of this cluster. Default: in this process.", isRequired: false);
+
     private readonly Option<string> _validation = new("--validation")
     {
         Description = "Data to validate on after each epoch. Default: the share --validation-set-fraction of the training data.",
@@ -52,6 +55,7 @@ internal sealed class Training
         command.Add(_validation);
         command.Add(_testFraction);
         command.Add(_report);
+        _cluster.AddTo(command);
         foreach (var option in _trainer.All)
             command.Add(option);
 
@@ -77,6 +81,23 @@ internal sealed class Training
 
         var context = new MLContext(options.Seed);
         Check(context, options);
+        var cluster = _cluster.Connect(result);
+        try
+        {
+            options.Cluster = cluster;
+            Check(context, options);
+            return Train(context, result, output, options, show);
+        }
+        finally
+        {
+            cluster?.DisposeAsync().AsTask().Wait();
+        }
+    }
+
+    private int Train(
+        MLContext context, ParseResult result, FileInfo? output, FloodedImageClassificationTrainer.Options options,
+        Action<FloodedImageClassificationTransformer>? show)
+    {
         TorchBackend.Load();
         // All ranks train the same model. One shows it and saves it.
         var isFirst = options.DataParallel is not { Rank: > 0 };
@@ -104,10 +125,9 @@ internal sealed class Training
         }
 
         var runs = options.FloodLevels is { } levels ? levels.Values?.Count ?? AdaptiveRuns : 1;
-        var progress = new TrainingProgress(runs);
+        var progress = CreateDisplay(options, runs);
         using var interrupt = new Interrupt(() => StopSoon(progress));
         options.StopToken = interrupt.Token;
-        options.Callbacks = [progress];
         if (isFirst)
             Screen.WriteNote($"Training on {training.Rows.Count:N0} images of {training.Labels.Count} classes.");
         using var classifier = progress.Show(
@@ -142,7 +162,20 @@ internal sealed class Training
         }
     }
 
-    private static void StopSoon(TrainingProgress progress)
+    private static ITrainingDisplay CreateDisplay(FloodedImageClassificationTrainer.Options options, int runs)
+    {
+        if (options.Cluster is { } cluster)
+        {
+            var table = new ClusterProgress();
+            cluster.Progress = table;
+            return table;
+        }
+        var progress = new TrainingProgress(runs);
+        options.Callbacks = [progress];
+        return progress;
+    }
+
+    private static void StopSoon(ITrainingDisplay progress)
     {
         progress.IsStopping = true;
         if (!Screen.IsLive)

@@ -81,9 +81,13 @@ internal sealed class ToolProcess : IDisposable
     public void WaitFor(string text)
     {
         var watch = Stopwatch.StartNew();
-        while (!ErrorLines().Any(line => line.Contains(text, StringComparison.Ordinal)))
+        while (true)
         {
-            if (_process.HasExited || watch.Elapsed > Patience)
+            // Read before the lines: those of a program that has ended are then complete.
+            var isLast = _error.IsCompleted || watch.Elapsed > Patience;
+            if (ErrorLines().Any(line => line.Contains(text, StringComparison.Ordinal)))
+                return;
+            if (isLast)
                 throw new InvalidOperationException($"There is no line '{text}' in: {string.Join('\n', ErrorLines())}");
             Thread.Sleep(20);
         }

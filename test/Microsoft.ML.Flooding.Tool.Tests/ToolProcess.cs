@@ -103,6 +103,11 @@ internal sealed class ToolProcess : IDisposable
         kill.WaitForExit();
     }
 
+    /// <summary>The number of the child process with a variable, on Linux.</summary>
+    public int ChildWith(string variable) => File.ReadAllText($"/proc/{_process.Id}/task/{_process.Id}/children")
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture))
+        .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains(variable));
+
     public void Dispose()
     {
         if (!_process.HasExited)

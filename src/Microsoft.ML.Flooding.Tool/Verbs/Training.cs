@@ -147,8 +147,9 @@ internal sealed class Training
         progress.IsStopping = true;
         if (hasRanks)
             Screen.WriteNote(
-                "Stopping after this step. mpirun ends its processes a second after Ctrl-C, which can be too early to save the model. Start "
-                + "it with --mca odls_base_sigkill_timeout 10 to wait longer, or give --checkpoint-directory and run the command again.");
+                "Stopping after this step. mpirun ends its processes a second after Ctrl-C, which can be too early to save the model. "
+                + "Start it with --mca odls_base_sigkill_timeout 10 to wait longer, or give --checkpoint-directory and run the command "
+                + "again.");
         else if (!Screen.IsLive)
             Screen.WriteNote("Stopping after this step. Ctrl-C again ends at once.");
     }

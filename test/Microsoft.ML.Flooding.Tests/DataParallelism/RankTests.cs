@@ -303,7 +303,8 @@ public sealed class RankTests
             var context = new MLContext(seed: 1);
             return context.MulticlassClassification.FindLabelIssues(
                 FashionMnistData.Train(context, 120),
-                ShortRun.Options(o => (o.Architecture, o.LearningRate, o.DataParallel) = (Architecture.Mlp.WithHiddenSizes(), 0.01, parallel)),
+                ShortRun.Options(o => (o.Architecture, o.LearningRate, o.DataParallel)
+                    = (Architecture.Mlp.WithHiddenSizes(), 0.01, parallel)),
                 folds: 2);
         }
 

@@ -40,7 +40,7 @@ public sealed class ResumeTests
             for (var kill = 0; kill < Kills; kill++)
             {
                 using var process = Start(checkpoints, killed, Epochs);
-                // A few whole epochs, then part of one. The process waits for a line before the next epoch, so some are left for every kill.
+                // A few whole epochs, then part of one. The process waits for a line before the next epoch: some are left for every kill.
                 string? line = null;
                 for (var i = random.Next(1, Epochs / Kills - 1); i >= 0; i--)
                 {

@@ -93,7 +93,7 @@ internal sealed class ClusterConnection : IClusterConnection, IOwnerObserver
     /// <summary>Listens to the worker of the newest assignment only.</summary>
     private Task<bool> IfOf(long lease, string id, Action action)
     {
-        if (_owner.FilesOf(id) is null || _leases.GetValueOrDefault(id) > lease)
+        if (_owner.FilesOf(id) is null || _leases.AddOrUpdate(id, lease, (_, known) => Math.Max(known, lease)) > lease)
             return Task.FromResult(false);
         action();
         return Task.FromResult(true);
@@ -148,7 +148,7 @@ internal sealed class ClusterConnection : IClusterConnection, IOwnerObserver
         {
             var assignment = orders.Assigned.GetValueOrDefault(run.Id);
             if (assignment is not null)
-                _leases[run.Id] = Math.Max(assignment.Lease, _leases.GetValueOrDefault(run.Id));
+                _leases.AddOrUpdate(run.Id, assignment.Lease, (_, known) => Math.Max(known, assignment.Lease));
             if (_workers.GetValueOrDefault(run.Id) == assignment?.Worker)
                 continue;
             _workers[run.Id] = assignment?.Worker;

@@ -16,6 +16,9 @@ internal sealed class Dispatcher(TimeProvider time)
     /// <summary>The runs of a client that was silent for so long are not given to workers.</summary>
     public static readonly TimeSpan ClientTimeout = TimeSpan.FromSeconds(30);
 
+    // A client that was killed does not report for so long.
+    private static readonly TimeSpan Handover = TimeSpan.FromSeconds(3);
+
     // A worker may report once without a run that it was given: the answers cross.
     private static readonly TimeSpan Crossing = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
@@ -36,6 +39,9 @@ internal sealed class Dispatcher(TimeProvider time)
         foreach (var wanted in report.Runs)
         {
             var run = _runs.Find(r => r.Id == wanted.Id) ?? Add(wanted.Id);
+            // Two clients that want the same get it one after the other.
+            if (run.Owner is not null && run.Client != report.Client && now - run.ClientSeen < Handover)
+                continue;
             _withdrawn.Remove(wanted.Id);
             (run.Name, run.Version, run.Client, run.Owner, run.ClientSeen, run.Stop) =
                 (wanted.Name, report.Version, report.Client, report.Owner, now, wanted.Stop);

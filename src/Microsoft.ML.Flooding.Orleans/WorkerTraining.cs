@@ -5,6 +5,7 @@ using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
 using Orleans.Concurrency;
+using Orleans.Runtime;
 using TorchSharp;
 
 namespace Microsoft.ML.Flooding.Orleans;
@@ -140,15 +141,32 @@ internal sealed partial class WorkerTraining : IDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // The client was lost before it had sent the run.
+            // The disk is full, or the client was lost before it had sent the run.
             LogFailure(_name, e);
-            _state = HeldState.Failed;
             WorkerMetrics.End(failed: true);
+            // What was lost with a machine is sent again.
+            if (!_cancel.IsCancellationRequested && e is not (OrleansException or TimeoutException or OperationCanceledException))
+                await TellFailure(e.Message).ConfigureAwait(false);
+            _state = HeldState.Failed;
         }
         finally
         {
             if (_cancel.IsCancellationRequested || IsUnwanted)
                 _files.Forget(Id);
+        }
+    }
+
+    /// <summary>Tells the client once that the run failed. Without a client, nobody needs to know.</summary>
+    private async Task TellFailure(string reason)
+    {
+        var client = _client;
+        try
+        {
+            await client.Owner.Failed(Id, client.Lease, _options.Name, reason).WaitAsync(AnswerTime).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            LogUnreachable(_name, e);
         }
     }
 

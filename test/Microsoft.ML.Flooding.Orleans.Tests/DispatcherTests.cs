@@ -104,6 +104,19 @@ public sealed class DispatcherTests
     }
 
     [TestMethod]
+    public void Two_clients_that_want_the_same_run_get_it_one_after_the_other()
+    {
+        Want("a");
+        var run = Sync(_first).Train.Single();
+        var other = new ClientReport(Guid.NewGuid(), new Nobody(), Version, [new WantedRun("a", "a", Stop: false)]);
+        Assert.IsEmpty(_dispatcher.Sync(other).Assigned);
+        Assert.IsEmpty(Sync(_first, Held(run)).Clients);
+        Want();
+        Assert.IsEmpty(_dispatcher.Sync(other).Assigned);
+        Assert.AreEqual(other.Client, Sync(_second).Train.Single().Client);
+    }
+
+    [TestMethod]
     public void An_order_that_was_lost_is_given_again()
     {
         Want("a");

@@ -49,7 +49,9 @@ internal static class CommandLine
         }
         catch (WrongOption e)
         {
-            Screen.WriteError(e.Message);
+            // All processes of a training have the same options.
+            if (!Screen.IsQuiet)
+                Screen.WriteError(e.Message);
             return ExitCode.WrongCommandLine;
         }
         catch (Exception e) when (Unwrap(e) is Failure or IOException or UnauthorizedAccessException or InvalidDataException

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Flooding;
+using static TorchSharp.torch;
 
 // Or: script model.pt, which needs a libtorch.
 if (args is ["script", var script])
@@ -34,22 +35,34 @@ if (args is ["ranks", var rankImages, var rankLabels, var rankOutput, .. var set
     return;
 }
 
-// A process that tests kill: it trains with checkpoints, reports each epoch, and saves the model at the end. With a sixth argument,
-// auxiliary networks predict the images first.
+// A process that tests kill: it trains with checkpoints, reports each epoch, and saves the model at the end. A line of standard input lets
+// it train one more epoch, the end of the input all of them. Or: ... EPOCHS CALL, where auxiliary networks predict the images first, and
+// the process halts in that call of a network; 0: in none.
 var (images, labels, checkpoints, output, epochs) = (args[0], args[1], args[2], args[3], int.Parse(args[4], null));
+var halt = args.Length > 5 ? int.Parse(args[5], null) : (int?)null;
 var context = new MLContext(seed: 1);
-var data = context.Data.LoadFromIdx(images, labels);
+var data = context.Data.TakeRows(context.Data.LoadFromIdx(images, labels), 700);
 using var model = context.Transforms.FloodedImageClassification(new FloodedImageClassificationTrainer.Options
 {
     FloodLevel = 0.3f,
-    Objective = args.Length > 5 ? FloodingObjective.CrossFitted() : FloodingObjective.Flood,
-    Architecture = Architecture.Mlp.WithHiddenSizes(200, 200),
+    Objective = halt is null ? FloodingObjective.Flood : FloodingObjective.CrossFitted(),
+    Architecture = halt is null
+        ? Architecture.Mlp.WithHiddenSizes(200, 200)
+        : Architecture.FromFactory("halting", (classes, channels) => Halt.At(
+            halt.Value, Perceptron(28 * 28 * channels, classes), () => Console.WriteLine("halted"))),
     Epochs = epochs,
     EarlyStopping = new EarlyStopping { Patience = epochs },
     CheckpointDirectory = checkpoints,
-    MetricsCallback = m => Console.WriteLine($"epoch {m.Epoch}"),
+    MetricsCallback = m =>
+    {
+        Console.WriteLine($"epoch {m.Epoch}");
+        Console.ReadLine();
+    },
 }).Fit(data);
 context.Model.Save(model, data.Schema, output);
+
+static nn.Module<Tensor, Tensor> Perceptron(int inputs, int classes) => nn.Sequential(
+    nn.Flatten(), nn.Linear(inputs, 200), nn.BatchNorm1d(200), nn.ReLU(), nn.Linear(200, classes));
 
 internal sealed class Row
 {

@@ -15,7 +15,8 @@ internal static class RankProgram
     /// <param name="labels">The file of the labels.</param>
     /// <param name="output">The folder for the files of the ranks, which are named by their numbers.</param>
     /// <param name="settings">
-    /// alone: without ranks; checkpoints=FOLDER: floods with SGD only; epochs=N; option: the last rank has another one.
+    /// alone: without ranks; checkpoints=FOLDER: floods with SGD only; epochs=N; option: the last rank has another one; halt=CALL: the last
+    /// rank halts in this call of its network, and writes a file before.
     /// </param>
     public static void Run(string images, string labels, string output, string[] settings)
     {
@@ -28,6 +29,7 @@ internal static class RankProgram
         var data = context.Data.TakeRows(context.Data.LoadFromIdx(images, labels), 700);
         var (checkpoints, epochs) = (Value("checkpoints"), int.Parse(Value("epochs") ?? "6", CultureInfo.InvariantCulture));
         var lines = new List<string>();
+        var halt = isLast && Value("halt") is { } call ? int.Parse(call, CultureInfo.InvariantCulture) : 0;
         var nothing = settings.Contains("nothing") ? "" : null;
         (float, Optimizer)[] all = [(0, Optimizer.Sgd), (1, Optimizer.Sgd), (0, Optimizer.Adam), (1, Optimizer.Adam)];
         foreach (var (level, optimizer) in checkpoints is null ? all : all[1..2])
@@ -39,7 +41,8 @@ internal static class RankProgram
                 FloodLevel = level,
                 Optimizer = optimizer,
                 LearningRate = isLast && settings.Contains("option") ? 0.5 : null,
-                Architecture = Architecture.FromFactory("without-batch-norm", Create),
+                Architecture = Architecture.FromFactory("without-batch-norm", (classes, channels) => Halt.At(
+                    halt, Create(classes, channels), () => File.WriteAllText(Path.Combine(output, $"{rank}.halted"), ""))),
                 Epochs = epochs,
                 EarlyStopping = null,
                 CheckpointDirectory = checkpoints,

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Flooding.Tests;
 internal sealed class Browser : IAsyncDisposable
 {
     private const string Listening = "DevTools listening on ";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly Process _process;
     private readonly DirectoryInfo _profile;

@@ -81,9 +81,13 @@ internal sealed class ToolProcess : IDisposable
     public void WaitFor(string text)
     {
         var watch = Stopwatch.StartNew();
-        while (!ErrorLines().Any(line => line.Contains(text, StringComparison.Ordinal)))
+        while (true)
         {
-            if (_process.HasExited || watch.Elapsed > Patience)
+            // Read before the lines: those of a program that has ended are then complete.
+            var isLast = _error.IsCompleted || watch.Elapsed > Patience;
+            if (ErrorLines().Any(line => line.Contains(text, StringComparison.Ordinal)))
+                return;
+            if (isLast)
                 throw new InvalidOperationException($"There is no line '{text}' in: {string.Join('\n', ErrorLines())}");
             Thread.Sleep(20);
         }
@@ -101,6 +105,11 @@ internal sealed class ToolProcess : IDisposable
         using var kill = Process.Start("kill", ["-INT", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
     }
+
+    /// <summary>The number of the child process with a variable, on Linux.</summary>
+    public int ChildWith(string variable) => File.ReadAllText($"/proc/{_process.Id}/task/{_process.Id}/children")
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture))
+        .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains(variable));
 
     public void Dispose()
     {

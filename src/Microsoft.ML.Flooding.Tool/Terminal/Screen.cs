@@ -15,19 +15,30 @@ internal static class Screen
     public static IAnsiConsole Error { get; } = Create(Console.Error, Console.IsErrorRedirected);
 
     /// <summary>Whether standard error is a terminal on which lines can be redrawn.</summary>
-    public static bool IsLive => Error.Profile.Capabilities.Interactive && !Console.IsErrorRedirected;
+    public static bool IsLive => !IsQuiet && Error.Profile.Capabilities.Interactive && !Console.IsErrorRedirected;
+
+    /// <summary>Whether notes and warnings are left out, because another process of the same training writes them.</summary>
+    public static bool IsQuiet { get; set; }
 
     /// <summary>Writes a line of the result, which is not wrapped.</summary>
     public static void WriteResult(string line) => Console.Out.WriteLine(line);
 
     /// <summary>Writes a line about the progress.</summary>
-    public static void WriteNote(string line) => Console.Error.WriteLine(line);
+    public static void WriteNote(string line)
+    {
+        if (!IsQuiet)
+            Console.Error.WriteLine(line);
+    }
 
     /// <summary>Writes an error message.</summary>
     public static void WriteError(string message) => WriteMarked("red", "error", message);
 
     /// <summary>Writes a warning.</summary>
-    public static void WriteWarning(string message) => WriteMarked("yellow", "warning", message);
+    public static void WriteWarning(string message)
+    {
+        if (!IsQuiet)
+            WriteMarked("yellow", "warning", message);
+    }
 
     /// <summary>A message is wrapped on a terminal only.</summary>
     private static void WriteMarked(string color, string kind, string message)

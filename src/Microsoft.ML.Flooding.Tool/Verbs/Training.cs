@@ -74,6 +74,8 @@ internal sealed class Training
         Action<FloodedImageClassificationTransformer>? show = null)
     {
         var options = _trainer.Read(result);
+        // All ranks train the same model. One shows it and saves it.
+        Screen.IsQuiet = options.DataParallel is { Rank: > 0 };
         adjust?.Invoke(options);
         WeightsVerb.Resolve(options);
         if (output is { Directory.Exists: false })
@@ -99,11 +101,9 @@ internal sealed class Training
         Action<FloodedImageClassificationTransformer>? show)
     {
         TorchBackend.Load();
-        // All ranks train the same model. One shows it and saves it.
-        var isFirst = options.DataParallel is not { Rank: > 0 };
         context.Log += (_, e) =>
         {
-            if (isFirst && e.Kind == ChannelMessageKind.Warning)
+            if (e.Kind == ChannelMessageKind.Warning)
                 Screen.WriteWarning(e.Message.Split("] ", 2)[^1]);
         };
 
@@ -126,16 +126,15 @@ internal sealed class Training
 
         var runs = options.FloodLevels is { } levels ? levels.Values?.Count ?? AdaptiveRuns : 1;
         var progress = CreateDisplay(options, runs);
-        using var interrupt = new Interrupt(() => StopSoon(progress));
+        using var interrupt = new Interrupt(() => StopSoon(progress, options.DataParallel is { Size: > 1 }));
         options.StopToken = interrupt.Token;
-        if (isFirst)
-            Screen.WriteNote($"Training on {training.Rows.Count:N0} images of {training.Labels.Count} classes.");
+        Screen.WriteNote($"Training on {training.Rows.Count:N0} images of {training.Labels.Count} classes.");
         using var classifier = progress.Show(
             () => context.Transforms.FloodedImageClassification(options).Fit(keys.Transform(view)));
 
-        var exitCode = classifier.History.Stopped ? ExitCode.Stopped : ExitCode.Done;
-        if (!isFirst)
-            return exitCode;
+        // An exit code other than 0 ends the other ranks, and the first one has yet to save the model.
+        if (options.DataParallel is { Rank: > 0 })
+            return ExitCode.Done;
 
         var files = new List<string>();
         if (output is not null)
@@ -146,7 +145,7 @@ internal sealed class Training
             files.Add(output.FullName);
         }
         Conclude(context, classifier, test, options, result.GetValue(_report), show, files);
-        return exitCode;
+        return classifier.History.Stopped ? ExitCode.Stopped : ExitCode.Done;
     }
 
     /// <summary>Checks the options before any image is read.</summary>
@@ -175,10 +174,15 @@ internal sealed class Training
         return progress;
     }
 
-    private static void StopSoon(ITrainingDisplay progress)
+    private static void StopSoon(ITrainingDisplay progress, bool hasRanks)
     {
         progress.IsStopping = true;
-        if (!Screen.IsLive)
+        if (hasRanks)
+            Screen.WriteNote(
+                "Stopping after this step. mpirun ends its processes a second after Ctrl-C, which can be too early to save the model. "
+                + "Start it with --mca odls_base_sigkill_timeout 10 to wait longer, or give --checkpoint-directory and run the command "
+                + "again.");
+        else if (!Screen.IsLive)
             Screen.WriteNote("Stopping after this step. Ctrl-C again ends at once.");
     }
 

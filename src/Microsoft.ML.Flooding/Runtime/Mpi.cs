@@ -130,13 +130,14 @@ internal sealed unsafe class Mpi : ProcessGroup
 
     /// <summary>
     /// At the end of the process. After an error the other processes wait for calls that this one will not make, so it ends them. If
-    /// another thread is inside a call, mpirun notices that the process ends without leaving, and ends the others.
+    /// another thread is inside a call, or the exit code tells of an error, mpirun notices that the process ends without leaving, and ends
+    /// the others. To leave would be to wait for them.
     /// </summary>
     private void Leave()
     {
-        if (Current == Use.None)
-            _ = _finalize();
-        else if (Current == Use.Broken)
+        if (Current == Use.Broken)
             _ = _abort(_world, 1);
+        else if (Current == Use.None && Environment.ExitCode == 0)
+            _ = _finalize();
     }
 }

@@ -136,7 +136,7 @@ internal sealed class LevelSearch : IDisposable
     {
         while (_started.TryPeek(out var next))
         {
-            _runs.Wait(next.Run);
+            _runs.WaitFor(next.Run);
             AddEnded();
         }
     }
@@ -149,6 +149,10 @@ internal sealed class LevelSearch : IDisposable
         while (_started.TryPeek(out var next) && next.Run.IsCompleted)
         {
             _started.Dequeue();
+            // The search was stopped before the run began.
+            _stopped |= next.Run.IsCanceled;
+            if (next.Run.IsCanceled)
+                continue;
             using var result = _runs.Wait(next.Run);
             _stopped |= result.History.Stopped;
             _trials.Add(result, next.SharedEpochs);

@@ -40,6 +40,11 @@ internal sealed class ObjectiveSearch(
 
         void Add(Task<RunResult> run)
         {
+            runs.WaitFor(run);
+            // The search was stopped before the run began.
+            stopped |= run.IsCanceled;
+            if (run.IsCanceled)
+                return;
             using var result = runs.Wait(run);
             stopped |= result.History.Stopped;
             _trials.Add(result, sharedEpochs: 0);

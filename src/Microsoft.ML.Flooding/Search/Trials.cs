@@ -43,9 +43,12 @@ internal sealed class Trials(ValidationMetric metric, long validated) : IDisposa
 
     /// <summary>The history of the best run, with all trials by ascending level.</summary>
     /// <exception cref="InvalidOperationException">Every run diverged.</exception>
-    public TrainingHistory Finish(bool stopped) => Best is null
-        ? throw new InvalidOperationException($"Every run of the search diverged. {_all[0].Failure}")
-        : Best.History with { Trials = [.. _all.OrderBy(t => t.FloodLevel)], Stopped = stopped };
+    /// <exception cref="OperationCanceledException">The search was stopped before a run began.</exception>
+    public TrainingHistory Finish(bool stopped) => Best is not null
+        ? Best.History with { Trials = [.. _all.OrderBy(t => t.FloodLevel)], Stopped = stopped }
+        : _all is [var first, ..]
+        ? throw new InvalidOperationException($"Every run of the search diverged. {first.Failure}")
+        : throw new OperationCanceledException("The search was stopped before a run began.");
 
     public void Dispose()
     {

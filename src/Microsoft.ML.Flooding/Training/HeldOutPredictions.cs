@@ -68,7 +68,7 @@ internal sealed class HeldOutPredictions(
         }
         while (started.TryPeek(out var next))
         {
-            runs.Wait(next.Run);
+            runs.WaitFor(next.Run);
             AddEnded();
         }
         Describe(probabilities, auxiliaries, parts.Length);

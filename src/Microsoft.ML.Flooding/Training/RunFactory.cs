@@ -34,11 +34,15 @@ internal sealed record RunFactory(
     /// <inheritdoc cref="IRunExecutor.Start"/>
     public Task<RunResult> Start(RunRequest request) => Trainer.Start(this, request);
 
+    /// <summary>Waits until a run that was started has ended, failed or was canceled.</summary>
+    public void WaitFor(Task run) => Trainer.Wait(run);
+
     /// <summary>Waits for a run that was started.</summary>
     /// <returns>The result, which then is the caller's.</returns>
+    /// <exception cref="OperationCanceledException">The training was stopped before the run began.</exception>
     public RunResult Wait(Task<RunResult> run)
     {
-        Trainer.Wait(run);
+        WaitFor(run);
         return run.GetAwaiter().GetResult();
     }
 

@@ -7,6 +7,8 @@ namespace Microsoft.ML.Flooding.Tests.DataParallelism;
 [TestClass]
 public sealed class RankTests
 {
+    private static readonly Architecture Small = Architecture.Mlp.WithHiddenSizes(32);
+
     private readonly MLContext _context = new(seed: 1);
     private string _folder = "";
 
@@ -261,6 +263,66 @@ public sealed class RankTests
         StringAssert.Contains(
             Refused(o => o.ValidationSetFraction = null, FashionMnistData.Train(_context, 3)),
             "There are 3 images to train on, fewer than two for each of 2 ranks.");
+    }
+
+    /// <summary>First only the head is trained, on the features of a frozen network, then all layers.</summary>
+    [TestMethod]
+    public void Frozen_layers_train_as_in_one_process()
+    {
+        using var weights = new TemporaryFile(".safetensors");
+        Pretrain(weights.Path);
+        void Set(Options o) => (o.Architecture, o.PretrainedWeights, o.FreezeBackboneEpochs, o.FreezeBatchNorm)
+            = (Small, weights.Path, 2, true);
+        AssertSame(Train(Set), OnRanks(2, Set));
+    }
+
+    [TestMethod]
+    public void Fine_tuning_of_the_last_layer_is_refused()
+    {
+        using var weights = new TemporaryFile(".safetensors");
+        Pretrain(weights.Path);
+        var results = ThreadGroup.Run(2, parallel =>
+        {
+            using var model = Fit(o => (o.Architecture, o.PretrainedWeights, o.Epochs, o.LearningRate, o.DataParallel)
+                = (Small, weights.Path, null, null, parallel));
+            return true;
+        });
+        foreach (var (_, error) in results)
+        {
+            Assert.IsInstanceOfType<ArgumentException>(error, $"{error}");
+            StringAssert.StartsWith(error.Message, "DataParallel is set, but FineTuning trains the last layer of pretrained weights");
+            StringAssert.EndsWith(error.Message, "Unset DataParallel, or set FineTuning to None to train the whole network.");
+        }
+    }
+
+    [TestMethod]
+    public void Label_issues_are_those_of_one_process()
+    {
+        LabelIssues Find(DataParallel? parallel)
+        {
+            var context = new MLContext(seed: 1);
+            return context.MulticlassClassification.FindLabelIssues(
+                FashionMnistData.Train(context, 120),
+                ShortRun.Options(o => (o.Architecture, o.LearningRate, o.DataParallel)
+                    = (Architecture.Mlp.WithHiddenSizes(), 0.01, parallel)),
+                folds: 2);
+        }
+
+        var alone = Find(null).Ranking;
+        foreach (var (found, error) in ThreadGroup.Run(2, Find))
+        {
+            Assert.IsNull(error, $"{error}");
+            var byRow = found!.Ranking.ToDictionary(image => image.Row);
+            Assert.HasCount(120, byRow);
+            foreach (var image in alone)
+                Assert.AreEqual(image.SelfConfidence, byRow[image.Row].SelfConfidence, 1e-5, $"row {image.Row}");
+        }
+    }
+
+    private void Pretrain(string path)
+    {
+        using var model = ShortRun.Fit(_context, FashionMnistData.Train(_context, 100), o => o.Architecture = Small);
+        model.SaveAsSafetensors(path);
     }
 
     private static string BitsOf(FloodedImageClassificationTransformer model) => string.Join(

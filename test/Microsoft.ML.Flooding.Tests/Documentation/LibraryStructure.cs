@@ -21,30 +21,54 @@ internal static class LibraryStructure
         Directory.EnumerateFiles(SourceFolder, "*.cs", SearchOption.AllDirectories)
             .ToDictionary(path => Path.GetRelativePath(SourceFolder, path).Replace('\\', '/'), File.ReadAllText);
 
-    /// <summary>Every use of a type or member of another folder: from, to, and one place where it occurs.</summary>
-    /// <param name="source">File contents by path in the library.</param>
-    public static IReadOnlyDictionary<(string From, string To), string> FindArrows(IReadOnlyDictionary<string, string> source)
+    private static readonly Lazy<CSharpCompilation> Library = new(() => Compile(ReadSource()));
+
+    private static readonly Lazy<IReadOnlyDictionary<(string From, string To), string>> LibraryArrows =
+        new(() => FindArrows(Library.Value, Library.Value.SyntaxTrees));
+
+    /// <summary>Every use of a type or member of another folder of the library: from, to, and one place where it occurs.</summary>
+    public static IReadOnlyDictionary<(string From, string To), string> FindArrows() => LibraryArrows.Value;
+
+    /// <summary>The arrows of the library with one more file.</summary>
+    /// <param name="path">The path of the file in the library.</param>
+    /// <param name="text">The content of the file.</param>
+    public static IReadOnlyDictionary<(string From, string To), string> FindArrowsWith(string path, string text)
     {
-        var trees = source.Select(file => CSharpSyntaxTree.ParseText(file.Value, ParseOptions, file.Key)).ToList();
-        trees.Add(CSharpSyntaxTree.ParseText(ImplicitUsings, ParseOptions, "obj/ImplicitUsings.cs"));
+        var tree = CSharpSyntaxTree.ParseText(text, ParseOptions, path);
+        var arrows = FindArrows().ToDictionary();
+        foreach (var (arrow, place) in FindArrows(Library.Value.AddSyntaxTrees(tree), [tree]))
+            arrows.TryAdd(arrow, place);
+        return arrows;
+    }
+
+    private static CSharpCompilation Compile(IReadOnlyDictionary<string, string> source)
+    {
+        var trees = source.Select(file => CSharpSyntaxTree.ParseText(file.Value, ParseOptions, file.Key))
+            .Append(CSharpSyntaxTree.ParseText(ImplicitUsings, ParseOptions, "obj/ImplicitUsings.cs"));
         var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
             .Where(path => Path.GetFileName(path) != "Microsoft.ML.Flooding.dll")
             .Select(path => MetadataReference.CreateFromFile(path));
-        var compilation = CSharpCompilation.Create(
+        return CSharpCompilation.Create(
             "structure", trees, references, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
+    }
+
+    private static Dictionary<(string From, string To), string> FindArrows(CSharpCompilation compilation, IEnumerable<SyntaxTree> trees)
+    {
         var arrows = new Dictionary<(string, string), string>();
-        foreach (var tree in trees)
-        {
-            var model = compilation.GetSemanticModel(tree);
-            foreach (var name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
-            {
-                if (FileOf(model.GetSymbolInfo(name).Symbol) is not { } file || FolderOf(file) == FolderOf(tree.FilePath))
-                    continue;
-                var line = name.GetLocation().GetLineSpan().StartLinePosition.Line + 1;
-                arrows.TryAdd((FolderOf(tree.FilePath), FolderOf(file)), $"{tree.FilePath}({line}) uses '{name}' of {file}");
-            }
-        }
+        foreach (var (arrow, place) in trees.AsParallel().AsOrdered().SelectMany(tree => UsesIn(tree, compilation.GetSemanticModel(tree))))
+            arrows.TryAdd(arrow, place);
         return arrows;
+    }
+
+    private static IEnumerable<((string From, string To) Arrow, string Place)> UsesIn(SyntaxTree tree, SemanticModel model)
+    {
+        foreach (var name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
+        {
+            if (FileOf(model.GetSymbolInfo(name).Symbol) is not { } file || FolderOf(file) == FolderOf(tree.FilePath))
+                continue;
+            var line = name.GetLocation().GetLineSpan().StartLinePosition.Line + 1;
+            yield return ((FolderOf(tree.FilePath), FolderOf(file)), $"{tree.FilePath}({line}) uses '{name}' of {file}");
+        }
     }
 
     /// <summary>The arrows that do not follow from others: the smallest graph with the same reachability.</summary>

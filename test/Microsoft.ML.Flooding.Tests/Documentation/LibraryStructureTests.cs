@@ -9,7 +9,7 @@ public sealed partial class LibraryStructureTests
     [TestMethod]
     public void No_arrow_runs_back_up_and_the_chart_shows_them_as_they_are()
     {
-        var arrows = LibraryStructure.Reduce(LibraryStructure.FindArrows(LibraryStructure.ReadSource()));
+        var arrows = LibraryStructure.Reduce(LibraryStructure.FindArrows());
         var chart = string.Join('\n', arrows.Select(arrow => $"    {Node(arrow.From)} --> {Node(arrow.To)}"));
         Assert.AreEqual(chart, string.Join('\n', ChartLines()), $"The chart of docs/architecture.md has to be:\n{chart}\n");
     }
@@ -17,8 +17,7 @@ public sealed partial class LibraryStructureTests
     [TestMethod]
     public void A_turned_arrow_is_found()
     {
-        var source = LibraryStructure.ReadSource().ToDictionary();
-        source["Runtime/Upwards.cs"] = """
+        const string Upwards = """
             namespace Microsoft.ML.Flooding.Runtime;
 
             internal static class Upwards
@@ -26,7 +25,8 @@ public sealed partial class LibraryStructureTests
                 public static int? Epochs(TrainingOptions options) => options.Epochs;
             }
             """;
-        var error = Assert.ThrowsExactly<InvalidOperationException>(() => LibraryStructure.Reduce(LibraryStructure.FindArrows(source)));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => LibraryStructure.Reduce(LibraryStructure.FindArrowsWith("Runtime/Upwards.cs", Upwards)));
         StringAssert.Contains(error.Message, "Runtime/Upwards.cs(5) uses 'TrainingOptions' of ", StringComparison.Ordinal);
     }
 

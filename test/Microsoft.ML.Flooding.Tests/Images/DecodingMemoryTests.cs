@@ -32,7 +32,7 @@ public sealed class DecodingMemoryTests
         var other = Task.Run(() => memory.Take(2 * MiB));
         Assert.IsFalse(other.Wait(50));
         memory.Release(400 * MiB);
-        Assert.IsTrue(other.Wait(10_000));
+        Assert.IsTrue(other.Wait(TimeSpan.FromMinutes(2)));
     }
 
     [TestMethod]
@@ -48,7 +48,7 @@ public sealed class DecodingMemoryTests
         });
         Assert.IsFalse(decoding.Wait(50));
         DecodingMemory.Shared.Release(long.MaxValue / 2);
-        Assert.IsTrue(decoding.Wait(10_000));
+        Assert.IsTrue(decoding.Wait(TimeSpan.FromMinutes(2)));
         DecodingMemory.Shared.Take(long.MaxValue / 2);
         DecodingMemory.Shared.Release(long.MaxValue / 2);
     }

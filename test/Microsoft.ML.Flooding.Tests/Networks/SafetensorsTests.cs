@@ -153,7 +153,7 @@ public class SafetensorsTests
         const long count = (1L << 31) + 5;
         var zero = zeros(count, ScalarType.Byte);
         zero[count - 1] = 7;
-        using (var stream = File.Create(path.Path))
+        using (var stream = new SparseFile(path.Path))
             Safetensors.Write(stream, [("large", zero)]);
         zero.Dispose();
         using var file = SafetensorsFile.Open(path.Path);

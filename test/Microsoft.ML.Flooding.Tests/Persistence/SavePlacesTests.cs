@@ -104,7 +104,7 @@ public sealed class SavePlacesTests
     }
 
     [TestMethod]
-    [Timeout(60_000, CooperativeCancellation = true)]
+    [Timeout(180_000, CooperativeCancellation = true)]
     public async Task A_named_pipe_takes_and_gives_a_model()
     {
         if (OperatingSystem.IsWindows())
@@ -129,7 +129,7 @@ public sealed class SavePlacesTests
 
     /// <summary>Like /dev/stdout in a shell pipe: a link to something without a path.</summary>
     [TestMethod]
-    [Timeout(60_000, CooperativeCancellation = true)]
+    [Timeout(180_000, CooperativeCancellation = true)]
     public async Task Standard_output_takes_a_model()
     {
         if (!OperatingSystem.IsLinux())
@@ -163,7 +163,7 @@ public sealed class SavePlacesTests
     [TestMethod]
     [DataRow(NotifyFilters.LastWrite | NotifyFilters.FileName | NotifyFilters.DirectoryName)]
     [DataRow(NotifyFilters.LastWrite)]
-    [Timeout(60_000, CooperativeCancellation = true)]
+    [Timeout(180_000, CooperativeCancellation = true)]
     public async Task Whoever_watches_the_file_sees_a_change_of_the_whole_file(NotifyFilters filters)
     {
         using var model = CreateModel();
@@ -174,7 +174,7 @@ public sealed class SavePlacesTests
         watcher.Changed += (_, _) => seen.TrySetResult(Try(() => Dispose(_context.Model.Load(path, out var _))));
         watcher.EnableRaisingEvents = true;
         _context.Model.SaveSafely(model, null, path);
-        Assert.IsNull(await seen.Task.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.IsNull(await seen.Task.WaitAsync(TimeSpan.FromMinutes(2)));
     }
 
     [TestMethod]

@@ -15,7 +15,7 @@ public sealed class CrossFittedTests
         List<string> log = [];
         _context.Log += (_, e) => log.Add(e.Message);
         using var model = _context.Transforms.FloodedImageClassification(FloodingObjective.CrossFitted())
-            .Fit(FashionMnistData.Train(_context, 60));
+            .Fit(FashionMnistData.Train(_context, 20));
         Assert.IsTrue(log.Any(line => line.Contains("Fold 1 of 2: Epoch 1 of 60", StringComparison.Ordinal)));
         Assert.IsTrue(log.Any(line => line.Contains("Held-out predictions by 2 networks", StringComparison.Ordinal)));
         Assert.AreEqual("CrossFitted(weight: 0.7, folds: 2)", model.History.Settings["Objective"]);

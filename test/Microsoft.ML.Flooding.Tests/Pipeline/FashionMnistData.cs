@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.Compression;
 using Microsoft.ML.Data;
 
@@ -8,6 +9,8 @@ internal static class FashionMnistData
 {
     private static readonly string[] Names =
         ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"];
+
+    private static readonly ConcurrentDictionary<string, byte[]> Files = [];
 
     public static IDataView Train(MLContext context, int count = 512) => Load(context, "train", count);
 
@@ -34,13 +37,13 @@ internal static class FashionMnistData
             .Fit(rows).Transform(rows);
     }
 
-    private static byte[] Read(string file)
+    private static byte[] Read(string file) => Files.GetOrAdd(file, static name =>
     {
-        using var stream = new GZipStream(File.OpenRead(Path.Combine(Fixtures.FashionMnist, file)), CompressionMode.Decompress);
+        using var stream = new GZipStream(File.OpenRead(Path.Combine(Fixtures.FashionMnist, name)), CompressionMode.Decompress);
         using var memory = new MemoryStream();
         stream.CopyTo(memory);
         return memory.ToArray();
-    }
+    });
 
     public sealed class Row
     {

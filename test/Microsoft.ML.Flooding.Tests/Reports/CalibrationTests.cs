@@ -108,7 +108,7 @@ public sealed class CalibrationTests
                 Objective = FloodingObjective.IndividualFlood,
                 FloodLevel = 0.7f,
                 Epochs = 15,
-                Architecture = Architecture.Mlp,
+                Architecture = Architecture.Mlp.WithHiddenSizes(100),
                 ValidationSetFraction = 0.2,
                 FitTemperature = temperature,
             }).Fit(train);

@@ -12,7 +12,8 @@ internal sealed class WebApiProcess : IDisposable
     private WebApiProcess(Process process, Uri address)
     {
         _process = process;
-        Client = new HttpClient { BaseAddress = address };
+        // By default the client sends the file after a second, even if a slow server has not yet said whether it wants it.
+        Client = new HttpClient(new SocketsHttpHandler { Expect100ContinueTimeout = Patience }) { BaseAddress = address };
     }
 
     /// <summary>The build output of the sample, next to that of these tests.</summary>

@@ -17,18 +17,21 @@ internal static class RandomModel
         using var _ = no_grad();
         using var generator = new Generator((ulong)seed);
         var network = architecture.Create(shape, classes, generator);
-        foreach (var norm in network.modules().OfType<BatchNorm>())
+        BatchNorm[] norms = [.. network.modules().OfType<BatchNorm>()];
+        foreach (var norm in norms)
         {
-            // MobileNet's momentum of 0.01 would need hundreds of passes.
-            norm.momentum = 0.3;
             norm.weight!.uniform_(0.5, 1.5, generator);
             norm.bias!.normal_(0, 0.3, generator);
         }
 
-        // Statistics that fit the weights. Without them, the scores of a deep network are all alike.
+        // Statistics that fit the weights: means over the passes. Without them, the scores of a deep network are all alike.
         network.DropoutGenerator = generator;
-        for (var pass = 0; pass < 20; pass++)
+        for (var pass = 1; norms.Length > 0 && pass <= 10; pass++)
+        {
+            foreach (var norm in norms)
+                norm.momentum = 1.0 / pass;
             network.forward(Images(8, shape, generator));
+        }
         network.DropoutGenerator = null;
         return network;
     }

@@ -5,9 +5,12 @@ namespace Microsoft.ML.Flooding.Tests.Training;
 
 /// <summary>What the weights depend on, and what they do not depend on.</summary>
 [TestClass]
-public sealed class ReproducibilityTests
+public sealed class ReproducibilityTests : IDisposable
 {
     private readonly MLContext _context = new(seed: 1);
+    private readonly Threads _threads = Threads.UseAll();
+
+    public void Dispose() => _threads.Dispose();
 
     [TestMethod]
     public void The_same_seed_gives_the_same_weights() =>

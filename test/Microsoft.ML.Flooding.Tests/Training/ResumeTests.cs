@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.IO.Compression;
 using System.Security.Cryptography;
 
@@ -8,7 +9,7 @@ namespace Microsoft.ML.Flooding.Tests.Training;
 [TestClass]
 public sealed class ResumeTests
 {
-    private const int Epochs = 60;
+    private const int Epochs = 40;
     private const int Kills = 10;
 
     [TestMethod]
@@ -23,8 +24,9 @@ public sealed class ResumeTests
         {
             var undisturbed = Path.Combine(folder.FullName, "undisturbed.zip");
             TimeSpan epoch;
-            using (var process = Start(Path.Combine(folder.FullName, "a"), undisturbed))
+            using (var process = Start(Path.Combine(folder.FullName, "a"), undisturbed, Epochs))
             {
+                process.StandardInput.Close();
                 process.StandardOutput.ReadLine();
                 var watch = Stopwatch.StartNew();
                 process.StandardOutput.ReadToEnd();
@@ -37,22 +39,21 @@ public sealed class ResumeTests
             var checkpoints = Path.Combine(folder.FullName, "b");
             for (var kill = 0; kill < Kills; kill++)
             {
-                using var process = Start(checkpoints, killed);
-                // A few whole epochs, then part of one. They are few enough to leave work for every kill.
+                using var process = Start(checkpoints, killed, Epochs);
+                // A few whole epochs, then part of one. The process waits for a line before the next epoch: some are left for every kill.
                 string? line = null;
-                for (var i = random.Next(1, Epochs / Kills / 2); i >= 0; i--)
+                for (var i = random.Next(1, Epochs / Kills - 1); i >= 0; i--)
+                {
                     line = process.StandardOutput.ReadLine();
+                    process.StandardInput.WriteLine();
+                }
                 Assert.IsNotNull(line, $"Nothing was left to kill at kill {kill + 1}.");
                 Thread.Sleep(epoch * random.NextDouble());
                 process.Kill();
                 process.WaitForExit();
                 Console.WriteLine($"kill {kill + 1} after {line} and {process.StandardOutput.ReadToEnd().Split('\n').Length - 1} more");
             }
-            using (var process = Start(checkpoints, killed))
-            {
-                process.WaitForExit();
-                Assert.AreEqual(0, process.ExitCode);
-            }
+            Finish(Start(checkpoints, killed, Epochs));
             Assert.AreEqual(WeightsOf(undisturbed), WeightsOf(killed));
         }
         finally
@@ -65,46 +66,46 @@ public sealed class ResumeTests
     [Timeout(300_000)]
     public void A_run_killed_within_its_folds_ends_with_the_same_bits()
     {
-        const int FoldEpochs = 12;
+        const int FoldEpochs = 6;
         var folder = Directory.CreateTempSubdirectory("flooding-resume-folds-");
         try
         {
             var undisturbed = Path.Combine(folder.FullName, "undisturbed.zip");
-            Finish(Path.Combine(folder.FullName, "a"), undisturbed);
+            Finish(Start(Path.Combine(folder.FullName, "a"), undisturbed, FoldEpochs, "0"));
 
             var killed = Path.Combine(folder.FullName, "killed.zip");
             var checkpoints = Path.Combine(folder.FullName, "b");
-            foreach (var (fold, epoch) in new[] { (1, 3), (2, 5) })
+            foreach (var (fold, call) in new[] { (1, 20), (2, 60) })
             {
-                using var process = Start(checkpoints, killed, FoldEpochs, "cross-fitted");
-                var reached = Path.Combine(checkpoints, $"fold-{fold}", FormattableString.Invariant($"epoch-{epoch:000000}.safetensors"));
-                while (!File.Exists(reached))
-                {
-                    Assert.IsFalse(process.HasExited, $"Fold {fold} ended before epoch {epoch} was seen.");
-                    Thread.Sleep(1);
-                }
+                using var process = Start(checkpoints, killed, FoldEpochs, $"{call}");
+                Assert.AreEqual("halted", process.StandardOutput.ReadLine());
                 process.Kill();
                 process.WaitForExit();
-                Assert.IsFalse(File.Exists(Path.Combine(checkpoints, "epoch-000001.safetensors")), "the run has not begun");
+                Assert.IsInRange(1, FoldEpochs - 1, LastEpoch($"fold-{fold}"), "the fold has begun and has not ended");
+                Assert.AreEqual(0, LastEpoch(""), "the run has not begun");
             }
-            Finish(checkpoints, killed);
+            Finish(Start(checkpoints, killed, FoldEpochs, "0"));
             Assert.AreEqual(WeightsOf(undisturbed), WeightsOf(killed));
+
+            int LastEpoch(string of) => Directory.GetFiles(Path.Combine(checkpoints, of), "epoch-*.safetensors")
+                .Max(path => int.Parse(Path.GetFileNameWithoutExtension(path)["epoch-".Length..], CultureInfo.InvariantCulture));
         }
         finally
         {
             folder.Delete(recursive: true);
         }
-
-        static void Finish(string checkpoints, string output)
-        {
-            using var process = Start(checkpoints, output, FoldEpochs, "cross-fitted");
-            process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            Assert.AreEqual(0, process.ExitCode);
-        }
     }
 
-    private static Process Start(string checkpoints, string output, int epochs = Epochs, params IEnumerable<string> more)
+    private static void Finish(Process started)
+    {
+        using var process = started;
+        process.StandardInput.Close();
+        process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.AreEqual(0, process.ExitCode);
+    }
+
+    private static Process Start(string checkpoints, string output, int epochs, params IEnumerable<string> more)
     {
         var trainer = Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Flooding.Tests.Trainer.dll");
         return Process.Start(new ProcessStartInfo("dotnet",
@@ -112,9 +113,9 @@ public sealed class ResumeTests
             trainer,
             Path.Combine(Fixtures.FashionMnist, "train-images-idx3-ubyte.gz"),
             Path.Combine(Fixtures.FashionMnist, "train-labels-idx1-ubyte.gz"),
-            checkpoints, output, epochs.ToString(null, null), .. more,
+            checkpoints, output, epochs.ToString(CultureInfo.InvariantCulture), .. more,
         ])
-        { RedirectStandardOutput = true })!;
+        { RedirectStandardInput = true, RedirectStandardOutput = true })!;
     }
 
     private static string WeightsOf(string path)

@@ -46,9 +46,9 @@ public sealed class StoppingTests
             (o.Epochs, o.BatchSize, o.StopToken) = (int.MaxValue, 2, stop.Token);
             o.MetricsCallback = _ => started.Set();
         }));
-        Assert.IsTrue(started.Wait(TimeSpan.FromSeconds(60)));
+        Assert.IsTrue(started.Wait(TimeSpan.FromMinutes(3)));
         stop.Cancel();
-        using var model = fit.WaitAsync(TimeSpan.FromSeconds(60)).GetAwaiter().GetResult();
+        using var model = fit.WaitAsync(TimeSpan.FromMinutes(3)).GetAwaiter().GetResult();
         Assert.IsTrue(model.History.Stopped);
         Assert.IsTrue(model.Transform(data).GetColumn<float[]>("Score").SelectMany(s => s).All(float.IsFinite));
         Assert.IsTrue(log.Any(m => m.Contains("Training was stopped", StringComparison.Ordinal)));

@@ -12,13 +12,17 @@ namespace Microsoft.ML.Flooding.Tests.Training;
 /// describes what it holds.
 /// </summary>
 [TestClass]
-public sealed class TrajectoryTests
+public sealed class TrajectoryTests : IDisposable
 {
     private const double Tolerance = 1e-5;
+
+    private readonly Threads _threads = Threads.UseAll();
 
     public static IEnumerable<object[]> Trajectories =>
         from path in Directory.EnumerateFiles(Fixtures.Oracle, "trajectory-*.safetensors").Order()
         select new object[] { Path.GetFileNameWithoutExtension(path) };
+
+    public void Dispose() => _threads.Dispose();
 
     [TestMethod]
     [DynamicData(nameof(Trajectories))]

@@ -10,7 +10,10 @@ namespace Mlflood.Tests;
 [TestClass]
 public sealed partial class JourneyTests
 {
-    private static readonly string[] Packages = ["Microsoft.ML.Flooding", "Microsoft.ML.Flooding.Tool", "Microsoft.ML.Flooding.Templates"];
+    private static readonly string[] Packages =
+    [
+        "Microsoft.ML.Flooding", "Microsoft.ML.Flooding.Orleans", "Microsoft.ML.Flooding.Tool", "Microsoft.ML.Flooding.Templates",
+    ];
 
     private static string _root = "";
 
@@ -52,7 +55,7 @@ public sealed partial class JourneyTests
         var version = VersionOf(files.First(file => file!.StartsWith("Microsoft.ML.Flooding.Tool.", StringComparison.Ordinal))!);
         CollectionAssert.AreEquivalent(
             Packages.Select(package => $"{package}.{version}.nupkg")
-                .Concat(Packages.Take(2).Select(package => $"{package}.{version}.snupkg")).ToList(), files);
+                .Concat(Packages.Take(3).Select(package => $"{package}.{version}.snupkg")).ToList(), files);
         foreach (var package in Packages)
         {
             using var archive = System.IO.Compression.ZipFile.OpenRead(Path.Combine(Feed, $"{package}.{version}.nupkg"));

@@ -65,6 +65,22 @@ public sealed class WorkerTests
     }
 
     [TestMethod]
+    public void The_sample_kills_a_worker_and_ends_with_the_table_of_one_process()
+    {
+        using (StartRedis())
+        {
+            // The sample starts its own. This one says whether there is any.
+        }
+        var output = new DirectoryInfo(AppContext.BaseDirectory);
+        var program = Path.Combine(
+            ToolProcess.Repository, "docs", "samples", "Cluster", "bin", output.Parent!.Name, output.Name, "Cluster.dll");
+        using var sample = ToolProcess.Start("dotnet", _folder, [program]);
+        var result = sample.Finish().Expect(0);
+        StringAssert.Matches(result.Output, new(@"Killing worker [ABC]\."));
+        StringAssert.Contains(result.Output, "The tables are the same, to the last bit.");
+    }
+
+    [TestMethod]
     public void A_server_that_does_not_answer_is_an_error()
     {
         const string Address = "redis:127.0.0.1:1,connectTimeout=1000,asyncTimeout=1000";

@@ -14,6 +14,8 @@ if (args is ["worker", var cluster, var name])
     return 0;
 }
 
+// Workers train with one thread, too, which keeps all bits the same.
+TorchSharp.torch.set_num_threads(Worker.Threads);
 Console.WriteLine("One process...");
 var watch = Stopwatch.StartNew();
 using var alone = Search(null);
@@ -21,7 +23,7 @@ Console.WriteLine($"{watch.Elapsed.TotalSeconds:0} s");
 
 var port = FreePort();
 var address = $"redis:127.0.0.1:{port}";
-using var redis = Start("redis-server", "--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning");
+using var redis = Start("redis-server", "--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--logfile", "/dev/null");
 if (redis is null)
 {
     Console.Error.WriteLine("redis-server was not found. Install Redis (package redis-server on Debian and Ubuntu).");
@@ -59,16 +61,16 @@ static FloodedImageClassificationTransformer Search(OrleansCluster? cluster)
         Cluster = cluster,
         FloodLevels = FloodLevels.Create(0, 0.02f, 0.05f, 0.1f, 0.2f),
         Architecture = Architecture.Mlp.WithHiddenSizes(500, 500),
-        Epochs = 30,
+        Epochs = 15,
         Seed = 1,
     }).Fit(IdxFolder.FashionMnist.LoadTrainingSet(context));
 }
 
-// Kills the first worker that has trained the plain run for five epochs.
+// Kills the first worker that has trained a run for three epochs.
 void KillOne(ClusterRun run)
 {
     if (workers.Values.Any(process => process.HasExited)
-        || run is not { State: ClusterRunState.Running, Worker: { } worker, Last.Epoch: >= 5 })
+        || run is not { State: ClusterRunState.Running, Worker: { } worker, Last.Epoch: >= 3 })
         return;
     Console.WriteLine($"Killing worker {worker}.");
     // SIGKILL: the worker cannot say goodbye.

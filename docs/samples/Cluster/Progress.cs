@@ -2,7 +2,7 @@ using Microsoft.ML.Flooding;
 
 namespace Cluster;
 
-/// <summary>Writes a line when the state, the worker or every tenth epoch of a run has changed.</summary>
+/// <summary>Writes a line when the state, the worker or every fifth epoch of a run has changed.</summary>
 /// <param name="report">Called with each run.</param>
 internal sealed class Progress(Action<ClusterRun> report) : IProgress<IReadOnlyList<ClusterRun>>
 {
@@ -12,7 +12,7 @@ internal sealed class Progress(Action<ClusterRun> report) : IProgress<IReadOnlyL
     {
         foreach (var run in value)
         {
-            var state = (run.State, run.Worker, (run.Last?.Epoch ?? 0) / 10);
+            var state = (run.State, run.Worker, (run.Last?.Epoch ?? 0) / 5);
             if (!_shown.TryGetValue(run.Name, out var shown) || shown != state)
                 Console.WriteLine(run);
             _shown[run.Name] = state;

@@ -3,12 +3,14 @@ namespace Microsoft.ML.Flooding;
 /// <summary>How a silo trains the runs of a cluster.</summary>
 public sealed class FloodingWorkerOptions
 {
-    /// <summary>The name of the worker in progress tables and errors. Default: the name of the machine and the number of the process.</summary>
+    /// <summary>
+    /// The name of the worker in progress tables and errors. Default: the name of the machine and the number of the process.
+    /// </summary>
     public string Name { get; set; } = $"{Environment.MachineName}-{Environment.ProcessId}";
 
     /// <summary>
-    /// The number of runs that the worker trains at a time, at least 1. Each takes another GPU, as far as there are any. Default (null): one
-    /// for each GPU; 1 without a GPU.
+    /// The number of runs that the worker trains at a time, at least 1. Each takes another GPU, as far as there are any. Default (null):
+    /// one for each GPU; 1 without a GPU.
     /// </summary>
     public int? Places { get; set; }
 

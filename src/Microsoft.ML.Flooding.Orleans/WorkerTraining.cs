@@ -11,7 +11,8 @@ using TorchSharp;
 namespace Microsoft.ML.Flooding.Orleans;
 
 /// <summary>
-/// A run that this worker trains. It goes on while its client cannot be reached, and tells everything to the next client that wants the run.
+/// A run that this worker trains. It goes on while its client cannot be reached, and tells everything to the next client that wants the
+/// run.
 /// </summary>
 internal sealed partial class WorkerTraining : IDisposable
 {
@@ -202,7 +203,8 @@ internal sealed partial class WorkerTraining : IDisposable
                 try
                 {
                     var isWanted = file is null
-                        ? await client.Owner.Failed(Id, client.Lease, _options.Name, _error!).WaitAsync(AnswerTime, replaced).ConfigureAwait(false)
+                        ? await client.Owner.Failed(Id, client.Lease, _options.Name, _error!).WaitAsync(AnswerTime, replaced)
+                            .ConfigureAwait(false)
                         : (isShared || sent is null || await Send(client, folder, sent, replaced).ConfigureAwait(false))
                             && await client.Owner.Written(
                                 Id, client.Lease, file,
@@ -271,7 +273,8 @@ internal sealed partial class WorkerTraining : IDisposable
         while (true)
         {
             var offset = stream.Position;
-            var count = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+            var count = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken)
+                .ConfigureAwait(false);
             var isLast = stream.Position == stream.Length;
             if (!await client.Owner.Receive(Id, client.Lease, file, offset, new Immutable<byte[]>(bytes[..count]), isLast)
                 .WaitAsync(AnswerTime, cancellationToken).ConfigureAwait(false))

@@ -160,8 +160,8 @@ public sealed partial class FloodedImageClassificationTrainer
         {
             var option = _ranks is null ? nameof(_options.Cluster) : nameof(_options.DataParallel);
             throw new ArgumentException(
-                $"{option} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, which one process does in "
-                + $"seconds. Unset {option}, or set {nameof(_options.FineTuning)} to {FineTuning.None} to train the whole network.");
+                $"{option} is set, but {nameof(_options.FineTuning)} trains the last layer of pretrained weights, which one process does "
+                + $"in seconds. Unset {option}, or set {nameof(_options.FineTuning)} to {FineTuning.None} to train the whole network.");
         }
         _ranks?.RequireSame(OptionsOfModel());
         using var images = new LoadedImages(log, input, column, labels, _options);

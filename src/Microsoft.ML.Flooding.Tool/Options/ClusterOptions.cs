@@ -86,8 +86,8 @@ internal sealed class ClusterOptions
         catch (OperationCanceledException)
         {
             throw new Failure(
-                $"The cluster does not answer within {Patience.TotalSeconds:0} seconds. Start a worker with 'mlflood worker', and check that "
-                + "all machines have the same --cluster and reach each other.");
+                $"The cluster does not answer within {Patience.TotalSeconds:0} seconds. Start a worker with 'mlflood worker', and check "
+                + "that all machines have the same --cluster and reach each other.");
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

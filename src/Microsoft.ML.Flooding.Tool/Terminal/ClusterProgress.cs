@@ -53,7 +53,8 @@ internal sealed class ClusterProgress : ITrainingDisplay, IProgress<IReadOnlyLis
     private static string End(ClusterRun? before, ClusterRun run) =>
         run.State == before?.State || run.State is ClusterRunState.Running ? "" : $"  {Text(run.State)}";
 
-    private static string Epochs(ClusterRun run) => string.Create(CultureInfo.InvariantCulture, $"epoch {run.Last?.Epoch ?? 0}/{run.Epochs}");
+    private static string Epochs(ClusterRun run) =>
+        string.Create(CultureInfo.InvariantCulture, $"epoch {run.Last?.Epoch ?? 0}/{run.Epochs}");
 
     private static string Figures(EpochMetrics metrics) =>
         string.Create(CultureInfo.InvariantCulture, $"loss {metrics.TrainingLoss:0.000}")

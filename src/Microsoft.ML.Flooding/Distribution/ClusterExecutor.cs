@@ -7,8 +7,8 @@ using Microsoft.ML.Flooding.Training;
 namespace Microsoft.ML.Flooding.Distribution;
 
 /// <summary>
-/// Trains runs on a <see cref="TrainingCluster"/>. This process keeps all files of a run in one folder, which is its checkpoint directory if
-/// it has one. A worker or this process can be killed at any time: the run continues from the newest checkpoint of the folder.
+/// Trains runs on a <see cref="TrainingCluster"/>. This process keeps all files of a run in one folder, which is its checkpoint directory
+/// if it has one. A worker or this process can be killed at any time: the run continues from the newest checkpoint of the folder.
 /// </summary>
 internal sealed class ClusterExecutor : IRunExecutor, IRunOwner, IDisposable
 {
@@ -257,11 +257,12 @@ internal sealed class ClusterExecutor : IRunExecutor, IRunOwner, IDisposable
         if (!_byId.IsEmpty)
             return;
         foreach (var run in _started.Where(run => run.Error is not null && !run.Completion.Task.IsCompleted))
-            run.Completion.SetException(new InvalidOperationException(
-                $"{run.Error} "
-                + (run.Request.Options.CheckpointDirectory is null
-                    ? $"Set {nameof(TrainingOptions.CheckpointDirectory)} to keep the results of the other runs."
-                    : $"The results of the other runs are in the {nameof(TrainingOptions.CheckpointDirectory)}: Fit continues from them.")));
+        {
+            const string Option = nameof(TrainingOptions.CheckpointDirectory);
+            run.Completion.SetException(new InvalidOperationException($"{run.Error} " + (run.Request.Options.CheckpointDirectory is null
+                ? $"Set {Option} to keep the results of the other runs."
+                : $"The results of the other runs are in the {Option}: Fit continues from them.")));
+        }
     }
 
     private void ReportProgress() => _cluster.Progress?.Report(

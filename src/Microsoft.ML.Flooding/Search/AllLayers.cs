@@ -34,8 +34,11 @@ internal sealed class AllLayers(RunFactory runs, TrainingOptions options, double
     public TrainingHistory? Train(Network network, Action<EpochMetrics> watch, Action<string> log)
     {
         var before = Measure(network);
-        using var prepared = (runs with { InitialWeights = copy => copy.LoadState(network.State().ToDictionary(s => s.Name, s => s.Tensor)) })
-            .Create(Plan());
+        var continued = runs with
+        {
+            InitialWeights = copy => copy.LoadState(network.State().ToDictionary(s => s.Name, s => s.Tensor)),
+        };
+        using var prepared = continued.Create(Plan());
         prepared.Run.Train(watch, prepared.Checkpoints);
         if (prepared.Run.Divergence is { } divergence)
         {

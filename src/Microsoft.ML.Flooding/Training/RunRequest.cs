@@ -39,7 +39,9 @@ internal sealed record Branching(IReadOnlyList<float> Levels, Func<BranchPoint, 
 internal sealed record BranchPoint(IReadOnlyList<float> Levels, int Epoch, TrainingSnapshot? Start);
 
 /// <summary>What a run has become.</summary>
-/// <param name="history">The history with its <see cref="TrainingHistory.Settings"/>; if the run diverged, without a selected epoch.</param>
+/// <param name="history">
+/// The history with its <see cref="TrainingHistory.Settings"/>; if the run diverged, without a selected epoch.
+/// </param>
 /// <param name="failure">Why the run has no weights to choose from: it diverged. Null if it did not.</param>
 /// <param name="endedEarly">Whether the request ended the run before its last epoch.</param>
 /// <param name="state">The selected weights and buffers by name, the weights in float32. They belong to the result.</param>

@@ -65,6 +65,9 @@ public sealed class ClusterAddress
             options.ProbeTimeout = TimeSpan.FromSeconds(2);
             options.NumMissedProbesLimit = 3;
             options.NumVotesForDeathDeclaration = 1;
+            // After all machines were lost, a new one first waits for these, so long as the table says that they live.
+            options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+            options.NumMissedTableIAmAliveLimit = 2;
         });
     }
 

@@ -5,7 +5,6 @@ using Microsoft.ML.Flooding.Runtime;
 using Microsoft.ML.Flooding.Training;
 using Microsoft.ML.Runtime;
 using Orleans.Concurrency;
-using Orleans.Runtime;
 using TorchSharp;
 
 namespace Microsoft.ML.Flooding.Orleans;

@@ -15,8 +15,8 @@ public sealed class FloodingWorkerOptions
     public int? Places { get; set; }
 
     /// <summary>
-    /// The number of threads of each run, at least 1. Runs with another number of threads can differ in the last bits. Default (null): all
-    /// cores, divided by <see cref="Places"/>.
+    /// The number of threads of each run, at least 1. Runs with another number of threads can differ in the last bits. Default (null): the
+    /// threads of a process that trains alone (all cores, or OMP_NUM_THREADS), divided by <see cref="Places"/>.
     /// </summary>
     public int? Threads { get; set; }
 

@@ -23,6 +23,9 @@ internal sealed partial class WorkerTraining : IDisposable
     /// <summary>A run whose client was not reached for so long is given up.</summary>
     private static readonly TimeSpan Faithfulness = TimeSpan.FromHours(1);
 
+    // Read before it is set for the first time.
+    private static readonly Lazy<int> ThreadsOfProcess = new(torch.get_num_threads);
+
     private readonly FloodingWorkerOptions _options;
     private readonly WorkerFiles _files;
     private readonly ILogger _logger;
@@ -175,7 +178,7 @@ internal sealed partial class WorkerTraining : IDisposable
         using var channel = ((IHostEnvironment)new MLContext()).Start(nameof(WorkerTraining));
         var device = DeviceSelection.Choose(new MLContext(), channel, Place);
         // The setting is that of the thread.
-        torch.set_num_threads(_options.Threads ?? Math.Max(1, Environment.ProcessorCount / _places));
+        torch.set_num_threads(_options.Threads ?? Math.Max(1, ThreadsOfProcess.Value / _places));
         WorkerRun.Train(
             Id, folder, pixels => _files.PathOf(pixels.Digest, pixels.Length), device, _cancel.Token.ThrowIfCancellationRequested,
             (file, epoch) =>

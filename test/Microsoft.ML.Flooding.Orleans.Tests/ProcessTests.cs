@@ -71,23 +71,24 @@ public sealed partial class ProcessTests
         var seed = Environment.TickCount;
         Console.WriteLine($"seed {seed}");
         var random = new Random(seed);
-        var workers = Enumerable.Range(1, 3).Select(StartWorker).ToList();
+        var workers = new Dictionary<string, Node>();
+        for (var number = 1; number <= 3; number++)
+            workers[$"w{number}"] = Worker($"w{number}");
         var client = Client("killed.zip");
         client.WaitFor("1 of 30 epochs");
-        for (var kill = 0; kill < 5; kill++)
+        for (var kill = 0; kill < 5 && BusyWorker() is { } busy; kill++)
         {
-            Thread.Sleep(random.Next(200, 3000));
-            var victim = workers[random.Next(workers.Count)];
-            workers.Remove(victim);
-            victim.Kill();
-            workers.Add(StartWorker(4 + kill));
+            Thread.Sleep(random.Next(1500));
+            workers[busy].Kill();
+            workers.Remove(busy);
+            workers[$"w{4 + kill}"] = Worker($"w{4 + kill}");
         }
         Assert.AreEqual(0, client.WaitForEnd(), string.Join('\n', client.Lines));
         AssertSameAsAlone("killed.zip");
 
         // A run that another worker takes over goes on from a checkpoint.
         var begins = Begins();
-        Assert.IsTrue(begins.Any(begin => begin.Epoch > 0), "No kill hit a run. Raise the number of epochs.");
+        Assert.IsTrue(begins.Any(begin => begin.Epoch > 0), "No kill hit a run.");
         foreach (var begin in begins)
         {
             var reported = client.TimedLines.Where(line => line.Time < begin.Time).Select(line => Epoch().Match(line.Text))
@@ -97,7 +98,23 @@ public sealed partial class ProcessTests
             Assert.IsGreaterThanOrEqualTo(reported - 5, begin.Epoch, begin.Run);
         }
 
-        Node StartWorker(int number) => Worker($"w{number}");
+        // Waits for a worker that is in the first half of a run; null: the training ended.
+        string? BusyWorker()
+        {
+            while (!client.HasExited)
+            {
+                var busy = client.Lines.Select(line => Epoch().Match(line)).Where(match => match.Success)
+                    .GroupBy(match => match.Groups["run"].Value, (_, matches) => matches.Last())
+                    .Where(match => match.Value.Contains(": Running on ", StringComparison.Ordinal)
+                        && int.Parse(match.Groups["epoch"].ValueSpan, CultureInfo.InvariantCulture) < 15
+                        && workers.ContainsKey(match.Groups["worker"].Value))
+                    .Select(match => match.Groups["worker"].Value).ToArray();
+                if (busy.Length > 0)
+                    return busy[random.Next(busy.Length)];
+                Thread.Sleep(10);
+            }
+            return null;
+        }
     }
 
     [TestMethod]
@@ -188,6 +205,6 @@ public sealed partial class ProcessTests
     [GeneratedRegex(@"Worker \S+ trains (?<run>\S+) from epoch (?<epoch>\d+)\.")]
     private static partial Regex Begin();
 
-    [GeneratedRegex(@"^(?<run>level-\S+): .*, (?<epoch>\d+) of \d+ epochs$")]
+    [GeneratedRegex(@"^(?<run>level-\S+): \w+ on (?<worker>\S+), (?<epoch>\d+) of \d+ epochs$")]
     private static partial Regex Epoch();
 }

@@ -24,7 +24,7 @@ internal static class WorkerVerb
             HelpName = "TEXT",
         };
         var places = Count("--places", "How many runs to train at a time. Default: one for each GPU; 1 without a GPU.");
-        var threads = Count("--threads", "The threads of each run. Default: all cores, divided by --places.");
+        var threads = Count("--threads", "The threads of each run. Default: all cores, or OMP_NUM_THREADS, divided by --places.");
         var cache = ClusterOptions.FolderOf(
             "--cache-folder",
             "Where to keep images and checkpoints that are sent, until the worker ends. Default: the folder for temporary files.");

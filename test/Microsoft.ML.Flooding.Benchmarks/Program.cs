@@ -16,6 +16,12 @@ switch (args)
     case [TuningTable.Verb, .. var piece]:
         TuningTable.Work(piece);
         return 0;
+    case [ClusterTable.Verb, var address]:
+        await ClusterTable.Work(address);
+        return 0;
+    case ["cluster"]:
+        ClusterTable.Print(Console.Out);
+        return 0;
     case ["limits"]:
         LimitsTable.Print(Console.Out);
         return 0;

@@ -46,6 +46,8 @@ public sealed class RecordTextTests
             LearningRateSchedule.FromFunction("linear", progress => progress), OnnxInput.ImageNet,
             new SkippedImage(3, new Dictionary<string, string> { ["Path"] = "a.jpg" }, "it is empty"),
             ClassWeights.None, ClassWeights.Balanced, PretrainedModels.ResNet18, new DownloadProgress(1, 2),
+            new ClusterRun("level-0.1", ClusterRunState.Waiting, null, 5, null),
+            new ClusterRun("level-0.1", ClusterRunState.Running, "a", 5, model.History.Epochs[0]),
         ];
         foreach (var example in examples)
         {

@@ -43,7 +43,7 @@ internal static class ClusterTable
     public static void Print(TextWriter output)
     {
         torch.set_num_threads(1);
-        var digits = Draw<Digit>(10_000, 28 * 28);
+        var digits = Draw<Digit>(3_000, 28 * 28);
         Search(digits, null);
         var alone = Search(digits, null);
         output.WriteLine("| Where | Seconds | Times faster |");

@@ -78,7 +78,7 @@ public sealed partial class ProcessTests
         client.WaitFor("1 of 30 epochs");
         for (var kill = 0; kill < 5 && BusyWorker() is { } busy; kill++)
         {
-            Thread.Sleep(random.Next(1500));
+            Thread.Sleep(random.Next(300));
             workers[busy].Kill();
             workers.Remove(busy);
             workers[$"w{4 + kill}"] = Worker($"w{4 + kill}");

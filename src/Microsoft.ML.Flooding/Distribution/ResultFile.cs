@@ -18,18 +18,11 @@ internal static class ResultFile
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, string id, RunResult result)
     {
-        var temporary = path + ".tmp";
-        using (var stream = File.Create(temporary))
+        Safetensors.Write(path, result.State.Select(s => (s.Key, s.Value)), new Dictionary<string, string>
         {
-            Safetensors.Write(stream, result.State.Select(s => (s.Key, s.Value)), new Dictionary<string, string>
-            {
-                [IdKey] = id,
-                [OutcomeKey] = JsonSerializer.Serialize(
-                    new Outcome(result.History, result.Failure, result.EndedEarly), SnapshotFile.Json),
-            });
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(temporary, path, overwrite: true);
+            [IdKey] = id,
+            [OutcomeKey] = JsonSerializer.Serialize(new Outcome(result.History, result.Failure, result.EndedEarly), SnapshotFile.Json),
+        });
     }
 
     /// <summary>Reads the result of a run, with its tensors on the CPU; null if the file is missing or of another run.</summary>

@@ -45,10 +45,7 @@ internal static class RunFile
             using var network = runs.CreateNetwork();
             tensors.AddRange(network.State().Select(s => (Initial + s.Name, s.Tensor.detach().clone())));
         }
-        var temporary = path + ".tmp";
-        using (var stream = File.Create(temporary))
-            Safetensors.Write(stream, tensors, new Dictionary<string, string> { [DescriptionKey] = run.ToJson() });
-        File.Move(temporary, path, overwrite: true);
+        Safetensors.Write(path, tensors, new Dictionary<string, string> { [DescriptionKey] = run.ToJson() });
 
         void AddSet(string prefix, ImageSet set, Tensor? weights)
         {

@@ -38,6 +38,21 @@ internal static class Safetensors
         return null;
     }
 
+    /// <summary>Writes a file, which appears under its name once it is whole and on the disk.</summary>
+    /// <inheritdoc cref="Write(Stream, IEnumerable{ValueTuple{string, Tensor}}, IReadOnlyDictionary{string, string})"/>
+    /// <exception cref="IOException">The file cannot be written. An older one is not changed.</exception>
+    public static void Write(
+        string path, IEnumerable<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        var temporary = path + ".tmp";
+        using (var stream = File.Create(temporary))
+        {
+            Write(stream, tensors, metadata);
+            stream.Flush(flushToDisk: true);
+        }
+        File.Move(temporary, path, overwrite: true);
+    }
+
     /// <summary>Writes named tensors, each contiguous in row-major order and in its own type.</summary>
     /// <param name="stream">The stream; it does not have to be seekable.</param>
     /// <param name="tensors">The tensors, on any device. The header lists them in this order.</param>

@@ -25,17 +25,11 @@ internal static class SnapshotFile
     /// <exception cref="IOException">The file cannot be written. An older one is not changed.</exception>
     public static void Write(string path, TrainingSnapshot snapshot, IReadOnlyDictionary<string, string> run)
     {
-        var temporary = path + ".tmp";
-        using (var stream = File.Create(temporary))
+        Safetensors.Write(path, snapshot.Tensors, new Dictionary<string, string>
         {
-            Safetensors.Write(stream, snapshot.Tensors, new Dictionary<string, string>
-            {
-                [ProgressKey] = JsonSerializer.Serialize(snapshot.Progress, Json),
-                [RunKey] = JsonSerializer.Serialize(run, Json),
-            });
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(temporary, path, overwrite: true);
+            [ProgressKey] = JsonSerializer.Serialize(snapshot.Progress, Json),
+            [RunKey] = JsonSerializer.Serialize(run, Json),
+        });
     }
 
     /// <summary>Reads the snapshot, on the CPU. It belongs to the caller.</summary>
